@@ -1,0 +1,1 @@
+"""vral trains adversarial games and shows what happens inside them."""

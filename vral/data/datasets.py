@@ -1,0 +1,247 @@
+"""Every data set as one tensor on the device, with a held-out split.
+
+DATASETS is the registry. A row also carries the defaults that a run on this data starts from
+(network, latent size, rounds, learning rate); ``vral ls`` shows them.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vral.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A loaded data set. Samples are float32, (count, *shape)."""
+
+    name: str
+    train: Tensor
+    held_out: Tensor
+    output: str
+    """Range of a sample: "unit" [0, 1], "symmetric" [-1, 1] or "real"."""
+    train_labels: Tensor | None = None
+    held_out_labels: Tensor | None = None
+    modes: Tensor | None = None
+    """Centres (modes, dim) of a mixture, None otherwise."""
+    mode_sd: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.train.shape[1:])
+
+    def to(self, device: torch.device) -> "Dataset":
+        moved = {
+            name: value.to(device)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """How to load a data set, and the defaults of a run on it."""
+
+    description: str
+    load: Callable[[Path, bool], Dataset]
+    size: int
+    """Training samples."""
+    shape: tuple[int, ...]
+    output: str
+    defaults: dict[str, object] = field(default_factory=dict)
+
+
+def data_root(option: str | None = None) -> Path:
+    """Where torchvision data lives: ``option``, else $VRAL_DATA, else the user's cache."""
+    return Path(option or os.environ.get("VRAL_DATA") or cache_root() / "data").expanduser()
+
+
+def cache_root() -> Path:
+    """$VRAL_CACHE, else vral's folder in the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(os.environ.get("VRAL_CACHE") or Path(base) / "vral").expanduser()
+
+
+def _digits(root: Path, download: bool) -> Dataset:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    images, labels = load_digits(return_X_y=True)
+    split = train_test_split(
+        images.astype(np.float32).reshape(-1, 1, 8, 8) / 16,
+        labels.astype(np.int64),
+        test_size=360,
+        random_state=0,
+        stratify=labels,
+    )
+    train, held_out, train_labels, held_out_labels = map(torch.from_numpy, split)
+    return Dataset("digits", train, held_out, "unit", train_labels, held_out_labels)
+
+
+def _mixture(name: str, centres: np.ndarray, sd: float) -> Dataset:
+    random = np.random.default_rng(0)
+    modes = random.integers(len(centres), size=25_000)
+    points = centres[modes] + sd * random.standard_normal((len(modes), 2))
+    points = torch.from_numpy(points.astype(np.float32))
+    labels = torch.from_numpy(modes)
+    return Dataset(
+        name,
+        points[:20_000],
+        points[20_000:],
+        "real",
+        labels[:20_000],
+        labels[20_000:],
+        modes=torch.from_numpy(centres.astype(np.float32)),
+        mode_sd=sd,
+    )
+
+
+def _ring(root: Path, download: bool) -> Dataset:
+    angle = 2 * np.pi * np.arange(8) / 8
+    return _mixture("ring", np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.05)
+
+
+def _grid(root: Path, download: bool) -> Dataset:
+    axis = np.linspace(-2, 2, 5)
+    centres = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    return _mixture("grid", centres, 0.05)
+
+
+def _segments(root: Path, download: bool) -> Dataset:
+    heights = np.random.default_rng(0).uniform(-1, 1, 25_000).astype(np.float32)
+    points = torch.from_numpy(np.stack([np.ones_like(heights), heights], axis=1))
+    return Dataset("segments", points[:20_000], points[20_000:], "real")
+
+
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+"""Of the four unpacked files, which is what torchvision reads (and does not check)."""
+
+
+def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None):
+    def load(root: Path, download: bool) -> Dataset:
+        import torchvision
+
+        if download:
+            try:
+                root.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DataError(f"--data-root: cannot create {root}: {error.strerror}") from error
+        parts = []
+        for train in (True, False):
+            try:
+                parts.append(getattr(torchvision.datasets, kind)(root, train, download=download))
+            except Exception as error:
+                raise _data_error(name, kind, root, download, error) from error
+        for file, md5 in (checksums or {}).items():
+            path = root / kind / "raw" / file
+            if hashlib.md5(path.read_bytes()).hexdigest() != md5:
+                raise DataError(
+                    f"--dataset {name}: {path} is corrupt (its MD5 is not {md5}); "
+                    "delete it and fetch it again with --download"
+                )
+        tensors = []
+        for part in parts:
+            images = torch.as_tensor(np.asarray(part.data)).float() / 255
+            if images.ndim == 3:
+                images = images[:, None]
+            else:
+                images = 2 * images.permute(0, 3, 1, 2) - 1
+            tensors += [images.contiguous(), torch.as_tensor(part.targets)]
+        train, train_labels, held_out, held_out_labels = tensors
+        row = DATASETS[name]
+        if tuple(train.shape) != (row.size, *row.shape):
+            raise DataError(
+                f"--dataset {name}: the files in {root} hold {tuple(train.shape)}, "
+                f"not {(row.size, *row.shape)}; delete them and fetch them with --download"
+            )
+        return Dataset(name, train, held_out, row.output, train_labels, held_out_labels)
+
+    return load
+
+
+def _data_error(name: str, kind: str, root: Path, download: bool, error: Exception) -> DataError:
+    if download:
+        return DataError(f"--dataset {name}: the download to {root} failed: {error}")
+    folder = {"CIFAR10": "cifar-10-batches-py"}.get(kind, kind)
+    if (root / folder).exists():
+        return DataError(
+            f"--dataset {name}: {root / folder} is incomplete or corrupt "
+            f"({type(error).__name__}: {str(error).splitlines()[0]}); "
+            "delete it and fetch it again with --download"
+        )
+    return DataError(
+        f"--dataset {name}: not found under {root}; "
+        "fetch it with --download, or name its folder with --data-root or VRAL_DATA"
+    )
+
+
+POINTS = {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 128}
+
+DATASETS: dict[str, DatasetRow] = {
+    "digits": DatasetRow(
+        "scikit-learn's 8×8 digits, bundled: 1437 to train, 360 held out",
+        _digits,
+        1437,
+        (1, 8, 8),
+        "unit",
+        {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 64},
+    ),
+    "ring": DatasetRow(
+        "8 Gaussians (sd 0.05) on the unit circle", _ring, 20_000, (2,), "real", POINTS
+    ),
+    "grid": DatasetRow(
+        "25 Gaussians (sd 0.05) on a 5×5 grid of side 4", _grid, 20_000, (2,), "real", POINTS
+    ),
+    "segments": DatasetRow(
+        "a vertical segment at +1; G starts as its twin at -1, so a perfect classifier exists",
+        _segments,
+        20_000,
+        (2,),
+        "real",
+        {**POINTS, "network": "segment", "latent": 1},
+    ),
+    "mnist": DatasetRow(
+        "MNIST, 28×28: 60,000 to train, 10,000 held out (torchvision)",
+        _torchvision("mnist", "MNIST", MNIST_MD5),
+        60_000,
+        (1, 28, 28),
+        "unit",
+        {"network": "mlp", "latent": 100, "rounds": 1000, "lr": 1e-3, "width": 256},
+    ),
+    "fashion-mnist": DatasetRow(
+        "Fashion-MNIST, 28×28: 60,000 to train, 10,000 held out (torchvision)",
+        _torchvision("fashion-mnist", "FashionMNIST"),
+        60_000,
+        (1, 28, 28),
+        "unit",
+        {"network": "mlp", "latent": 100, "rounds": 1000, "lr": 1e-3, "width": 256},
+    ),
+    "cifar10": DatasetRow(
+        "CIFAR-10, 32×32 colour: 50,000 to train, 10,000 held out (torchvision)",
+        _torchvision("cifar10", "CIFAR10"),
+        50_000,
+        (3, 32, 32),
+        "symmetric",
+        {"network": "dcgan", "latent": 128, "rounds": 1000, "lr": 1e-4, "width": 128},
+    ),
+}
+
+
+def load_dataset(name: str, root: Path, download: bool = False) -> Dataset:
+    """Load a row of DATASETS on the CPU.
+
+    Raises DataError where it is missing and ``download`` is off, or where a file is corrupt.
+    """
+    return DATASETS[name].load(root, download)

@@ -1,0 +1,35 @@
+"""How much of the data the samples reach, on NumPy arrays (n, dim)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+
+def coverage(real: Array, fake: Array, neighbours: int = 5) -> float:
+    """Share of real points with a fake one nearer than their ``neighbours``-th real neighbour.
+
+    Naeem et al. 2020; 1 at best, and not inflated by outliers as recall is.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    among_real = NearestNeighbors(n_neighbors=neighbours + 1).fit(real)
+    radius = among_real.kneighbors(real)[0][:, -1]
+    nearest_fake = NearestNeighbors(n_neighbors=1).fit(fake).kneighbors(real)[0][:, 0]
+    return float((nearest_fake < radius).mean())
+
+
+def mixture_quality(samples: Array, modes: Array, sd: float) -> dict[str, float]:
+    """Of a mixture of Gaussians: modes covered and the share of high-quality samples.
+
+    A sample is of high quality within 3·sd of its nearest centre; a mode is covered if at least
+    1 % of its fair share (n / modes) of the samples, and at least one, are of high quality there.
+    """
+    distance = np.linalg.norm(samples[:, None] - modes[None], axis=-1)
+    good = distance.min(1) < 3 * sd
+    counts = np.bincount(distance.argmin(1)[good], minlength=len(modes))
+    needed = max(1.0, 0.01 * len(samples) / len(modes))
+    return {
+        "modes_covered": float((counts >= needed).sum()),
+        "high_quality": float(good.mean()),
+    }

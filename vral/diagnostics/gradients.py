@@ -1,0 +1,99 @@
+"""Readings taken at every recorded update. No norm carries a 1/B, none is squared unless named so.
+
+METRICS says in words what each column of the records holds.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vral.games.gan import Gan, GeneratorLoss
+from vral.penalties import input_gradient
+from vral.types import Draw, Params, Profile, Scored, Scores
+
+METRICS: dict[str, str] = {
+    "loss_D": "D's loss, penalties included",
+    "loss_G": "G's loss, at the G update that follows",
+    "loss_F": "F's loss, at its last update before",
+    "loss_R": "R's loss, at its last update before",
+    "score_mean_real": "mean of D(x)",
+    "score_mean_fake": "mean of D(G(z))",
+    "score_var_real": "variance of D(x)",
+    "score_var_fake": "Var D(G(z))",
+    "grad_norm_real": "E‖∇ₓD(x)‖",
+    "grad_norm_fake": "E‖∇ₓD(G(z))‖",
+    "grad_square_real": "E‖∇ₓD(x)‖²",
+    "grad_square_fake": "E‖∇ₓD(G(z))‖²",
+    "prob_grad_fake": "E‖∇ₓσ(D(G(z)))‖, the gradient through the sigmoid",
+    "signal_fake": "E‖∂l_G/∂G(z)‖, what D tells G per sample",
+    "g_grad_rms": "root mean square of G's parameter gradient",
+    "g_grad_below_eps": "share of G's gradient coordinates below Adam's ε in size",
+}
+
+
+def generator_slope(loss: GeneratorLoss, score_real: Scores, score_fake: Scores) -> Scores:
+    """B · ∂L_G/∂D(G(zᵢ)) of every fake sample: l'_G(sᵢ) where the loss is a mean of l_G."""
+    slope = torch.func.grad(lambda fake: loss(score_real, fake))(score_fake)
+    return len(score_fake) * slope
+
+
+def per_sample_gradients(
+    gan: Gan, profile: Profile, draw: Draw, scored: Scored
+) -> dict[str, Scores]:
+    """Per sample: ‖∇ₓD‖ on reals and fakes, the same through the sigmoid, and G's signal."""
+    gradients = gan.on_both(input_gradient, profile, draw, scored.real, scored.fake)
+    norm_real, norm_fake = (torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients)
+    slope = generator_slope(gan.generator_loss, scored.score_real, scored.score_fake)
+    sigmoid_slope = torch.sigmoid(scored.score_fake) * torch.sigmoid(-scored.score_fake)
+    return {
+        "grad_norm_real": norm_real,
+        "grad_norm_fake": norm_fake,
+        "prob_grad_fake": sigmoid_slope * norm_fake,
+        "signal_fake": slope.abs() * norm_fake,
+    }
+
+
+def discriminator_readings(
+    gan: Gan, profile: Profile, draw: Draw, scored: Scored
+) -> dict[str, Tensor]:
+    """Means over the batch of one D update, before the update."""
+    gradients = per_sample_gradients(gan, profile, draw, scored)
+    return {
+        "score_mean_real": scored.score_real.mean(),
+        "score_mean_fake": scored.score_fake.mean(),
+        "score_var_real": scored.score_real.var(correction=0),
+        "score_var_fake": scored.score_fake.var(correction=0),
+        "grad_square_real": (gradients["grad_norm_real"] ** 2).mean(),
+        "grad_square_fake": (gradients["grad_norm_fake"] ** 2).mean(),
+        **{name: value.mean() for name, value in gradients.items()},
+    }
+
+
+def generator_readings(gradient: Params, eps: float) -> dict[str, Tensor]:
+    """RMS over all coordinates of G's gradient, and the share of them below ``eps`` in size."""
+    flat = torch.cat([value.flatten() for value in gradient.values()])
+    return {
+        "g_grad_rms": flat.square().mean().sqrt(),
+        "g_grad_below_eps": (flat.abs() < eps).float().mean(),
+    }
+
+
+def gan_readings(gan: Gan, eps: float) -> Callable[..., dict[str, Tensor]]:
+    """The readings of a move of ``gan``, in the form the step asks for."""
+
+    def readings(
+        profile: Profile,
+        draw: Draw,
+        gradients: Mapping[str, Params],
+        outcomes: Mapping[str, tuple[Tensor, Any]],
+    ) -> dict[str, Tensor]:
+        info: dict[str, Tensor] = {}
+        if "D" in gradients:
+            info |= discriminator_readings(gan, profile, draw, outcomes["D"][1])
+        if "G" in gradients:
+            info |= generator_readings(gradients["G"], eps)
+        return info
+
+    return readings

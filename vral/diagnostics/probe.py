@@ -1,0 +1,72 @@
+"""Readings on a fixed held-out draw, the same for every method and seed of a data set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vral.data.datasets import Dataset
+from vral.data.draws import generator
+from vral.diagnostics.gradients import per_sample_gradients
+from vral.diagnostics.quality import Quality
+from vral.diagnostics.scores import score_statistics
+from vral.games.gan import Gan
+from vral.types import Profile, map_tensors
+
+PROBE_SIZE = 2000
+"""Latents, and at most as many held-out samples."""
+GRID = 36
+"""Samples kept for the sample grid."""
+
+
+def held_out_draw(gan: Gan, data: Dataset) -> dict[str, Tensor]:
+    """PROBE_SIZE fixed latents, and held-out samples, recycled where the split is smaller.
+
+    Scoring wants equally many of both kinds; ``Probe`` keeps each held-out sample's score once.
+    """
+    device = data.held_out.device
+    random = generator(torch.device("cpu"), "held-out", data.name)
+    latent = torch.randn(PROBE_SIZE, gan.generator.latent, generator=random)
+    index = torch.arange(PROBE_SIZE, device=device) % len(data.held_out)
+    return {"real": data.held_out[index], "latent": latent.to(device)}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a profile does on the held-out draw, lane by lane.
+
+    D is taken without its noise. With batch norm the statistics are those of the held-out draw.
+    """
+
+    gan: Gan
+    data: Dataset
+    quality: Quality
+    mean_real: float
+    mean_fake: float
+
+    def __call__(self, profile: Profile) -> tuple[dict[str, object], np.ndarray]:
+        """Of one lane: a row of readings (scalars, and the scores as lists) and GRID samples."""
+        draw = held_out_draw(self.gan, self.data)
+        noiseless = self.gan.without_noise()
+        scored = noiseless.score(profile, draw)
+        gradients = per_sample_gradients(noiseless, profile, draw, scored)
+        count = min(PROBE_SIZE, len(self.data.held_out))
+        score_real = scored.score_real[:count].cpu().numpy()
+        score_fake = scored.score_fake.cpu().numpy()
+        fake = scored.fake.cpu()
+        row: dict[str, object] = {
+            **score_statistics(score_real, score_fake, self.mean_real, self.mean_fake),
+            "median_grad_norm_fake": gradients["grad_norm_fake"].median().item(),
+            "median_signal_fake": gradients["signal_fake"].median().item(),
+            **self.quality(fake),
+            "scores_real": score_real.tolist(),
+            "scores_fake": score_fake.tolist(),
+        }
+        return row, fake[:GRID].numpy()
+
+
+def per_lane(profile: Profile, lanes: int, function: Callable[[Profile], object]) -> list:
+    """``function`` of every lane's profile."""
+    return [function(map_tensors(lambda t, i=i: t[i], profile)) for i in range(lanes)]

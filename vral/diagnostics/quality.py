@@ -1,0 +1,138 @@
+"""Sample quality without a download: Fréchet distance and coverage on a small classifier's features.
+
+The classifier is trained once per data set on its training split, on one CPU thread, and cached.
+Its numbers compare methods on one data set; they are no Inception scores.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vral.data.datasets import Dataset
+from vral.data.draws import generator
+from vral.diagnostics.coverage import coverage, mixture_quality
+from vral.files import replace_file
+
+FEATURES = 32
+UPDATES = 1500
+VERSION = 1
+"""Part of the cache's file name: raise it with any change to the classifier."""
+
+
+def frechet_distance(first: NDArray, second: NDArray) -> float:
+    """‖μ₁-μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) of two samples (n, dim), unbiased covariances.
+
+    Σ₁Σ₂ has real non-negative eigenvalues; what rounding leaves below zero is dropped.
+    """
+    first, second = np.float64(first), np.float64(second)
+    gap = first.mean(0) - second.mean(0)
+    cov_first, cov_second = np.cov(first.T), np.cov(second.T)
+    roots = np.sqrt(np.clip(np.linalg.eigvals(cov_first @ cov_second).real, 0, None))
+    return float(gap @ gap + np.trace(cov_first) + np.trace(cov_second) - 2 * roots.sum())
+
+
+class Classifier(nn.Module):
+    """Two 3×3 stride-2 convolutions and a dense layer of features; images in their own range."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int):
+        super().__init__()
+        side = -(-shape[1] // 4)
+        self.body = nn.Sequential(
+            nn.Conv2d(shape[0], 32, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3, 2, 1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(64 * side * side, FEATURES),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(FEATURES, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(images))
+
+
+def train_classifier(data: Dataset) -> Classifier:
+    """Adam 1e-3, batches of 128, UPDATES updates, from a fixed seed, on the CPU."""
+    random = generator(torch.device("cpu"), "classifier", data.name)
+    network = Classifier(data.shape, int(data.train_labels.max()) + 1)
+    for name, value in network.named_parameters():
+        nn.init.xavier_uniform_(value, generator=random) if value.ndim > 1 else nn.init.zeros_(value)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    for _ in range(UPDATES):
+        index = torch.randint(len(data.train), (128,), generator=random)
+        loss = nn.functional.cross_entropy(network(data.train[index]), data.train_labels[index])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return network.requires_grad_(False)
+
+
+def cached_classifier(data: Dataset, cache: Path) -> Classifier:
+    """The data set's classifier, trained on first use and kept under ``cache``."""
+    path = cache / f"classifier-{data.name}-{VERSION}.pt"
+    if path.exists():
+        network = Classifier(data.shape, int(data.train_labels.max()) + 1)
+        network.load_state_dict(torch.load(path, weights_only=True))
+        return network.requires_grad_(False)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        network = train_classifier(data)
+    finally:
+        torch.set_num_threads(threads)
+    cache.mkdir(parents=True, exist_ok=True)
+    with replace_file(path) as temporary:
+        torch.save(network.state_dict(), temporary)
+    return network
+
+
+def features(network: Classifier, images: Tensor) -> NDArray:
+    """Penultimate activations, (n, FEATURES)."""
+    with torch.no_grad():
+        return torch.cat([network.body(part) for part in images.split(1000)]).numpy()
+
+
+Quality = Callable[[Tensor], dict[str, float]]
+"""Samples (n, *sample) on the CPU to named numbers."""
+
+
+def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, float]]:
+    """How to judge samples of ``data`` (on the CPU), and what is known of the measure itself.
+
+    Labelled images: "frechet" (lower is better) and "coverage" against the held-out split. Its own
+    floor, the training split judged as if it were generated, comes with it. Mixtures:
+    "modes_covered" and "high_quality". Other points: the two image measures on the coordinates.
+    """
+    if data.modes is not None:
+        modes = data.modes.numpy()
+        return lambda samples: mixture_quality(samples.numpy(), modes, data.mode_sd), {}
+    if len(data.shape) == 1:
+        held_out = data.held_out.numpy()
+
+        def judge_points(samples: Tensor) -> dict[str, float]:
+            return {
+                "frechet": frechet_distance(samples.numpy(), held_out),
+                "coverage": coverage(held_out[:2000], samples.numpy()),
+            }
+
+        return judge_points, {}
+    network = cached_classifier(data, cache)
+    held_out = features(network, data.held_out)
+
+    def judge(samples: Tensor) -> dict[str, float]:
+        fake = features(network, samples)
+        return {
+            "frechet": frechet_distance(fake, held_out),
+            "coverage": coverage(held_out[:2000], fake),
+        }
+
+    with torch.no_grad():
+        guess = network.head(torch.from_numpy(held_out)).argmax(1)
+    known = {f"{name}_floor": value for name, value in judge(data.train[:2000]).items()}
+    known["classifier_accuracy"] = float((guess == data.held_out_labels).float().mean())
+    return judge, known

@@ -1,0 +1,34 @@
+"""A game and its vector field."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vral.types import Draw, Params, Profile
+
+Loss = Callable[[Profile, Draw], tuple[Tensor, Any]]
+"""(profile, draw) to (scalar loss, whatever is worth looking at)."""
+
+Game = Mapping[str, Loss]
+
+
+def field(
+    game: Game, movers: Sequence[str], profile: Profile, draw: Draw
+) -> tuple[dict[str, Params], dict[str, tuple[Tensor, Any]]]:
+    """Each mover's gradient of its own loss in its own parameters, all at the same profile.
+
+    Returns ``(gradients, outcomes)``: per mover the gradient, shaped like its parameters, and the
+    pair (loss, auxiliary value) of its loss. A player never sees another's gradient, so no tensor
+    need be detached.
+    """
+    gradients, outcomes = {}, {}
+    for player in movers:
+
+        def own_loss(params: Params, player: str = player) -> tuple[Tensor, Any]:
+            return game[player]({**profile, player: params}, draw)
+
+        differentiate = torch.func.grad_and_value(own_loss, has_aux=True)
+        gradients[player], outcomes[player] = differentiate(profile[player])
+    return gradients, outcomes

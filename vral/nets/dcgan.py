@@ -1,0 +1,70 @@
+"""The convolutional pairs of the VRAL code (MNIST; CIFAR-10 and CelebA), width as a parameter."""
+
+import math
+
+from torch import nn
+
+from vral.nets.network import Discriminator, Generator
+from vral.nets.norm import normalised
+
+
+def mnist_discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminator:
+    """1×28×28 → 5×5 stride 2 (width, 2·width) → dense 16·width, no norm → 1; LeakyReLU 0.01."""
+    stages = [
+        normalised(nn.Conv2d(1, width, 5, 2, 2), width, norm, nn.LeakyReLU(0.01)),
+        normalised(nn.Conv2d(width, 2 * width, 5, 2, 2), 2 * width, norm, nn.LeakyReLU(0.01)),
+        nn.Sequential(
+            nn.Flatten(), nn.Linear(2 * width * 7 * 7, 16 * width), nn.LeakyReLU(0.01)
+        ),
+    ]
+    return Discriminator(stages, nn.Linear(16 * width, 1), shape)
+
+
+def mnist_generator(
+    shape: tuple[int, ...], latent: int, width: int, norm: str, output: nn.Module
+) -> Generator:
+    """latent → dense 16·width → dense 2·width·7·7 → two 5×5 stride-2 deconvolutions → 1×28×28."""
+    first = nn.ConvTranspose2d(2 * width, width, 5, 2, 2, output_padding=1)
+    body = nn.Sequential(
+        normalised(nn.Linear(latent, 16 * width), 16 * width, norm, nn.ReLU()),
+        normalised(nn.Linear(16 * width, 2 * width * 7 * 7), 2 * width * 7 * 7, norm, nn.ReLU()),
+        nn.Unflatten(1, (2 * width, 7, 7)),
+        normalised(first, width, norm, nn.ReLU()),
+        nn.ConvTranspose2d(width, 1, 5, 2, 2, output_padding=1),
+        output,
+    )
+    return Generator(body, latent, orthogonal_deconvolutions=True)
+
+
+def _stages(shape: tuple[int, ...]) -> int:
+    """Halvings from the image's side down to 4."""
+    return int(math.log2(shape[-1] // 4))
+
+
+def discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminator:
+    """4×4 stride-2 stages of width, 2·width, … down to 4×4, the first without norm; then 1."""
+    channels = [shape[0], *(width * 2**i for i in range(_stages(shape)))]
+    stages = [
+        normalised(nn.Conv2d(a, b, 4, 2, 1), b, norm if i else "none", nn.LeakyReLU(0.02))
+        for i, (a, b) in enumerate(zip(channels, channels[1:], strict=False))
+    ]
+    return Discriminator(stages, nn.Linear(channels[-1] * 4 * 4, 1), shape)
+
+
+def generator(
+    shape: tuple[int, ...], latent: int, width: int, norm: str, output: nn.Module
+) -> Generator:
+    """latent → dense to 4×4, then 4×4 stride-2 deconvolutions of the mirrored widths."""
+    channels = [*(width * 2**i for i in reversed(range(_stages(shape)))), shape[0]]
+    start = channels[0] * 4 * 4
+    body = nn.Sequential(
+        normalised(nn.Linear(latent, start), start, norm, nn.ReLU()),
+        nn.Unflatten(1, (channels[0], 4, 4)),
+        *(
+            normalised(nn.ConvTranspose2d(a, b, 4, 2, 1), b, norm, nn.ReLU())
+            for a, b in zip(channels, channels[1:-1], strict=False)
+        ),
+        nn.ConvTranspose2d(channels[-2], channels[-1], 4, 2, 1),
+        output,
+    )
+    return Generator(body, latent)

@@ -1,0 +1,55 @@
+"""Fully connected players, and the one-parameter segment of the parallel-lines example."""
+
+import math
+
+import torch
+from torch import nn
+
+from vral.nets.network import Discriminator, Generator
+from vral.nets.norm import normalised
+from vral.types import Latents, Samples
+
+
+def discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminator:
+    """size → width → width → 1, LeakyReLU 0.2."""
+    size = math.prod(shape)
+    first = normalised(nn.Linear(size, width), width, norm, nn.LeakyReLU(0.2))
+    second = normalised(nn.Linear(width, width), width, norm, nn.LeakyReLU(0.2))
+    return Discriminator([nn.Sequential(nn.Flatten(), *first), second], nn.Linear(width, 1), shape)
+
+
+def generator(
+    shape: tuple[int, ...], latent: int, width: int, norm: str, output: nn.Module
+) -> Generator:
+    """latent → width → width → size, ReLU, then the data's output nonlinearity."""
+    body = nn.Sequential(
+        normalised(nn.Linear(latent, width), width, norm, nn.ReLU()),
+        normalised(nn.Linear(width, width), width, norm, nn.ReLU()),
+        nn.Linear(width, math.prod(shape)),
+        output,
+        nn.Unflatten(1, shape),
+    )
+    return Generator(body, latent)
+
+
+class Segment(nn.Module):
+    """z ↦ (offset, 2Φ(z₁) - 1): a vertical segment of half-length 1 at a learned abscissa.
+
+    The parallel lines of Arjovsky et al. 2017, example 1, whose supports are disjoint from the
+    real segment's until the offset is exactly right.
+    """
+
+    def __init__(self, offset: float = -1.0):
+        super().__init__()
+        self.offset = nn.Parameter(torch.tensor([offset]))
+
+    def forward(self, z: Latents) -> Samples:
+        height = torch.erf(z[:, 0] / math.sqrt(2))
+        return torch.stack([self.offset.expand_as(height), height], dim=1)
+
+
+def segment(
+    shape: tuple[int, ...], latent: int, width: int, norm: str, output: nn.Module
+) -> Generator:
+    """The segment has neither width nor norm; they belong to its discriminator."""
+    return Generator(Segment(), latent)

@@ -1,0 +1,79 @@
+"""What every discriminator and generator has in common."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vral.nets.norm import BatchStatisticsNorm
+from vral.types import Latents, Samples, Scores
+
+
+class Discriminator(nn.Module):
+    """Hidden stages and a linear score.
+
+    ``forward(x, noise)`` adds ``noise`` (batch, noise_size) to the activations of the hidden
+    stages, stage after stage. It returns the raw score (batch,), never a sigmoid of it.
+    """
+
+    def __init__(self, stages: Sequence[nn.Module], score: nn.Linear, shape: tuple[int, ...]):
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.score = score
+        with torch.no_grad():
+            x, sizes = torch.zeros(2, *shape), []
+            for stage in self.stages:
+                x = stage(x)
+                sizes.append(x[0].numel())
+        self.noise_size = sum(sizes)
+        self._sizes = sizes
+
+    def forward(self, x: Samples, noise: Tensor | None = None) -> Scores:
+        parts = [None] * len(self._sizes) if noise is None else noise.split(self._sizes, dim=1)
+        for stage, part in zip(self.stages, parts, strict=True):
+            x = stage(x)
+            if part is not None:
+                x = x + part.reshape(x.shape)
+        return self.score(x.flatten(1)).squeeze(1)
+
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether a sample's score depends on its batch, so that passes may not be joined."""
+        return any(isinstance(module, BatchStatisticsNorm) for module in self.modules())
+
+
+class Generator(nn.Module):
+    """Latents (batch, latent) to samples (batch, *sample)."""
+
+    def __init__(self, body: nn.Module, latent: int, orthogonal_deconvolutions: bool = False):
+        super().__init__()
+        self.body = body
+        self.latent = latent
+        self.orthogonal_deconvolutions = orthogonal_deconvolutions
+
+    def forward(self, z: Latents) -> Samples:
+        return self.body(z)
+
+
+def weight_names(module: nn.Module) -> frozenset[str]:
+    """Matrices and kernels: what weight clipping acts on. Biases and norm scales are vectors."""
+    return frozenset(name for name, value in module.named_parameters() if value.ndim >= 2)
+
+
+def initial_parameters(module: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+    """Fresh parameters: Glorot-uniform weights with gain 1, zero biases, norms at scale 1.
+
+    Glorot's fans count the receptive field, as in Lasagne. The MNIST generator's deconvolutions
+    are orthogonal instead. Parameters that a module sets itself (norm scales, the segment's offset)
+    keep their values.
+    """
+    orthogonal = getattr(module, "orthogonal_deconvolutions", False)
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            if orthogonal and isinstance(part, nn.ConvTranspose2d):
+                nn.init.orthogonal_(part.weight, generator=generator)
+            else:
+                nn.init.xavier_uniform_(part.weight, generator=generator)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+    return {name: value.detach().clone() for name, value in module.named_parameters()}

@@ -1,0 +1,6 @@
+"""Update rules: solvers that are handed the game's vector field as a function."""
+
+from vral.optim.first_order import RULES, Transform
+from vral.optim.rule import Field, Rule, first_order
+
+__all__ = ["RULES", "Field", "Rule", "Transform", "first_order"]

@@ -1,0 +1,118 @@
+"""Gradient descent, heavy ball, RMSProp and Adam as pure functions of (gradient, state, params).
+
+They agree with torch.optim's classes of the same names. All are elementwise, so parameters may
+carry a lane axis. ``torch._foreach_*`` runs one call over all tensors of a player.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vral.types import Params
+
+State = dict[str, Mapping[str, Tensor] | Tensor]
+
+
+class Transform(NamedTuple):
+    init: Callable[[Params], State]
+    update: Callable[[Params, State, Params], tuple[Params, State]]
+
+
+def _zeros(params: Params) -> dict[str, Tensor]:
+    return {name: torch.zeros_like(value) for name, value in params.items()}
+
+
+def _each(params: Params, values: list[Tensor] | tuple[Tensor, ...]) -> dict[str, Tensor]:
+    return dict(zip(params, values, strict=True))
+
+
+def _values(params: Params) -> list[Tensor]:
+    return list(params.values())
+
+
+def sgd(lr: float) -> Transform:
+    """x ← x - lr·g."""
+
+    def update(gradient, state, params):
+        moved = torch._foreach_add(_values(params), _values(gradient), alpha=-lr)
+        return _each(params, moved), state
+
+    return Transform(lambda params: {}, update)
+
+
+def momentum(lr: float, momentum: float) -> Transform:
+    """m ← momentum·m + g; x ← x - lr·m (Polyak's heavy ball; a negative momentum is allowed)."""
+
+    def update(gradient, state, params):
+        buffer = torch._foreach_mul(_values(state["buffer"]), momentum)
+        buffer = torch._foreach_add(buffer, _values(gradient))
+        moved = torch._foreach_add(_values(params), buffer, alpha=-lr)
+        return _each(params, moved), {"buffer": _each(params, buffer)}
+
+    return Transform(lambda params: {"buffer": _zeros(params)}, update)
+
+
+def rmsprop(lr: float, decay: float, eps: float) -> Transform:
+    """v ← decay·v + (1-decay)·g²; x ← x - lr·g/(√v + eps)."""
+
+    def update(gradient, state, params):
+        g = _values(gradient)
+        square = torch._foreach_mul(_values(state["square"]), decay)
+        square = torch._foreach_addcmul(square, g, g, value=1 - decay)
+        scale = torch._foreach_add(torch._foreach_sqrt(square), eps)
+        moved = torch._foreach_addcdiv(_values(params), g, scale, value=-lr)
+        return _each(params, moved), {"square": _each(params, square)}
+
+    return Transform(lambda params: {"square": _zeros(params)}, update)
+
+
+def adam(lr: float, beta1: float, beta2: float, eps: float) -> Transform:
+    """Kingma and Ba 2015 with eps added to the bias-corrected root, as in torch.optim.Adam.
+
+    (The VRAL code's Lasagne adds eps to the uncorrected root; the two differ only early.)
+    """
+
+    def init(params):
+        count = torch.zeros((), dtype=torch.float64)
+        return {"count": count, "mean": _zeros(params), "square": _zeros(params)}
+
+    def update(gradient, state, params):
+        g = _values(gradient)
+        count = state["count"] + 1
+        mean = torch._foreach_lerp(_values(state["mean"]), g, 1 - beta1)
+        square = torch._foreach_mul(_values(state["square"]), beta2)
+        square = torch._foreach_addcmul(square, g, g, value=1 - beta2)
+        # The count lives on the CPU: reading it synchronises nothing.
+        steps = float(count)
+        scale = torch._foreach_div(torch._foreach_sqrt(square), (1 - beta2**steps) ** 0.5)
+        scale = torch._foreach_add(scale, eps)
+        moved = torch._foreach_addcdiv(
+            _values(params), mean, scale, value=-lr / (1 - beta1**steps)
+        )
+        state = {"count": count, "mean": _each(params, mean), "square": _each(params, square)}
+        return _each(params, moved), state
+
+    return Transform(init, update)
+
+
+class RuleRow(NamedTuple):
+    """A rule by name: ``build(lr, settings)``, settings being a run's configuration."""
+
+    description: str
+    build: Callable[[float, Any], Transform]
+
+
+RULES: dict[str, RuleRow] = {
+    "sgd": RuleRow("gradient descent", lambda lr, s: sgd(lr)),
+    "momentum": RuleRow(
+        "heavy ball (--momentum, may be negative)", lambda lr, s: momentum(lr, s.momentum)
+    ),
+    "rmsprop": RuleRow(
+        "RMSProp (--rmsprop-decay, --eps)", lambda lr, s: rmsprop(lr, s.rmsprop_decay, s.eps)
+    ),
+    "adam": RuleRow(
+        "Adam (--beta1, --beta2, --eps)", lambda lr, s: adam(lr, s.beta1, s.beta2, s.eps)
+    ),
+}

@@ -1,0 +1,1 @@
+"""The one trainer: state, step, schedule, loop, records and checkpoints."""

@@ -1,0 +1,47 @@
+"""The loop. It knows nothing of configurations, methods or files."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from vral.data.draws import DrawStream
+from vral.train.records import Recorder
+from vral.train.state import Clock, TrainState
+from vral.train.step import Step
+from vral.types import Move
+
+Steps = Mapping[tuple[Move, bool], Step]
+"""The step of a move, without and with readings."""
+
+
+def train(
+    state: TrainState,
+    clock: Clock,
+    rounds: int,
+    steps: Steps,
+    moves: Callable[[int], Sequence[Move]],
+    stream: DrawStream,
+    recorder: Recorder,
+    after_round: Callable[[TrainState, Clock], bool],
+) -> TrainState:
+    """Play rounds until the clock shows ``rounds`` or ``after_round`` returns True.
+
+    Each reading belongs to a D update: D's to its own, G's to the last one, those of other players
+    to the next one whose readings are kept (``recorder.due``). ``clock`` is advanced in place.
+    """
+    while clock.round < rounds:
+        for move, draw in stream.round(moves(clock.round)):
+            if "D" in move:
+                update = clock.d_updates + 1
+            elif "G" in move:
+                update = clock.d_updates
+            else:
+                update = recorder.next_due(clock.d_updates + 1)
+            due = recorder.due(update)
+            state, info = steps[move, due](state, draw)
+            clock.d_updates += "D" in move
+            clock.g_updates += "G" in move
+            if due:
+                recorder.add(update, clock, info)
+        clock.round += 1
+        if after_round(state, clock):
+            break
+    return state

@@ -1,0 +1,134 @@
+"""Readings on their way from the device to parquet parts."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from vral.files import replace_file
+from vral.train.state import Clock
+from vral.train.step import Info
+
+KEY = ["seed", "d_updates"]
+
+
+class Recorder:
+    """Keeps the readings of every ``every``-th D update on the device until they are collected.
+
+    Readings of one D update may come from several moves (F, R, D, G); each set of names is a column
+    block of its own until ``collect`` joins them.
+    """
+
+    def __init__(self, seeds: Sequence[int], every: int, batch: int):
+        self.seeds = tuple(seeds)
+        self.every = every
+        self.batch = batch
+        self._blocks: dict[tuple[str, ...], tuple[list[tuple[int, ...]], list[Tensor]]] = {}
+
+    def due(self, update: int) -> bool:
+        return update % self.every == 0
+
+    def next_due(self, update: int) -> int:
+        """The first D update from ``update`` on whose readings are kept."""
+        return -(-update // self.every) * self.every
+
+    def add(self, update: int, clock: Clock, info: Info) -> None:
+        """Keep one move's readings, tensors (lanes,); nothing is synchronised."""
+        times, values = self._blocks.setdefault(tuple(info), ([], []))
+        times.append((update, clock.round, clock.g_updates))
+        values.append(torch.stack([value.float() for value in info.values()]))
+
+    def collect(self) -> pl.DataFrame | None:
+        """All readings since the last call: one row per seed and D update, absent ones null."""
+        frames = [self._frame(names, *block) for names, block in self._blocks.items()]
+        self._blocks.clear()
+        frames.sort(key=lambda frame: "loss_D" not in frame.columns)
+        if not frames or "loss_D" not in frames[0].columns:
+            return None
+        joined = frames[0]
+        for frame in frames[1:]:
+            joined = joined.join(
+                frame.drop("round", "g_updates", "images"), on=KEY, how="left", coalesce=True
+            )
+        return joined.sort(KEY)
+
+    def _frame(self, names, times, values) -> pl.DataFrame:
+        readings = torch.stack(values).cpu().numpy()  # (time, name, lane)
+        update, round, g_updates = zip(*times, strict=True)
+        lanes = [
+            pl.DataFrame(
+                {
+                    "seed": pl.Series([seed] * len(times), dtype=pl.Int32),
+                    "d_updates": pl.Series(update, dtype=pl.Int64),
+                    "round": pl.Series(round, dtype=pl.Int64),
+                    "g_updates": pl.Series(g_updates, dtype=pl.Int64),
+                    "images": pl.Series([u * self.batch for u in update], dtype=pl.Int64),
+                    **{name: readings[:, i, lane] for i, name in enumerate(names)},
+                }
+            )
+            for lane, seed in enumerate(self.seeds)
+        ]
+        return pl.concat(lanes).unique(KEY, keep="last", maintain_order=True)
+
+
+def first_divergence(frame: pl.DataFrame, seed: int) -> dict[str, object] | None:
+    """The first D update of ``seed`` with a non-finite reading, and which reading it was."""
+    rows = frame.filter(pl.col("seed") == seed).sort("d_updates")
+    for row in rows.filter(
+        pl.any_horizontal(
+            pl.col(name).is_not_null() & ~pl.col(name).is_finite()
+            for name, dtype in rows.schema.items()
+            if dtype.is_float()
+        )
+    ).iter_rows(named=True):
+        reading = next(
+            name for name, value in row.items() if isinstance(value, float) and value - value != 0
+        )
+        return {
+            "seed": seed,
+            "d_update": row["d_updates"],
+            "round": row["round"],
+            "reading": reading,
+            "value": str(row[reading]),
+        }
+    return None
+
+
+def write_part(frame: pl.DataFrame, folder: Path, clock: Clock) -> None:
+    """Write a parquet part named by the round it ends at, under a temporary name first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replace_file(folder / f"round-{clock.round:08d}.parquet") as temporary:
+        frame.write_parquet(temporary)
+
+
+def drop_after(folder: Path, round: int) -> None:
+    """Delete the files of a run that a checkpoint at ``round`` knows nothing of."""
+    for path in folder.glob("round-*"):
+        if int(path.stem.removeprefix("round-")) > round:
+            path.unlink()
+
+
+def read_parts(folder: Path) -> pl.DataFrame | None:
+    """All parts of a folder as one frame, None where there are none."""
+    parts = sorted(folder.glob("round-*.parquet"))
+    if not parts:
+        return None
+    return pl.concat([pl.read_parquet(part) for part in parts], how="diagonal_relaxed")
+
+
+def legacy_scales(frame: pl.DataFrame, batch: int) -> pl.DataFrame:
+    """The two scales on which the original VRAL code reported one and the same ‖∇D‖.
+
+    It differentiated the batch *mean* of D, so each squared norm carries 1/B². Its Standard,
+    -log D, LSGAN and BGAN scripts summed over the samples, (1/B) E‖∇D‖²; its VRAL, Parzen and WGAN
+    scripts averaged, (1/B²) E‖∇D‖²: the former come out B = 64 times larger for the same D.
+    """
+    return frame.with_columns(
+        **{
+            f"legacy_{kind}_{name}": pl.col(f"grad_square_{kind}") / power
+            for kind in ("real", "fake")
+            for name, power in (("summed", batch), ("averaged", batch**2))
+        }
+    )

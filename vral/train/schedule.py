@@ -1,0 +1,73 @@
+"""Ratios as text and as schedules: tuples of moves, a move being the players who update together.
+
+``50`` and ``50:1`` are fifty D updates per G update, ``1:4`` one D update per four of G.
+``100x25,5`` is a hundred for the first 25 rounds, then five; the last segment has no end.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vral.types import Move
+
+DiscriminatorSide = Callable[[int], Sequence[Move]]
+
+SEGMENT = re.compile(r"(?P<d>[0-9]+)(?::(?P<g>[0-9]+))?(?:x(?P<rounds>[0-9]+))?")
+ALLOWED = "a whole number k (k:1), 1:k, or a schedule such as 100x25,5"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Segments of (D updates, G updates, rounds); the last one's rounds are None."""
+
+    segments: tuple[tuple[int, int, int | None], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Ratio":
+        """Raises ValueError, naming what is allowed."""
+        segments = []
+        pieces = text.strip().split(",")
+        for i, piece in enumerate(pieces):
+            match = SEGMENT.fullmatch(piece.strip())
+            last = i == len(pieces) - 1
+            if not match or (match["rounds"] is None) != last:
+                raise ValueError(f"{text!r} is not a ratio; allowed: {ALLOWED}")
+            d, g = int(match["d"]), int(match["g"] or 1)
+            rounds = int(match["rounds"]) if match["rounds"] else None
+            if min(d, g) != 1 and g != 1 or min(d, g) < 1 or rounds == 0:
+                raise ValueError(f"{text!r} is not a ratio; allowed: {ALLOWED}, none of them zero")
+            segments.append((d, g, rounds))
+        return cls(tuple(segments))
+
+    def __str__(self) -> str:
+        def piece(d: int, g: int, rounds: int | None) -> str:
+            return f"{d}{'' if g == 1 else f':{g}'}{'' if rounds is None else f'x{rounds}'}"
+
+        return ",".join(piece(*segment) for segment in self.segments)
+
+    def at(self, round: int) -> tuple[int, int]:
+        """(D updates, G updates) of a round, counted from 0."""
+        for d, g, rounds in self.segments:
+            if rounds is None or round < rounds:
+                return d, g
+            round -= rounds
+        raise AssertionError("the last segment has no end")
+
+    def totals(self, rounds: int) -> tuple[int, int]:
+        """(D updates, G updates) of the first ``rounds`` rounds."""
+        d_updates = g_updates = 0
+        for d, g, length in self.segments:
+            span = rounds if length is None else min(rounds, length)
+            d_updates, g_updates, rounds = d_updates + span * d, g_updates + span * g, rounds - span
+        return d_updates, g_updates
+
+
+def alternating(k: int) -> Sequence[Move]:
+    """k updates of D alone."""
+    return (("D",),) * k
+
+
+def round_moves(ratio: Ratio, round: int, side: DiscriminatorSide = alternating) -> list[Move]:
+    """The moves of a round: D's side first, then G's updates."""
+    d, g = ratio.at(round)
+    return [*side(d), *([("G",)] * g)]
