@@ -19,15 +19,6 @@ from vral.optim import RULES
 from vral.train.schedule import Ratio
 
 
-def _one_of(*names: str):
-    def check(value: Any) -> Any:
-        if value not in names:
-            raise ValueError(f"allowed: {', '.join(names)}")
-        return value
-
-    return BeforeValidator(check)
-
-
 def _seeds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -51,8 +42,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-Norm = Annotated[str, _one_of(*NORMS)]
-RuleName = Annotated[str, _one_of(*RULES)]
+Norm = Literal[*NORMS]
+RuleName = Literal[*RULES]
+OwnRule = Literal["same", *RULES]
 
 
 class RunConfig(BaseModel):
@@ -60,8 +52,8 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Annotated[str, _one_of(*METHODS)] = Field(description="Row of METHODS.")
-    dataset: Annotated[str, _one_of(*DATASETS)] = Field("digits", description="Data set.")
+    method: Literal[*METHODS] = Field(description="Row of METHODS.")
+    dataset: Literal[*DATASETS] = Field("digits", description="Data set.")
     ratio: Annotated[str, BeforeValidator(_ratio)] = Field(
         "1",
         description="D updates per G update: 50, 50:1, 1:4, or a schedule such as 100x25,5.",
@@ -72,13 +64,13 @@ class RunConfig(BaseModel):
     rounds: Count = Field(description="Rounds; at k:1 a round is one G update.")
     batch: Annotated[int, Field(ge=2)] = Field(64, description="Batch of every update.")
 
-    network: Annotated[str, _one_of(*NETWORKS)] = Field(description="Pair of networks.")
+    network: Literal[*NETWORKS] = Field(description="Pair of networks.")
     width: Count = Field(description="Width of the networks: hidden units, or base channels.")
     latent: Count = Field(description="Dimensions of z ~ N(0, I).")
     norm_d: Norm = Field("none", description="Norm in D; batch uses the statistics of the batch.")
     norm_g: Norm = Field("none", description="Norm in G.")
 
-    objective: Annotated[str, _one_of(*OBJECTIVES, "meta", "parzen", "none")] = Field(
+    objective: Literal[*OBJECTIVES, "meta", "parzen", "none"] = Field(
         description="D's objective, and G's unless --g-objective says otherwise."
     )
     g_objective: Literal["own", "target", "mean"] = Field(
@@ -97,9 +89,7 @@ class RunConfig(BaseModel):
     meta_schedule: Literal["every", "once"] = Field(
         "every", description="F:R:D:G as k:k:k:1 (every) or 1:1:k:1 (once)."
     )
-    parzen_kl: Literal["forward", "backward"] = Field(
-        "forward", description="KL(N‖p̃), or KL(p̃‖N)."
-    )
+    parzen_kl: Literal["forward", "backward"] = Field("forward", description="KL(N‖p̃), or KL(p̃‖N).")
     bandwidth: Positive = Field(
         0.3, description="Bandwidth h of the Parzen window (the authors': 1)."
     )
@@ -118,9 +108,9 @@ class RunConfig(BaseModel):
     )
 
     rule: RuleName = Field("adam", description="Update rule of every player.")
-    rule_d: Annotated[str, _one_of("", *RULES)] = Field("", description="D's own rule.")
-    rule_g: Annotated[str, _one_of("", *RULES)] = Field("", description="G's own rule.")
-    rule_meta: Annotated[str, _one_of("", *RULES)] = Field("", description="R's and F's own rule.")
+    rule_d: OwnRule = Field("same", description="D's own rule.")
+    rule_g: OwnRule = Field("same", description="G's own rule.")
+    rule_meta: OwnRule = Field("same", description="R's and F's own rule.")
     lr: Positive = Field(description="Learning rate of every player.")
     lr_d: Weight = Field(0.0, description="D's own learning rate; 0: --lr.")
     lr_g: Weight = Field(0.0, description="G's own learning rate; 0: --lr.")

@@ -82,9 +82,7 @@ METHODS: dict[str, Method] = {
     "lsgan-01": Method(
         "LSGAN 0/1", "least squares with codes 0 and 1", {"objective": "lsgan-01"}, "#a6cee3"
     ),
-    "hinge": Method(
-        "Hinge", "hinge loss (Lim and Ye 2017)", {"objective": "hinge"}, "#7570b3"
-    ),
+    "hinge": Method("Hinge", "hinge loss (Lim and Ye 2017)", {"objective": "hinge"}, "#7570b3"),
     "bgan": Method(
         "BGAN",
         "boundary-seeking GAN, continuous form (Hjelm et al. 2018)",

@@ -10,26 +10,24 @@ import math
 
 import torch
 
-from vral.types import Scalar, Scores
+from vral.types import Points, Scalar, Scores
 
 
-def log_density(points: Scores, scores: Scores, bandwidth: float) -> Scores:
+def log_density(points: Points, scores: Scores, bandwidth: float) -> Points:
     """Log of the Parzen density of ``scores`` (m,) at ``points`` (n,); returns (n,)."""
     scaled = (points[:, None] - scores[None, :]) / bandwidth
     normaliser = math.log(scores.shape[0] * bandwidth * math.sqrt(2 * math.pi))
     return torch.logsumexp(-0.5 * scaled**2, dim=1) - normaliser
 
 
-def gaussian_log_density(points: Scores, mean: float) -> Scores:
+def gaussian_log_density(points: Points, mean: float) -> Points:
     """Log density of N(mean, 1) at ``points``."""
     return -0.5 * (points - mean) ** 2 - 0.5 * math.log(2 * math.pi)
 
 
-def forward_kl(scores: Scores, targets: Scores, mean: float, bandwidth: float) -> Scalar:
+def forward_kl(scores: Scores, targets: Points, mean: float, bandwidth: float) -> Scalar:
     """KL(N(mean, 1) ‖ p̃) in nats, by the samples ``targets`` of N(mean, 1): mass-covering."""
-    return (
-        gaussian_log_density(targets, mean) - log_density(targets, scores, bandwidth)
-    ).mean()
+    return (gaussian_log_density(targets, mean) - log_density(targets, scores, bandwidth)).mean()
 
 
 def backward_kl(scores: Scores, mean: float, bandwidth: float) -> Scalar:

@@ -140,7 +140,8 @@ def _is_meta(gan: Gan) -> bool:
 def build_rule(config: RunConfig, gan: Gan) -> Rule:
     def transform(player: str):
         suffix = {"D": "d", "G": "g"}.get(player, "meta")
-        rule = getattr(config, f"rule_{suffix}") or config.rule
+        own = getattr(config, f"rule_{suffix}")
+        rule = config.rule if own == "same" else own
         return RULES[rule].build(getattr(config, f"lr_{suffix}") or config.lr, config)
 
     return first_order({player: transform(player) for player in networks(gan)})
@@ -172,7 +173,8 @@ def build(config: RunConfig, data: Dataset) -> Training:
     gan = build_gan(config, data.shape, data.output)
     rule = build_rule(config, gan)
     ratio = Ratio.parse(config.ratio)
-    side = partial(meta_round, once=config.meta_schedule == "once") if _is_meta(gan) else alternating
+    with_meta = partial(meta_round, once=config.meta_schedule == "once")
+    side = with_meta if _is_meta(gan) else alternating
     clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
     readings = gan_readings(gan, config.eps)
     moves = [("D",), ("G",), *((("F",), ("R",)) if _is_meta(gan) else ())]
@@ -258,8 +260,10 @@ def folder_name(config: RunConfig) -> Path:
     """method=…/ratio=…/dataset=…/seeds=…, which a parquet reader takes for columns."""
     seeds = list(config.seeds)
     spanned = list(range(seeds[0], seeds[-1] + 1))
-    text = f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 and seeds == spanned else ",".join(
-        map(str, seeds)
+    text = (
+        f"{seeds[0]}-{seeds[-1]}"
+        if len(seeds) > 1 and seeds == spanned
+        else ",".join(map(str, seeds))
     )
     return Path(
         f"method={config.method}",
@@ -328,7 +332,6 @@ def settled_config(folder: Path, config: RunConfig) -> RunConfig:
         if getattr(config, name) == 0:
             settled = settled.model_copy(update={name: old.get(name)})
     new = settled.model_dump(mode="json")
-    changed = differences({**old, "rounds": min(old.get("rounds", 0), config.rounds)}, new)
     changed = differences({**old, "rounds": max(old.get("rounds", 0), config.rounds)}, new)
     if changed:
         raise FolderError(
@@ -360,14 +363,15 @@ def execute(
     Its "status" is "finished", "stopped" (``stop`` became true: the run resumes) or "diverged"
     (every seed has diverged; "diverged" lists seeds with the first reading that was not finite).
     """
+    report = outcome_of(folder)
+    if report and report["status"] != "stopped" and report["rounds_done"] >= config.rounds:
+        settled_config(folder, config)
+        return report
+    on_cpu = execution.load(config.dataset)
     make_folder(folder, "run.json")
     with locked(folder):
         config = settled_config(folder, config)
-        report = outcome_of(folder)
-        if report and report["status"] != "stopped" and report["rounds_done"] >= config.rounds:
-            return report
         torch.set_num_threads(execution.threads)
-        on_cpu = execution.load(config.dataset)
         return _execute(config, folder, execution, on_cpu, progress, stop)
 
 
@@ -487,10 +491,11 @@ def write_probe(config, folder, training, probe, state, clock, data, diverged) -
     write_part(pl.DataFrame(rows), folder / "probes", clock)
     samples = folder / "samples"
     samples.mkdir(exist_ok=True)
-    with replace_file(samples / f"round-{clock.round:08d}.npz") as temporary:
-        with open(temporary, "wb") as file:
-            named = zip(config.seeds, grids, strict=True)
-            np.savez_compressed(file, **{f"seed{s}": compact(g, data.output) for s, g in named})
+    named = zip(config.seeds, grids, strict=True)
+    arrays = {f"seed{seed}": compact(grid, data.output) for seed, grid in named}
+    path = samples / f"round-{clock.round:08d}.npz"
+    with replace_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def probe_or_nothing(probe: Probe) -> Callable[[Profile], Any]:

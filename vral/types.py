@@ -13,6 +13,8 @@ from torch import Tensor
 
 Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, "batch"]
+Points = Float[Tensor, "point"]
+"""Places on the axis of scores, as many as one likes."""
 Samples = Float[Tensor, "batch *sample"]
 Latents = Float[Tensor, "batch latent"]
 

@@ -154,10 +154,8 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None):
         tensors = []
         for part in parts:
             images = torch.as_tensor(np.asarray(part.data)).float() / 255
-            if images.ndim == 3:
-                images = images[:, None]
-            else:
-                images = 2 * images.permute(0, 3, 1, 2) - 1
+            grey = images.ndim == 3
+            images = images[:, None] if grey else 2 * images.permute(0, 3, 1, 2) - 1
             tensors += [images.contiguous(), torch.as_tensor(part.targets)]
         train, train_labels, held_out, held_out_labels = tensors
         row = DATASETS[name]

@@ -1,6 +1,7 @@
-"""Sample quality without a download: Fréchet distance and coverage on a small classifier's features.
+"""Sample quality without a download: Fréchet distance and coverage on learned features.
 
-The classifier is trained once per data set on its training split, on one CPU thread, and cached.
+The features are those of a small classifier, trained once per data set on its training split, on
+one CPU thread, and cached.
 Its numbers compare methods on one data set; they are no Inception scores.
 """
 
@@ -60,8 +61,11 @@ def train_classifier(data: Dataset) -> Classifier:
     """Adam 1e-3, batches of 128, UPDATES updates, from a fixed seed, on the CPU."""
     random = generator(torch.device("cpu"), "classifier", data.name)
     network = Classifier(data.shape, int(data.train_labels.max()) + 1)
-    for name, value in network.named_parameters():
-        nn.init.xavier_uniform_(value, generator=random) if value.ndim > 1 else nn.init.zeros_(value)
+    for value in network.parameters():
+        if value.ndim > 1:
+            nn.init.xavier_uniform_(value, generator=random)
+        else:
+            nn.init.zeros_(value)
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
     for _ in range(UPDATES):
         index = torch.randint(len(data.train), (128,), generator=random)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -87,7 +86,7 @@ class Gan:
         """D at ``params`` as a function of samples."""
         return lambda x: functional_call(self.discriminator, params, (x, noise))
 
-    def without_noise(self) -> Self:
+    def without_noise(self) -> "Gan":
         """The same game with clean inputs and hidden stages, for measuring."""
         return replace(self, instance_noise=0.0, hidden_noise=0.0)
 

@@ -12,8 +12,8 @@ from torch.func import functional_call
 from torch.nn.functional import softplus
 
 from vral.data.draws import Noise
-from vral.games.gan import DiscriminatorLoss, Gan
 from vral.games.game import Loss
+from vral.games.gan import DiscriminatorLoss, Gan
 from vral.types import Draw, Params, Profile, Scalar, Scored, Scores
 
 

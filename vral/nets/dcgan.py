@@ -1,6 +1,7 @@
 """The convolutional pairs of the VRAL code (MNIST; CIFAR-10 and CelebA), width as a parameter."""
 
 import math
+from itertools import pairwise
 
 from torch import nn
 
@@ -13,9 +14,7 @@ def mnist_discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discri
     stages = [
         normalised(nn.Conv2d(1, width, 5, 2, 2), width, norm, nn.LeakyReLU(0.01)),
         normalised(nn.Conv2d(width, 2 * width, 5, 2, 2), 2 * width, norm, nn.LeakyReLU(0.01)),
-        nn.Sequential(
-            nn.Flatten(), nn.Linear(2 * width * 7 * 7, 16 * width), nn.LeakyReLU(0.01)
-        ),
+        nn.Sequential(nn.Flatten(), nn.Linear(2 * width * 7 * 7, 16 * width), nn.LeakyReLU(0.01)),
     ]
     return Discriminator(stages, nn.Linear(16 * width, 1), shape)
 
@@ -46,7 +45,7 @@ def discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminato
     channels = [shape[0], *(width * 2**i for i in range(_stages(shape)))]
     stages = [
         normalised(nn.Conv2d(a, b, 4, 2, 1), b, norm if i else "none", nn.LeakyReLU(0.02))
-        for i, (a, b) in enumerate(zip(channels, channels[1:], strict=False))
+        for i, (a, b) in enumerate(pairwise(channels))
     ]
     return Discriminator(stages, nn.Linear(channels[-1] * 4 * 4, 1), shape)
 
@@ -62,7 +61,7 @@ def generator(
         nn.Unflatten(1, (channels[0], 4, 4)),
         *(
             normalised(nn.ConvTranspose2d(a, b, 4, 2, 1), b, norm, nn.ReLU())
-            for a, b in zip(channels, channels[1:-1], strict=False)
+            for a, b in pairwise(channels[:-1])
         ),
         nn.ConvTranspose2d(channels[-2], channels[-1], 4, 2, 1),
         output,

@@ -39,5 +39,5 @@ def normalised(layer: nn.Module, channels: int, norm: str, activation: nn.Module
     layer.register_parameter("bias", None)
     if norm == "batch":
         return nn.Sequential(layer, BatchStatisticsNorm(channels), activation)
-    groups = max(g for g in range(1, 9) if channels % g == 0 and channels // g > 1 or g == 1)
+    groups = max(g for g in range(1, 9) if (channels % g == 0 and channels // g > 1) or g == 1)
     return nn.Sequential(layer, nn.GroupNorm(groups, channels), activation)

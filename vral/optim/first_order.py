@@ -88,9 +88,7 @@ def adam(lr: float, beta1: float, beta2: float, eps: float) -> Transform:
         steps = float(count)
         scale = torch._foreach_div(torch._foreach_sqrt(square), (1 - beta2**steps) ** 0.5)
         scale = torch._foreach_add(scale, eps)
-        moved = torch._foreach_addcdiv(
-            _values(params), mean, scale, value=-lr / (1 - beta1**steps)
-        )
+        moved = torch._foreach_addcdiv(_values(params), mean, scale, value=-lr / (1 - beta1**steps))
         state = {"count": count, "mean": _each(params, mean), "square": _each(params, square)}
         return _each(params, moved), state
 

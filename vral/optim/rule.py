@@ -7,7 +7,7 @@ field, so that lanes stay independent.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -20,6 +20,7 @@ Field = Callable[[Profile], tuple[dict[str, Mapping[str, Tensor]], Any]]
 OptState = dict[str, dict[str, Any]]
 
 
+@runtime_checkable
 class Rule(Protocol):
     def init(self, profile: Profile) -> OptState: ...
 

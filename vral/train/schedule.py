@@ -34,7 +34,7 @@ class Ratio:
                 raise ValueError(f"{text!r} is not a ratio; allowed: {ALLOWED}")
             d, g = int(match["d"]), int(match["g"] or 1)
             rounds = int(match["rounds"]) if match["rounds"] else None
-            if min(d, g) != 1 and g != 1 or min(d, g) < 1 or rounds == 0:
+            if (min(d, g) != 1 and g != 1) or min(d, g) < 1 or rounds == 0:
                 raise ValueError(f"{text!r} is not a ratio; allowed: {ALLOWED}, none of them zero")
             segments.append((d, g, rounds))
         return cls(tuple(segments))
@@ -60,6 +60,12 @@ class Ratio:
             span = rounds if length is None else min(rounds, length)
             d_updates, g_updates, rounds = d_updates + span * d, g_updates + span * g, rounds - span
         return d_updates, g_updates
+
+
+def ratio_list(text: str) -> list[str]:
+    """Several ratios: separated by blanks, or by commas where none is a schedule."""
+    pieces = text.split() if " " in text.strip() or "x" in text else text.split(",")
+    return list(dict.fromkeys(str(Ratio.parse(piece)) for piece in pieces))
 
 
 def alternating(k: int) -> Sequence[Move]:

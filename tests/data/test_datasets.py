@@ -1,0 +1,293 @@
+import os
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vral.data.datasets import DATASETS, MNIST_MD5, cache_root, data_root, load_dataset
+from vral.errors import DataError
+from vral.nets import NETWORKS
+
+NOWHERE = Path("/nonexistent/vral")
+FETCHED = ("mnist", "fashion-mnist", "cifar10")
+BUNDLED = [name for name in DATASETS if name not in FETCHED]
+FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "cifar-10-batches-py"}
+
+
+def prepared_root(name):
+    root = os.environ.get("VRAL_DATA")
+    if not root or not (Path(root) / FOLDERS[name]).exists():
+        pytest.skip(f"{name} is not at hand: set VRAL_DATA to a root that holds it")
+    return Path(root)
+
+
+def rows(tensor):
+    return {row.numpy().tobytes() for row in tensor}
+
+
+def write_idx(path, array):
+    """LeCun's format: two zero bytes, type 8 (unsigned byte), dimensions, big-endian sizes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+def write_small_mnist(folder, count=3):
+    """``count`` images in each split: pixel (i, j) of image k of the training split is k+i+j."""
+    pixels = np.add.outer(np.add.outer(np.arange(count), np.arange(28)), np.arange(28))
+    for split, offset in (("train", 0), ("t10k", 200)):
+        write_idx(folder / "raw" / f"{split}-images-idx3-ubyte", pixels + offset)
+        write_idx(folder / "raw" / f"{split}-labels-idx1-ubyte", np.arange(count) % 10)
+    return pixels
+
+
+# ---- every bundled data set -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_row_tells_the_truth_about_its_data(name):
+    row, data = DATASETS[name], load_dataset(name, NOWHERE)
+    assert data.name == name
+    assert data.train.dtype == data.held_out.dtype == torch.float32
+    assert tuple(data.train.shape) == (row.size, *row.shape)
+    assert data.shape == tuple(data.held_out.shape[1:]) == row.shape
+    assert data.output == row.output
+    for samples, labels in (
+        (data.train, data.train_labels),
+        (data.held_out, data.held_out_labels),
+    ):
+        assert labels is None or labels.shape == (len(samples),)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_default_network_fits_the_data(name):
+    row = DATASETS[name]
+    assert NETWORKS[row.defaults["network"]].fits(row.shape)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_loading_twice_gives_the_same_bits_whatever_the_global_seeds(name):
+    first = load_dataset(name, NOWHERE)
+    torch.rand(1)
+    np.random.seed(1)  # noqa: NPY002 - the global generator is the point
+    again = load_dataset(name, NOWHERE)
+    assert torch.equal(first.train, again.train)
+    assert torch.equal(first.held_out, again.held_out)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_held_out_samples_are_not_in_the_training_split(name):
+    data = load_dataset(name, NOWHERE)
+    assert len(data.held_out) > 0
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        every = [x.tobytes() for x in load_digits().data.astype(np.float32) / 16]
+        split = [x.numpy().tobytes() for x in torch.cat([data.train, data.held_out])]
+        assert sorted(split) == sorted(every)
+    assert not rows(data.train) & rows(data.held_out)
+
+
+def test_digits_are_images_in_the_unit_range_stratified_by_class():
+    data = load_dataset("digits", NOWHERE)
+    assert len(data.held_out) == 360
+    assert data.train.min() == 0
+    assert data.train.max() == 1
+    assert torch.equal(16 * data.train, (16 * data.train).round())  # sixteen grey levels
+    share = torch.bincount(data.train_labels).double() / len(data.train)
+    held_out = torch.bincount(data.held_out_labels).double() / len(data.held_out)
+    torch.testing.assert_close(share, held_out, rtol=0, atol=0.003)
+
+
+def test_digits_keep_image_and_label_together():
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    known = {image.astype(np.float32).tobytes(): label for image, label in zip(images, labels)}  # noqa: B905
+    data = load_dataset("digits", NOWHERE)
+    for samples, own in ((data.train, data.train_labels), (data.held_out, data.held_out_labels)):
+        assert [known[(16 * x).numpy().tobytes()] for x in samples] == own.tolist()
+
+
+def test_ring_centres_are_the_eighth_roots_of_unity():
+    modes = load_dataset("ring", NOWHERE).modes.double()
+    turns = (torch.view_as_complex(modes) ** 8).real
+    torch.testing.assert_close(turns, torch.ones(8).double(), rtol=0, atol=1e-6)
+    gaps = torch.cdist(modes, modes) + 9 * torch.eye(8)
+    torch.testing.assert_close(gaps.min(1)[0], torch.full((8,), 0.76536686).double())  # 2 sin π/8
+
+
+def test_grid_centres_are_the_integer_points_of_a_square_of_side_four():
+    modes = load_dataset("grid", NOWHERE).modes
+    expected = {(float(x), float(y)) for x in range(-2, 3) for y in range(-2, 3)}
+    assert {tuple(mode.tolist()) for mode in modes} == expected
+    assert len(modes) == 25
+
+
+@pytest.mark.parametrize("name", ["ring", "grid"])
+def test_a_mixture_is_equal_gaussians_about_its_centres(name):
+    data = load_dataset(name, NOWHERE)
+    assert data.mode_sd == 0.05
+    points, labels = data.train.double(), data.train_labels
+    assert len(data.held_out) == 5000
+    distance = torch.cdist(points, data.modes.double())
+    assert torch.equal(distance.argmin(1), labels)
+    noise = (points - data.modes.double()[labels]) / 0.05
+    n = noise.numel() / 2
+    assert noise.mean(0).abs().max() < 4 / n**0.5
+    torch.testing.assert_close(
+        noise.T.cov(), torch.eye(2).double(), rtol=0, atol=4 * (2 / n) ** 0.5
+    )
+    share = torch.bincount(labels) / n
+    fair = 1 / len(data.modes)
+    assert (share - fair).abs().max() < 4 * (fair / n) ** 0.5
+
+
+def test_segments_are_uniform_in_height_at_plus_one():
+    from scipy.stats import kstest, uniform
+
+    data = load_dataset("segments", NOWHERE)
+    for points in (data.train, data.held_out):
+        assert torch.equal(points[:, 0], torch.ones(len(points)))
+        assert kstest(points[:, 1], uniform(-1, 2).cdf).pvalue > 1e-3
+    assert data.train_labels is None
+
+
+def test_moving_a_data_set_moves_its_tensors_and_nothing_else():
+    data = load_dataset("grid", NOWHERE)
+    moved = data.to(torch.device("meta"))
+    tensors = {name for name, value in vars(data).items() if isinstance(value, torch.Tensor)}
+    assert tensors >= {"train", "held_out", "train_labels", "held_out_labels", "modes"}
+    assert all(getattr(moved, name).is_meta for name in tensors)
+    assert (moved.name, moved.output, moved.mode_sd) == (data.name, data.output, data.mode_sd)
+    assert not data.train.is_meta
+
+
+# ---- where data lies ------------------------------------------------------------------------
+
+
+def test_the_option_wins_over_the_variable_over_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("VRAL_DATA", "/from/variable")
+    assert data_root("/from/option") == Path("/from/option")
+    assert data_root() == Path("/from/variable")
+    monkeypatch.delenv("VRAL_DATA")
+    monkeypatch.setenv("VRAL_CACHE", str(tmp_path))
+    assert cache_root() == tmp_path
+    assert data_root() == tmp_path / "data"
+    monkeypatch.delenv("VRAL_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert cache_root() == Path("/xdg/vral")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_root() == Path.home() / ".cache" / "vral"
+
+
+# ---- missing and corrupt files --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FETCHED)
+def test_missing_data_is_an_error_that_names_the_cure(name, tmp_path):
+    with pytest.raises(DataError, match=f"--dataset {name}.*not found.*--download") as caught:
+        load_dataset(name, tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("file", MNIST_MD5)
+def test_a_truncated_file_is_an_error_that_names_the_cure(name, file, tmp_path):
+    folder = tmp_path / FOLDERS[name]
+    write_small_mnist(folder)
+    path = folder / "raw" / file
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match=f"--dataset {name}.*--download") as caught:
+        load_dataset(name, tmp_path)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("content", [b"", b"\0", b"not an idx file at all"])
+def test_a_file_of_another_format_is_an_error_that_names_the_cure(name, content, tmp_path):
+    write_small_mnist(tmp_path / FOLDERS[name])
+    (tmp_path / FOLDERS[name] / "raw" / "t10k-images-idx3-ubyte").write_bytes(content)
+    with pytest.raises(DataError, match=f"--dataset {name}.*--download"):
+        load_dataset(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_well_formed_files_of_the_wrong_size_are_an_error(name, tmp_path):
+    write_small_mnist(tmp_path / FOLDERS[name])
+    with pytest.raises(DataError, match=f"--dataset {name}.*--download"):
+        load_dataset(name, tmp_path)
+
+
+def test_a_missing_part_is_called_incomplete(tmp_path):
+    write_small_mnist(tmp_path / "MNIST")
+    (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="--dataset mnist.*incomplete or corrupt.*--download"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_a_truncated_cifar_batch_is_an_error_that_names_the_cure(tmp_path):
+    folder = tmp_path / FOLDERS["cifar10"]
+    folder.mkdir()
+    (folder / "data_batch_1").write_bytes(b"\x80\x02}q\x01(")
+    with pytest.raises(DataError, match="--dataset cifar10.*incomplete or corrupt.*--download"):
+        load_dataset("cifar10", tmp_path)
+
+
+def test_idx_images_become_one_channel_in_the_unit_range(tmp_path, monkeypatch):
+    row = replace(DATASETS["fashion-mnist"], size=3)
+    monkeypatch.setitem(DATASETS, "fashion-mnist", row)
+    pixels = torch.from_numpy(write_small_mnist(tmp_path / "FashionMNIST")).float()
+    data = load_dataset("fashion-mnist", tmp_path)
+    torch.testing.assert_close(data.train, pixels[:, None] / 255, rtol=1e-6, atol=0)
+    wrapped = (pixels[:, None] + 200) % 256  # as bytes
+    torch.testing.assert_close(data.held_out, wrapped / 255, rtol=1e-6, atol=0)
+    assert data.train_labels.tolist() == data.held_out_labels.tolist() == [0, 1, 2]
+    assert data.output == "unit"
+
+
+# ---- the real files, where they are at hand -------------------------------------------------
+
+
+def test_mnist_is_mnist():
+    data = load_dataset("mnist", prepared_root("mnist"))
+    assert tuple(data.train.shape) == (60_000, 1, 28, 28)
+    assert tuple(data.held_out.shape) == (10_000, 1, 28, 28)
+    assert (data.train.min(), data.train.max()) == (0, 1)
+    assert abs(data.train.double().mean().item() - 0.1306604762738429) < 1e-7  # as published
+    counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert torch.bincount(data.train_labels).tolist() == counts
+    assert data.held_out_labels[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_one_flipped_bit_of_mnist_is_noticed(tmp_path):
+    source = prepared_root("mnist") / "MNIST" / "raw"
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in MNIST_MD5:
+        (raw / file).symlink_to(source / file)
+    victim = raw / "t10k-images-idx3-ubyte"
+    content = bytearray(victim.read_bytes())
+    content[5_000_000] ^= 1
+    victim.unlink()
+    victim.write_bytes(content)
+    with pytest.raises(DataError, match="t10k-images-idx3-ubyte is corrupt.*--download"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_cifar10_is_channels_first_in_the_symmetric_range():
+    data = load_dataset("cifar10", prepared_root("cifar10"))
+    assert tuple(data.train.shape) == (50_000, 3, 32, 32)
+    assert tuple(data.held_out.shape) == (10_000, 3, 32, 32)
+    assert (data.train.min(), data.train.max()) == (-1, 1)
+    means = torch.stack([data.train[:, c].double().mean() for c in range(3)])
+    published = torch.tensor([0.49139968, 0.48215841, 0.44653091]).double()  # red, green, blue
+    torch.testing.assert_close((means + 1) / 2, published, rtol=0, atol=1e-6)
+    assert torch.bincount(data.train_labels).tolist() == [5000] * 10
+    assert data.held_out_labels[:5].tolist() == [3, 8, 8, 0, 6]

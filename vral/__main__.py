@@ -1,0 +1,5 @@
+"""``python -m vral``."""
+
+from vral.cli import main
+
+main()

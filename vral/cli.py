@@ -1,0 +1,49 @@
+"""``vral``: a thin front that answers --help at once and loads the commands only to run one."""
+
+from typing import Any
+
+import rich_click as click
+from rich.console import Console
+from rich.text import Text
+
+from vral.errors import UserError
+
+click.rich_click.TEXT_MARKUP = "rich"
+
+SHORT_HELP = {
+    "ls": "Show methods, data sets, networks, update rules and experiments.",
+    "train": "Train one method and write one run folder.",
+    "reproduce": "Run a whole experiment: its cells, records, figures and table.",
+}
+
+
+class LazyGroup(click.RichGroup):
+    """Stubs until a command is called; then one line and exit code 2 on what a user can mend."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        if args[0] in SHORT_HELP:
+            from vral.commands import COMMANDS
+
+            self.commands = COMMANDS
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except (UserError, click.UsageError) as error:
+            text = error.format_message() if isinstance(error, click.UsageError) else str(error)
+            message = Text.assemble(("Error: ", "bold red"), text)
+            Console(stderr=True, highlight=False).print(message, soft_wrap=True)
+            ctx.exit(2)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vral")
+def main() -> None:
+    """Train adversarial games at any D:G ratio and see what happens inside them."""
+
+
+for name, text in SHORT_HELP.items():
+    main.add_command(click.RichCommand(name, short_help=text))

@@ -1,0 +1,425 @@
+"""The commands behind ``vral``: ls, train and reproduce."""
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from vral import study
+from vral.config import resolve
+from vral.data.datasets import DATASETS, cache_root
+from vral.diagnostics.gradients import METRICS
+from vral.diagnostics.quality import quality_measure
+from vral.errors import ConfigError
+from vral.experiments import EXPERIMENTS, Selection, draw
+from vral.files import replace_file
+from vral.methods import METHODS
+from vral.nets import NETWORKS
+from vral.optim import RULES
+from vral.options import config_options, given
+from vral.run import Execution, execute, folder_name, make_folder, read_json, write_json
+from vral.sweep import Cell, estimate, plan, run_cells
+from vral.train.records import legacy_scales
+from vral.train.schedule import ratio_list
+
+INTERRUPTED = 130
+
+
+@click.command("ls")
+def list_everything() -> None:
+    """Show methods, data sets, networks, update rules and experiments, a line each."""
+
+    def settings(values: Mapping[str, object]) -> str:
+        return " ".join(f"{name}={value}" for name, value in values.items())
+
+    sections = {
+        "Methods": {k: (m.description, settings(m.settings)) for k, m in METHODS.items()},
+        "Data sets": {k: (d.description, settings(d.defaults)) for k, d in DATASETS.items()},
+        "Networks": {k: (n.description, f"width={n.width}") for k, n in NETWORKS.items()},
+        "Update rules": {k: (r.description, "") for k, r in RULES.items()},
+        "Experiments": {k: (e.question, f"vral reproduce {k}") for k, e in EXPERIMENTS.items()},
+        "Readings": {k: (text, "") for k, text in METRICS.items()},
+    }
+    console = Console(highlight=False)
+    for title, rows in sections.items():
+        console.print(title, style="bold")
+        for name, (text, more) in rows.items():
+            line = Text.assemble((f"  {name:22}", "cyan"), text, (f"  {more}" * bool(more), "dim"))
+            console.print(line, soft_wrap=True)
+        console.print()
+
+
+def execution_options(command):
+    """Where and how a run computes."""
+    options = [
+        click.option("--out", type=click.Path(path_type=Path), help="Folder to write to."),
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+            help="Where to compute; auto takes a GPU if there is one.",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            help="Threads of each process. [dim](default: 1; all for one convolutional run)[/]",
+        ),
+        click.option(
+            "--data-root",
+            type=click.Path(file_okay=False),
+            help="Folder of torchvision data. [dim](default: $VRAL_DATA, else the cache)[/]",
+        ),
+        click.option("--download", is_flag=True, help="Fetch the data set if it is missing."),
+        click.option("--dry-run", is_flag=True, help="Show the plan and its time; train nothing."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _execution(options: dict[str, Any], threads: int):
+    if options["device"] == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device: cuda given, but torch sees no GPU; allowed: cpu, auto")
+    return Execution(options["device"], threads, options["data_root"], options["download"])
+
+
+@click.command()
+@click.argument("method")
+@config_options()
+@execution_options
+def train(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
+    """Train one METHOD (see vral ls) and write one run folder.
+
+    Every setting of the run is an option; what is not given comes from the data set and the method.
+    The same command again continues an interrupted run, and larger --rounds prolong a finished one.
+    """
+    config = resolve(method, given(options))
+    cores = os.cpu_count() or 1
+    execution = _execution(options, options["threads"] or (1 if config.lanes_pay else cores))
+    cell = Cell(config, out or Path("runs", "train") / folder_name(config))
+    if dry_run:
+        _show_plan([cell], execution, jobs=1)
+        return
+    console = Console()
+    lanes = len(config.seeds)
+    with _progress(console) as progress, _stop_on_interrupt() as stopping:
+        task = progress.add_task(f"{method} {config.ratio}", total=config.rounds)
+        report = execute(
+            config,
+            cell.folder,
+            execution,
+            lambda rounds: progress.update(task, completed=rounds),
+            stopping,
+        )
+    _show_results(console, cell.folder, [config], DEFAULT_METRICS)
+    console.print(
+        f"{report['status']}: {report['rounds_done']} rounds × {lanes} "
+        f"seed{'s' if lanes > 1 else ''} in {report['seconds']:.1f} s → {cell.folder}",
+        soft_wrap=True,
+    )
+    if report["status"] == "stopped":
+        console.print("The same command continues it.")
+        sys.exit(INTERRUPTED)
+    if report["status"] == "diverged":
+        sys.exit(2)
+
+
+@click.group()
+def reproduce() -> None:
+    """Run a whole experiment: its cells, records, figures and table."""
+
+
+@reproduce.command()
+@click.option("--methods", help="Methods, separated by commas. [dim](default: the deck's seven)[/]")
+@click.option(
+    "--ratios",
+    help="Ratios, separated by commas, or by spaces where one is a schedule: '1 100x25,5'. "
+    "[dim](default: 1,50)[/]",
+)
+@click.option("--seeds", "seed_count", type=click.IntRange(min=1), help="Number of seeds.")
+@click.option("--quick", is_flag=True, help="Few rounds and seeds, into a folder of its own.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Cells side by side. [dim](default: cores)[/]"
+)
+@click.option(
+    "--legacy-scales",
+    is_flag=True,
+    help="Also show ‖∇D‖² on the original code's two scales, 64-fold apart at batch 64.",
+)
+@config_options(skip=("ratio", "seeds"))
+@execution_options
+def ratios(**options: Any) -> None:
+    """Every method at 1:1 and far ahead at 50:1, over seeds: the deck's figures and their numbers.
+
+    Writes records, sample grids and figures to runs/ratios. The same command again does what is
+    missing; more seeds, methods or ratios add to what is there.
+    """
+    _study("ratios", options)
+
+
+def _study(name: str, options: dict[str, Any]) -> None:
+    row = EXPERIMENTS[name]
+    quick = row.quick if options["quick"] else {}
+    methods = _methods(options["methods"]) or row.methods
+    try:
+        ratio_texts = ratio_list(options["ratios"]) if options["ratios"] else row.ratios
+    except ValueError as error:
+        raise ConfigError(f"--ratios: {error}") from None
+    seeds = tuple(range(options["seed_count"] or quick.get("seeds", row.seeds)))
+    settings = ({"rounds": quick["rounds"]} if quick else {}) | given(options)
+    configs = [
+        resolve(method, {**settings, "ratio": ratio, "seeds": seeds})
+        for ratio in ratio_texts
+        for method in methods
+    ]
+    root = options["out"] or Path("runs", f"{name}-quick" if quick else name)
+
+    execution = _execution(options, options["threads"] or 1)
+    lanes = execution.torch_device.type == "cuda" or configs[0].lanes_pay
+    cells = plan(configs, root, lanes)
+    unfinished = [cell for cell in cells if not cell.finished]
+    cores = 1 if execution.torch_device.type == "cuda" else os.cpu_count() or 1
+    jobs = min(options["jobs"] or cores, max(1, len(unfinished)))
+    if options["dry_run"]:
+        _show_plan(cells, execution, jobs)
+        return
+    data = execution.load(configs[0].dataset)
+    make_folder(root, "study.json")
+    marker = root / "study.json"
+    history = read_json(marker)["commands"] if marker.exists() else []
+    write_json(marker, {"experiment": name, "commands": [*history, shlex.join(sys.argv[1:])]})
+
+    console = Console()
+    failed = interrupted = False
+    if unfinished:
+        _prepare_quality(data)
+        console.print(
+            f"{row.question}\n{len(unfinished)} of {len(cells)} runs to do, "
+            f"{jobs} at a time → {root}",
+            soft_wrap=True,
+        )
+        with _progress(console) as progress:
+            task = progress.add_task(name, total=sum(sum(cell.updates) for cell in unfinished))
+            done: dict[Path, float] = {}
+
+            def report(cell, rounds: int) -> None:
+                done[cell.folder] = sum(cell.updates) * rounds / cell.config.rounds
+                progress.update(task, completed=sum(done.values()))
+
+            for cell in unfinished:
+                report(cell, cell.rounds_done)
+            outcome = run_cells(unfinished, execution, jobs, report)
+        failed, interrupted = bool(outcome.errors), outcome.interrupted
+        for cell, error in outcome.errors.items():
+            console.print(f"{cell.folder}: {error}", style="red", markup=False, soft_wrap=True)
+    if interrupted:
+        console.print("Interrupted; the same command continues it.")
+        sys.exit(INTERRUPTED)
+
+    selection = Selection(
+        root,
+        configs[0].dataset,
+        list(methods),
+        [config.ratio for config in configs[:: len(methods)]],
+        seeds,
+        {c.method: (c.mean_fake, c.mean_real) for c in configs if _has_targets(c)},
+    )
+    _show_results(console, root, configs, row.metrics, legacy=options["legacy_scales"])
+    _write_figures(console, selection, row.title, configs[0])
+    if failed:
+        sys.exit(1)
+
+
+def _methods(text: str | None) -> tuple[str, ...]:
+    if not text:
+        return ()
+    names = tuple(dict.fromkeys(piece.strip() for piece in text.split(",")))
+    for name in names:
+        if name not in METHODS:
+            raise ConfigError(f"--methods: {name!r} given; allowed: {', '.join(METHODS)}")
+    return names
+
+
+def _has_targets(config) -> bool:
+    return config.objective in ("meta", "parzen") or config.moment_penalty > 0
+
+
+def _prepare_quality(data) -> None:
+    """Train the feature classifier once, before the workers start."""
+    quality_measure(data, cache_root())
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>5.1f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Any]:
+    """The first Ctrl-C asks for a stop at the end of the round; a second one ends at once."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _show_plan(cells: list, execution, jobs: int) -> None:
+    console = Console()
+    table = Table(title="Plan", title_justify="left")
+    for heading in ("method", "ratio", "data set", "seeds", "rounds", "D updates", "G updates"):
+        numeric = heading not in ("method", "ratio", "data set")
+        table.add_column(heading, justify="right" if numeric else "left")
+    table.add_column("state")
+    for cell in cells:
+        config, (d, g) = cell.config, cell.updates
+        lanes = len(config.seeds)
+        state = (
+            "done" if cell.finished else f"{cell.rounds_done} done" if cell.rounds_done else "new"
+        )
+        table.add_row(
+            config.method,
+            config.ratio,
+            config.dataset,
+            str(lanes),
+            f"{config.rounds:,}",
+            f"{d * lanes:,}",
+            f"{g * lanes:,}",
+            state,
+        )
+    console.print(table)
+    seconds = estimate(cells, execution, jobs)
+    d, g = (sum(c.updates[i] * len(c.config.seeds) for c in cells) for i in (0, 1))
+    console.print(
+        f"{len(cells)} runs, {d:,} D updates, {g:,} G updates; about {_duration(seconds)} "
+        f"with {jobs} process{'es' if jobs > 1 else ''}, timed on a few updates of each kind"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _number(value: float) -> str:
+    if value != value:
+        return "–"
+    if value == 0 or 1e-2 <= abs(value) < 1e4:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{value:.1e}"
+
+
+DEFAULT_METRICS = {
+    "grad_norm_fake": "‖∇D‖",
+    "score_var_fake": "Var D(G(z))",
+    "signal_fake": "signal to G",
+    "g_grad_rms": "G gradient RMS",
+    "frechet": "Fréchet distance",
+    "modes_covered": "modes covered",
+}
+
+
+def _show_results(
+    console: Console, root: Path, configs: list, metrics: dict[str, str], legacy: bool = False
+) -> None:
+    """The table method × ratio, also written to ``summary.csv`` beside the records."""
+    records, probes = study.read(root, "records"), study.read(root, "probes")
+    if records.is_empty() or probes.is_empty():
+        return
+    metrics = dict(metrics)
+    if legacy:
+        records = legacy_scales(records, configs[0].batch)
+        metrics |= {
+            "legacy_fake_summed": "‖∇D‖² legacy, summed (1/B)",
+            "legacy_fake_averaged": "‖∇D‖² legacy, averaged (1/B²)",
+        }
+    first = configs[0]
+    final = study.restrict(
+        study.final_values(records, probes),
+        {config.method for config in configs},
+        {config.ratio for config in configs},
+        first.seeds,
+        first.dataset,
+    )
+    if final.is_empty():
+        return
+    everything = study.summary(
+        final, [name for name, dtype in final.schema.items() if dtype.is_float()]
+    )
+    with replace_file(root / "summary.csv") as temporary:
+        everything.write_csv(temporary)
+
+    shown = {n: text for n, text in metrics.items() if n in everything["metric"].to_list()}
+    table = Table(
+        title="Final values: median [95 % bootstrap interval] over seeds; "
+        f"training readings averaged over the last {study.FINAL_SHARE:.0%} of rounds",
+        title_justify="left",
+    )
+    table.add_column("method", no_wrap=True)
+    table.add_column("D:G", justify="right")
+    for text in shown.values():
+        table.add_column(text, justify="right")
+    values = {(r["method"], r["ratio"], r["metric"]): r for r in everything.to_dicts()}
+    for method, ratio in dict.fromkeys((m, r) for m, r, _ in values):
+        cells = []
+        for metric in shown:
+            entry = values.get((method, ratio, metric))
+            if entry is None:
+                cells.append("–")
+                continue
+            text = _number(entry["median"])
+            if entry["low"] == entry["low"]:
+                text += f"\n[dim]\\[{_number(entry['low'])}, {_number(entry['high'])}][/]"
+            cells.append(text)
+        table.add_row(METHODS[method].label, ratio, *cells)
+    console.print(table)
+    for entry in study.diverged(root):
+        console.print(
+            f"diverged: {entry['method']} at {entry['ratio']} on {entry['dataset']}, "
+            f"seed {entry['seed']}: {entry['reading']} = {entry['value']} "
+            f"at D update {entry['d_update']:,}",
+            style="yellow",
+            soft_wrap=True,
+        )
+
+
+def _write_figures(console: Console, selection, title: str, config) -> None:
+    folder = selection.root / "figures" / selection.dataset
+    folder.mkdir(parents=True, exist_ok=True)
+    caption = f"{title} · {selection.dataset}, {config.network}, {len(selection.seeds)} seeds"
+    for name, figure in draw(selection, caption).items():
+        for kind in ("png", "pdf"):
+            with replace_file(folder / f"{name}.{kind}") as temporary:
+                figure.savefig(temporary, format=kind, dpi=160)
+    console.print(f"figures → {folder}", soft_wrap=True)
+
+
+COMMANDS = {"ls": list_everything, "train": train, "reproduce": reproduce}

@@ -1,0 +1,324 @@
+"""Data frames to matplotlib figures: one pure function per kind of figure.
+
+Every kind draws on axes that it is given, so that the overview puts the same panels side by side.
+A method has one colour everywhere, real data is always dark, and a curve names its clock.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from vral.methods import METHODS
+from vral.study import band
+
+Cell = tuple[str, str]
+"""(method, ratio)."""
+
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "figure.dpi": 150,
+    "savefig.bbox": "tight",
+    "pdf.fonttype": 42,
+}
+REAL = "#222222"
+VARIANCE = "#222222"
+CLOCKS = {"g_updates": "generator updates", "d_updates": "D updates", "round": "rounds"}
+FLOOR = 1e-12
+"""Below this a reading is drawn at the edge of a log axis: it has underflowed."""
+
+
+def ratio_label(ratio: str) -> str:
+    return f"{ratio}:1" if ratio.isdigit() else ratio
+
+
+def label(method: str) -> str:
+    return METHODS[method].label
+
+
+# --- panels --------------------------------------------------------------------------------------
+
+
+def draw_histogram(
+    ax: Axes, method: str, real: NDArray, fake: NDArray, targets: tuple[float, float] | None
+) -> None:
+    """D's scores on held-out data: real as an outline, fake filled; VRAL's targets dashed."""
+    both = np.concatenate([real, fake])
+    low, high = np.quantile(both, (0.002, 0.998))
+    margin = 0.05 * (high - low) or 1.0
+    if targets is not None:
+        low, high = min(low, targets[0] - 2.5), max(high, targets[1] + 2.5)
+    edges = np.linspace(low - margin, high + margin, 60)
+    ax.hist(fake, edges, density=True, color=METHODS[method].colour, alpha=0.65, label="D(G(z))")
+    ax.hist(real, edges, density=True, histtype="step", color=REAL, lw=0.9, label="D(x)")
+    if targets is not None:
+        x = np.linspace(edges[0], edges[-1], 200)
+        for mean in targets:
+            density = np.exp(-0.5 * (x - mean) ** 2) / np.sqrt(2 * np.pi)
+            ax.plot(x, density, "--", color="#888888", lw=0.7)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+
+
+def _log_axis(ax: Axes) -> None:
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(numticks=6))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def draw_band(ax: Axes, data: pl.DataFrame, clock: str, style: str = "-", **line: object) -> None:
+    """Median over seeds as a line, its 95 % interval as a band."""
+    if data.is_empty():
+        return
+    x = data[clock].to_numpy()
+    middle, low, high = (
+        np.maximum(data[name].to_numpy(), FLOOR) for name in ("median", "low", "high")
+    )
+    ax.plot(x, middle, style, lw=1.1, **line)
+    ax.fill_between(x, low, high, color=line["color"], alpha=0.22, lw=0)
+
+
+def draw_gradient_and_variance(
+    ax: Axes, method: str, records: pl.DataFrame, clock: str = "g_updates"
+) -> None:
+    """‖∇D‖ in the method's colour and Var D(G(z)) dashed, on one log axis."""
+    colour = METHODS[method].colour
+    draw_band(ax, band(records, clock, "grad_norm_fake"), clock, color=colour, label="E‖∇ₓD(G(z))‖")
+    draw_band(
+        ax,
+        band(records, clock, "score_var_fake"),
+        clock,
+        style="--",
+        color=VARIANCE,
+        label="Var D(G(z))",
+    )
+    _log_axis(ax)
+
+
+def draw_samples(ax: Axes, samples: NDArray | None, colour: str) -> None:
+    """A square grid of images, or points in the plane."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    if samples is None:
+        ax.text(0.5, 0.5, "diverged", ha="center", va="center", transform=ax.transAxes)
+        return
+    if samples.ndim == 2:
+        ax.plot(samples[:, 0], samples[:, 1], ".", ms=3, color=colour)
+        ax.set_aspect("equal", "datalim")
+        return
+    side = int(np.sqrt(len(samples)))
+    _, channels, height, width = samples[: side**2].shape
+    grid = samples[: side**2].reshape(side, side, channels, height, width)
+    image = grid.transpose(0, 3, 1, 4, 2).reshape(side * height, side * width, channels)
+    shown = image[..., 0] if channels == 1 else image
+    ax.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+def _cell(frame: pl.DataFrame, method: str, ratio: str) -> pl.DataFrame:
+    return frame.filter((pl.col("method") == method) & (pl.col("ratio") == ratio))
+
+
+def _pooled_scores(probes: pl.DataFrame) -> tuple[NDArray, NDArray] | None:
+    """The last probe's scores of all seeds: (real, fake)."""
+    if probes.is_empty():
+        return None
+    last = probes.filter(pl.col("round") == pl.col("round").max().over("seed"))
+    real, fake = (
+        last[f"scores_{kind}"].explode().drop_nulls().to_numpy() for kind in ("real", "fake")
+    )
+    return real, fake
+
+
+def _grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, NDArray]:
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _missing(ax: Axes, text: str = "no data") -> None:
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color="#888888")
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def histograms(
+    probes: pl.DataFrame,
+    methods: Sequence[str],
+    ratios: Sequence[str],
+    targets: Mapping[str, tuple[float, float]],
+) -> Figure:
+    """D's output on held-out real and fake samples at the end of training, methods × ratios."""
+    with rc_context(STYLE):
+        figure, axes = _grid(len(methods), len(ratios), 2.9, 1.25)
+        for row, method in zip(axes, methods, strict=True):
+            for ax, ratio in zip(row, ratios, strict=True):
+                _histogram_panel(ax, probes, method, ratio, targets)
+            row[0].set_ylabel(label(method))
+        for ax, ratio in zip(axes[0], ratios, strict=True):
+            ax.set_title(f"D:G = {ratio_label(ratio)}")
+        for ax in axes[-1]:
+            ax.set_xlabel("D's raw score")
+        axes[0, 0].legend(loc="upper right")
+        figure.suptitle("D's output on held-out data at the end of training (deck R3; claim C3)")
+        return figure
+
+
+def _histogram_panel(ax, probes, method, ratio, targets) -> None:
+    scores = _pooled_scores(_cell(probes, method, ratio))
+    if scores is None:
+        _missing(ax)
+    else:
+        draw_histogram(ax, method, *scores, targets.get(method))
+
+
+def gradients_and_variance(
+    records: pl.DataFrame, methods: Sequence[str], ratios: Sequence[str], clock: str = "g_updates"
+) -> Figure:
+    """‖∇D‖ and Var D(G(z)) over time, one row per method, one column per ratio."""
+    with rc_context(STYLE):
+        figure, axes = _grid(len(methods), len(ratios), 3.2, 1.45)
+        for row, method in zip(axes, methods, strict=True):
+            for ax, ratio in zip(row, ratios, strict=True):
+                draw_gradient_and_variance(ax, method, _cell(records, method, ratio), clock)
+            row[0].set_ylabel(label(method))
+            _share_y(row)
+            row[0].legend(loc="best")
+        for ax, ratio in zip(axes[0], ratios, strict=True):
+            ax.set_title(f"D:G = {ratio_label(ratio)}")
+        for ax in axes[-1]:
+            ax.set_xlabel(CLOCKS[clock])
+        figure.suptitle(
+            "Gradient of D and variance of its output on fakes (deck R4; claims C4, C5)\n"
+            "median and 95 % interval over seeds"
+        )
+        return figure
+
+
+def _share_y(axes: Sequence[Axes]) -> None:
+    limits = [ax.get_ylim() for ax in axes if ax.has_data()]
+    for ax in axes:
+        if limits:
+            ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+GENERATOR_METRICS = {
+    "signal_fake": "E‖∂l_G/∂G(z)‖ per sample",
+    "g_grad_rms": "RMS of ∂L_G/∂θ",
+}
+
+
+def generator_gradients(
+    records: pl.DataFrame, methods: Sequence[str], ratios: Sequence[str], clock: str = "g_updates"
+) -> Figure:
+    """What G is told: the per-sample signal and the RMS of its parameter gradient, per ratio."""
+    with rc_context(STYLE):
+        figure, axes = _grid(len(GENERATOR_METRICS), len(ratios), 3.6, 2.6)
+        for row, (metric, text) in zip(axes, GENERATOR_METRICS.items(), strict=True):
+            for ax, ratio in zip(row, ratios, strict=True):
+                for method in methods:
+                    curve = band(_cell(records, method, ratio), clock, metric)
+                    colour = METHODS[method].colour
+                    draw_band(ax, curve, clock, color=colour, label=label(method))
+                _log_axis(ax)
+                ax.set_xlabel(CLOCKS[clock])
+            row[0].set_ylabel(text)
+            _share_y(row)
+        for ax, ratio in zip(axes[0], ratios, strict=True):
+            ax.set_title(f"D:G = {ratio_label(ratio)}")
+        handles, names = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside right center")
+        figure.suptitle(
+            "The gradient that reaches G (claims C1, C2), median and 95 % interval over seeds"
+        )
+        return figure
+
+
+def sample_grids(
+    samples: Mapping[Cell, NDArray | None], methods: Sequence[str], ratios: Sequence[str]
+) -> Figure:
+    """Samples of the first seed at the end of training, methods × ratios."""
+    with rc_context(STYLE):
+        figure, axes = _grid(len(ratios), len(methods), 1.6, 1.75)
+        for row, ratio in zip(axes, ratios, strict=True):
+            for ax, method in zip(row, methods, strict=True):
+                draw_samples(ax, samples.get((method, ratio)), METHODS[method].colour)
+            row[0].set_ylabel(f"D:G = {ratio_label(ratio)}")
+        for ax, method in zip(axes[0], methods, strict=True):
+            ax.set_title(label(method))
+        figure.suptitle("Samples at the end of training, first seed (claim C7)")
+        return figure
+
+
+def overview(
+    records: pl.DataFrame,
+    probes: pl.DataFrame,
+    samples: Mapping[Cell, NDArray | None],
+    methods: Sequence[str],
+    ratios: Sequence[str],
+    targets: Mapping[str, tuple[float, float]],
+    title: str,
+) -> Figure:
+    """The deck's result slides on one page: a column per method; D's output, ‖∇D‖ with
+    Var D(G(z)), G's gradient and samples, each at every ratio."""
+    kinds = ("output", "gradient", "signal", "samples")
+    heights = {"output": 1.0, "gradient": 1.25, "signal": 1.1, "samples": 1.6}
+    with rc_context(STYLE):
+        shape = (len(kinds) * len(ratios), len(methods))
+        ratio_heights = [heights[kind] for kind in kinds for _ in ratios]
+        figure = Figure(
+            figsize=(1.75 * shape[1] + 0.6, sum(ratio_heights) + 0.9), layout="constrained"
+        )
+        axes = figure.subplots(*shape, squeeze=False, height_ratios=ratio_heights)
+        ordered = list(reversed(ratios))
+        for column, method in enumerate(methods):
+            axes[0, column].set_title(label(method), color=METHODS[method].colour, weight="bold")
+            for i, kind in enumerate(kinds):
+                for j, ratio in enumerate(ordered):
+                    ax = axes[i * len(ratios) + j, column]
+                    cell = _cell(records, method, ratio)
+                    if kind == "output":
+                        _histogram_panel(ax, probes, method, ratio, targets)
+                    elif kind == "samples":
+                        draw_samples(ax, samples.get((method, ratio)), METHODS[method].colour)
+                    elif kind == "gradient":
+                        draw_gradient_and_variance(ax, method, cell)
+                    else:
+                        curve = band(cell, "g_updates", "signal_fake")
+                        draw_band(ax, curve, "g_updates", color=METHODS[method].colour)
+                        _log_axis(ax)
+        names = {
+            "output": "D's output",
+            "gradient": "‖∇D‖, Var (dashed)",
+            "signal": "signal to G",
+            "samples": "samples",
+        }
+        for i, kind in enumerate(kinds):
+            for j, ratio in enumerate(ordered):
+                row = axes[i * len(ratios) + j]
+                row[0].set_ylabel(f"{ratio_label(ratio)}\n{names[kind]}")
+                if kind in ("gradient", "signal"):
+                    _share_y(row)
+                    for ax in row[1:]:
+                        ax.tick_params(labelleft=False)
+        for ax in axes[len(kinds) * len(ratios) - len(ratios) - 1]:
+            ax.set_xlabel("generator updates")
+        figure.suptitle(title)
+        return figure

@@ -1,0 +1,101 @@
+"""The command-line options of a run, generated from RunConfig's fields."""
+
+from collections.abc import Callable, Collection
+from typing import Any, Literal, get_args, get_origin
+
+import rich_click as click
+from pydantic.fields import FieldInfo
+
+from vral.config import RunConfig, option_name
+from vral.data.datasets import DATASETS
+from vral.methods import METHODS
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "The run": ("dataset", "ratio", "seeds", "rounds", "batch", "real_batch"),
+    "Networks": (
+        "network",
+        "width",
+        "latent",
+        "norm_d",
+        "norm_g",
+        "hidden_noise",
+        "instance_noise",
+    ),
+    "Objective and penalties": (
+        "objective",
+        "g_objective",
+        "gradient_penalty",
+        "r1",
+        "r2",
+        "moment_penalty",
+        "clip",
+    ),
+    "VRAL": (
+        "mean_fake",
+        "mean_real",
+        "meta_input",
+        "meta_width",
+        "meta_game",
+        "meta_schedule",
+        "parzen_kl",
+        "bandwidth",
+    ),
+    "Update rules": (
+        "rule",
+        "rule_d",
+        "rule_g",
+        "rule_meta",
+        "lr",
+        "lr_d",
+        "lr_g",
+        "lr_meta",
+        "beta1",
+        "beta2",
+        "eps",
+        "momentum",
+        "rmsprop_decay",
+    ),
+    "Records": ("record_every", "probe_every", "probe"),
+}
+"""Headings of ``--help``; every field but the method stands under exactly one."""
+
+
+def _default_text(name: str, info: FieldInfo) -> str:
+    by_dataset = any(name in row.defaults for row in DATASETS.values())
+    by_method = any(name in method.settings for method in METHODS.values())
+    if by_dataset:
+        return "by data set, see vral ls"
+    if info.is_required():
+        return "by method"
+    text = "0" if name == "seeds" else str(info.default)
+    return f"{text}; some methods set it" if by_method else text
+
+
+def _type(info: FieldInfo) -> Any:
+    if get_origin(info.annotation) is Literal:
+        return click.Choice(get_args(info.annotation))
+    return {int: int, float: float}.get(info.annotation, str)
+
+
+def config_options(skip: Collection[str] = ()) -> Callable[[Callable], Callable]:
+    """One option per field of RunConfig; what is not given arrives as None."""
+
+    def decorate(command: Callable) -> Callable:
+        headings = {name: title for title, names in GROUPS.items() for name in names}
+        for name in reversed([name for name in headings if name not in skip]):
+            info = RunConfig.model_fields[name]
+            command = click.option(
+                option_name(name),
+                name,
+                type=_type(info),
+                panel=headings[name],
+                help=f"{info.description} [dim](default: {_default_text(name, info)})[/]",
+            )(command)
+        return command
+
+    return decorate
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings that the user gave."""
+    return {name: options[name] for name in RunConfig.model_fields if options.get(name) is not None}

@@ -1,0 +1,158 @@
+"""A study's records as data frames, and their statistics over seeds."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import bootstrap
+
+from vral.methods import METHODS
+from vral.train.records import read_parts
+from vral.train.schedule import Ratio
+
+COORDINATES = ("method", "ratio", "dataset")
+
+RESAMPLES = 2000
+
+FINAL_SHARE = 0.2
+"""The last part of a run whose mean counts as its final value."""
+
+
+def runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every run folder under ``root`` (or ``root`` itself) with its run.json."""
+    for path in sorted(root.rglob("run.json")):
+        yield path.parent, json.loads(path.read_text())
+
+
+def read(root: Path, kind: str) -> pl.DataFrame:
+    """All "records" or "probes" under ``root``, with method, ratio and dataset as columns."""
+    frames = []
+    for folder, report in runs(root):
+        frame = read_parts(folder / kind)
+        if frame is not None:
+            names = {name: pl.lit(report["config"][name]) for name in COORDINATES}
+            frames.append(frame.with_columns(**names))
+    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+
+
+def restrict(frame: pl.DataFrame, methods: Sequence[str], ratios: Sequence[str], seeds, dataset):
+    """The rows of a study that were asked for."""
+    if frame.is_empty():
+        return frame
+    return frame.filter(
+        pl.col("method").is_in(list(methods))
+        & pl.col("ratio").is_in(list(ratios))
+        & pl.col("seed").is_in(list(seeds))
+        & (pl.col("dataset") == dataset)
+    )
+
+
+def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval.
+
+    ``values`` is (…, seeds), without NaN. With five seeds the interval comes close to the range;
+    with one there is none, and its ends are NaN.
+    """
+    middle = np.median(values, axis=-1)
+    if values.shape[-1] < 2:
+        return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
+    found = bootstrap(
+        (values,), np.median, axis=-1, method="percentile", n_resamples=RESAMPLES, rng=0
+    ).confidence_interval
+    return middle, found.low, found.high
+
+
+def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
+    """One row per cell and seed: means over the last FINAL_SHARE of the rounds, the last probe.
+
+    Seeds that diverged end earlier and are marked by a smaller "round".
+    """
+    keys = [*COORDINATES, "seed"]
+    numbers = [
+        name for name, dtype in records.schema.items() if dtype.is_float() and name not in keys
+    ]
+    last = pl.col("round").max().over(keys)
+    late = records.filter(pl.col("round") >= (1 - FINAL_SHARE) * last)
+    means = late.group_by(keys).agg(
+        *(pl.col(name).mean() for name in numbers), round=pl.col("round").max()
+    )
+    scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
+    clocks = ("round", "d_updates", "g_updates", "images")
+    final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))
+    return means.join(final.drop(*clocks), on=keys, how="left")
+
+
+def summary(final: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
+    """Per cell and metric: the number of seeds, the median and its interval."""
+    rows = []
+    for names, group in final.group_by(COORDINATES):
+        for metric in metrics:
+            if metric in group.columns and group[metric].is_not_null().any():
+                values = group[metric].drop_nulls().to_numpy()
+                middle, low, high = map(float, bootstrap_median(values[np.isfinite(values)]))
+                rows.append(
+                    dict(zip(COORDINATES, names, strict=True))
+                    | {"metric": metric, "seeds": len(values)}
+                    | {"median": middle, "low": low, "high": high}
+                )
+    methods = list(METHODS)
+    rows.sort(key=lambda r: (methods.index(r["method"]), ratio_key(r["ratio"]), r["metric"]))
+    return pl.DataFrame(rows)
+
+
+def ratio_key(ratio: str) -> tuple[float, str]:
+    """Sorts ratios by their D updates per round."""
+    d, g = Ratio.parse(ratio).at(0)
+    return d / g, ratio
+
+
+def diverged(root: Path) -> list[dict[str, Any]]:
+    """Every seed of a study that diverged: its cell, its update and the reading that showed it."""
+    return [
+        {name: report["config"][name] for name in COORDINATES} | entry
+        for _, report in runs(root)
+        for entry in report["diverged"]
+    ]
+
+
+def band(frame: pl.DataFrame, clock: str, metric: str, points: int = 200) -> pl.DataFrame:
+    """A metric over ``clock`` in at most ``points`` bins: median over seeds and their interval.
+
+    Within a bin each seed is first averaged, so that all D updates of a round count.
+    """
+    frame = frame.filter(pl.col(metric).is_not_null() & pl.col(metric).is_finite())
+    if frame.is_empty():
+        return pl.DataFrame()
+    width = max(1, -(-(frame[clock].max() + 1) // points))
+    binned = (
+        frame.with_columns(bin=pl.col(clock) // width)
+        .group_by("bin", "seed")
+        .agg(pl.col(metric).mean(), pl.col(clock).mean())
+    )
+    wide = binned.pivot("seed", index="bin", values=metric).sort("bin")
+    time = binned.group_by("bin").agg(pl.col(clock).mean()).sort("bin")[clock]
+    values = wide.drop("bin").to_numpy()
+    parts = []
+    # Where a seed has diverged, the interval is over those that are left.
+    for present in np.unique(~np.isnan(values), axis=0):
+        rows = (~np.isnan(values) == present).all(1)
+        middle, low, high = bootstrap_median(values[rows][:, present])
+        here = {clock: time.to_numpy()[rows], "median": middle, "low": low, "high": high}
+        parts.append(pl.DataFrame(here))
+    return pl.concat(parts).sort(clock)
+
+
+def last_samples(root: Path, method: str, ratio: str, dataset: str) -> NDArray | None:
+    """The last sample grid of a cell's first seed; the seed's folder decides, None if absent."""
+    for folder, report in runs(root):
+        config = report["config"]
+        if (config["method"], config["ratio"], config["dataset"]) == (method, ratio, dataset):
+            grids = sorted((folder / "samples").glob("round-*.npz"))
+            if grids:
+                with np.load(grids[-1]) as arrays:
+                    return next((arrays[name] for name in arrays if arrays[name].size), None)
+    return None

@@ -1,0 +1,203 @@
+"""The missing cells of a study, as runs side by side in one-thread processes.
+
+Small networks gain nothing from a second thread, and two threads beside another busy process slow
+a step forty-fold; so cells are the unit of parallelism.
+"""
+
+import multiprocessing as mp
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vral.config import RunConfig
+from vral.run import Execution, build, execute, folder_name, outcome_of, settled_config
+from vral.train.schedule import Ratio
+
+TRIAL_SECONDS = 0.5
+"""Spent on timing each kind of cell for an estimate."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study and its folder."""
+
+    config: RunConfig
+    folder: Path
+
+    @property
+    def rounds_done(self) -> int:
+        outcome = outcome_of(self.folder)
+        return outcome["rounds_done"] if outcome else 0
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to do: all rounds are done, or every seed has diverged."""
+        outcome = outcome_of(self.folder)
+        if outcome is None:
+            return False
+        return outcome["status"] == "diverged" or (
+            outcome["status"] == "finished" and outcome["rounds_done"] >= self.config.rounds
+        )
+
+    @property
+    def updates(self) -> tuple[int, int]:
+        """(D updates, G updates) of each of its lanes over all rounds."""
+        return Ratio.parse(self.config.ratio).totals(self.config.rounds)
+
+
+def plan(configs: Iterable[RunConfig], root: Path, lanes: bool) -> list[Cell]:
+    """The cells of ``configs`` (each with all its seeds) under ``root``.
+
+    Seeds that an earlier run of the same cell holds stay with that run; the others share one
+    run as lanes if ``lanes``, and get one each if not. Raises FolderError where a folder holds
+    a run with other settings.
+    """
+    cells = []
+    for config in configs:
+        wanted = list(config.seeds)
+        groups: list[tuple[int, ...]] = []
+        for path in sorted((root / folder_name(config)).parent.glob("seeds=*")):
+            outcome = outcome_of(path)
+            held = tuple(outcome["config"]["seeds"]) if outcome else ()
+            if set(held) & set(wanted):
+                groups.append(held)
+                wanted = [seed for seed in wanted if seed not in held]
+        groups += ([tuple(wanted)] if wanted else []) if lanes else [(seed,) for seed in wanted]
+        for seeds in groups:
+            one = config.model_copy(update={"seeds": seeds})
+            folder = root / folder_name(one)
+            settled_config(folder, one)
+            cells.append(Cell(one, folder))
+    return cells
+
+
+def estimate(cells: Sequence[Cell], execution: Execution, jobs: int) -> float:
+    """Seconds that the unfinished cells will take, from timing a few updates of each kind."""
+    seconds = 0.0
+    rates: dict[RunConfig, dict[tuple, float]] = {}
+    for cell in cells:
+        if cell.finished:
+            continue
+        kind = cell.config.model_copy(
+            update={"ratio": "1", "rounds": 1, "seeds": tuple(range(len(cell.config.seeds)))}
+        )
+        if kind not in rates:
+            rates[kind] = _move_seconds(kind, execution)
+        share = 1 - cell.rounds_done / cell.config.rounds
+        every = cell.config.recorded_every
+        d, g = cell.updates
+        for (move, recorded), cost in rates[kind].items():
+            count = g if move == ("G",) else d
+            if move in (("F",), ("R",)) and cell.config.meta_schedule == "once":
+                count = cell.config.rounds
+            part = 1 / every if recorded else 1 - 1 / every
+            seconds += share * count * part * cost
+    return seconds / jobs
+
+
+def _move_seconds(config: RunConfig, execution: Execution) -> dict[tuple, float]:
+    """Seconds of one update of every move, without and with readings."""
+    import torch
+
+    torch.set_num_threads(execution.threads)
+    training = build(config, execution.load(config.dataset).to(execution.torch_device))
+    state, costs = training.initial, {}
+    for (move, recorded), step in training.steps.items():
+        _, draw = next(training.stream.round([move]))
+        step(state, draw)
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < TRIAL_SECONDS / len(training.steps):
+            step(state, draw)
+            count += 1
+        if execution.torch_device.type == "cuda":
+            torch.cuda.synchronize()
+        costs[move, recorded] = (time.perf_counter() - began) / count
+    return costs
+
+
+Report = Callable[[Cell, int], None]
+"""Called with a cell and its rounds done."""
+
+_queue: Any = None
+_stop: Any = None
+
+
+def _start_worker(queue: Any, stop: Any) -> None:
+    """Workers leave Ctrl-C to their parent, and stop by themselves should it vanish."""
+    global _queue, _stop
+    _queue, _stop = queue, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any]:
+    parent = os.getppid()
+    last = 0.0
+
+    def progress(rounds: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.2 or rounds == cell.config.rounds:
+            last = time.monotonic()
+            _queue.put((index, rounds))
+
+    def stop() -> bool:
+        return _stop.is_set() or os.getppid() != parent
+
+    return execute(cell.config, cell.folder, execution, progress, stop)
+
+
+@dataclass
+class Outcome:
+    """What became of a study's cells."""
+
+    reports: dict[Cell, dict[str, Any]]
+    errors: dict[Cell, str]
+    interrupted: bool = False
+
+
+def run_cells(cells: Sequence[Cell], execution: Execution, jobs: int, report: Report) -> Outcome:
+    """Run ``cells``, longest first, in ``jobs`` processes; a cell's failure does not stop others.
+
+    On Ctrl-C the workers finish their round, write a checkpoint and stop.
+    """
+    order = sorted(range(len(cells)), key=lambda i: -sum(cells[i].updates))
+    context = mp.get_context("spawn")
+    queue, stop = context.Queue(), context.Event()
+    outcome = Outcome({}, {})
+    pool = ProcessPoolExecutor(jobs, context, _start_worker, (queue, stop))
+    futures: dict[Future, int] = {}
+    try:
+        futures = {pool.submit(_work, i, cells[i], execution): i for i in order}
+        waiting = set(futures)
+        while waiting:
+            try:
+                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                while not queue.empty():
+                    i, rounds = queue.get()
+                    report(cells[i], rounds)
+                for future in done:
+                    cell = cells[futures[future]]
+                    try:
+                        outcome.reports[cell] = future.result()
+                        report(cell, outcome.reports[cell]["rounds_done"])
+                    except BrokenProcessPool:
+                        outcome.errors[cell] = (
+                            "its process was killed; run the same command again to continue it"
+                        )
+                    except Exception as error:
+                        outcome.errors[cell] = f"{type(error).__name__}: {error}"
+            except KeyboardInterrupt:
+                outcome.interrupted = True
+                stop.set()
+                for future in waiting:
+                    future.cancel()
+                waiting = {future for future in waiting if not future.cancelled()}
+    finally:
+        stop.set() if outcome.interrupted else None
+        pool.shutdown(wait=True, cancel_futures=True)
+    return outcome
