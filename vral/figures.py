@@ -4,7 +4,7 @@ Every kind draws on axes that it is given, so that the overview puts the same pa
 A method has one colour everywhere, real data is always dark, and a curve names its clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -38,6 +38,7 @@ STYLE = {
 REAL = "#222222"
 VARIANCE = "#222222"
 CLOCKS = {"g_updates": "generator updates", "d_updates": "D updates", "round": "rounds"}
+BORDER = 110
 FLOOR = 1e-12
 """Below this a reading is drawn at the edge of a log axis: it has underflowed."""
 
@@ -54,17 +55,37 @@ def label(method: str) -> str:
 
 
 def draw_histogram(
-    ax: Axes, method: str, real: NDArray, fake: NDArray, targets: tuple[float, float] | None
+    ax: Axes,
+    method: str,
+    seeds: Sequence[tuple[NDArray, NDArray]],
+    targets: tuple[float, float] | None,
 ) -> None:
-    """D's scores on held-out data: real as an outline, fake filled; VRAL's targets dashed."""
-    both = np.concatenate([real, fake])
-    low, high = np.quantile(both, (0.002, 0.998))
+    """D's (real, fake) scores on held-out data, seed over seed: real as outlines, fake filled.
+
+    VRAL's targets are dashed.
+    """
+    low, high = np.quantile(
+        np.concatenate([np.concatenate(pair) for pair in seeds]), (0.002, 0.998)
+    )
     margin = 0.05 * (high - low) or 1.0
     if targets is not None:
         low, high = min(low, targets[0] - 2.5), max(high, targets[1] + 2.5)
     edges = np.linspace(low - margin, high + margin, 60)
-    ax.hist(fake, edges, density=True, color=METHODS[method].colour, alpha=0.65, label="D(G(z))")
-    ax.hist(real, edges, density=True, histtype="step", color=REAL, lw=0.9, label="D(x)")
+    faint = min(0.7, 1.4 / len(seeds))
+    for i, (real, fake) in enumerate(seeds):
+        names = ("D(G(z))", "D(x)") if i == 0 else (None, None)
+        colour = METHODS[method].colour
+        ax.hist(fake, edges, density=True, color=colour, alpha=faint, label=names[0])
+        ax.hist(
+            real,
+            edges,
+            density=True,
+            histtype="step",
+            color=REAL,
+            lw=0.7,
+            alpha=0.7,
+            label=names[1],
+        )
     if targets is not None:
         x = np.linspace(edges[0], edges[-1], 200)
         for mean in targets:
@@ -121,8 +142,10 @@ def draw_samples(ax: Axes, samples: NDArray | None, colour: str) -> None:
         ax.set_aspect("equal", "datalim")
         return
     side = int(np.sqrt(len(samples)))
-    _, channels, height, width = samples[: side**2].shape
-    grid = samples[: side**2].reshape(side, side, channels, height, width)
+    border = ((0, 0), (0, 0), (1, 1), (1, 1))
+    padded = np.pad(samples[: side**2], border, constant_values=BORDER)
+    _, channels, height, width = padded.shape
+    grid = padded.reshape(side, side, channels, height, width)
     image = grid.transpose(0, 3, 1, 4, 2).reshape(side * height, side * width, channels)
     shown = image[..., 0] if channels == 1 else image
     ax.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
@@ -137,15 +160,13 @@ def _cell(frame: pl.DataFrame, method: str, ratio: str) -> pl.DataFrame:
     return frame.filter((pl.col("method") == method) & (pl.col("ratio") == ratio))
 
 
-def _pooled_scores(probes: pl.DataFrame) -> tuple[NDArray, NDArray] | None:
-    """The last probe's scores of all seeds: (real, fake)."""
+def _last_scores(probes: pl.DataFrame) -> list[tuple[NDArray, NDArray]]:
+    """The last probe's (real, fake) scores of every seed."""
     if probes.is_empty():
-        return None
-    last = probes.filter(pl.col("round") == pl.col("round").max().over("seed"))
-    real, fake = (
-        last[f"scores_{kind}"].explode().drop_nulls().to_numpy() for kind in ("real", "fake")
-    )
-    return real, fake
+        return []
+    last = probes.filter(pl.col("round") == pl.col("round").max().over("seed")).sort("seed")
+    pairs = zip(last["scores_real"], last["scores_fake"], strict=True)
+    return [(real.to_numpy(), fake.to_numpy()) for real, fake in pairs]
 
 
 def _grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, NDArray]:
@@ -182,11 +203,11 @@ def histograms(
 
 
 def _histogram_panel(ax, probes, method, ratio, targets) -> None:
-    scores = _pooled_scores(_cell(probes, method, ratio))
-    if scores is None:
-        _missing(ax)
+    seeds = _last_scores(_cell(probes, method, ratio))
+    if seeds:
+        draw_histogram(ax, method, seeds, targets.get(method))
     else:
-        draw_histogram(ax, method, *scores, targets.get(method))
+        _missing(ax)
 
 
 def gradients_and_variance(
@@ -212,7 +233,8 @@ def gradients_and_variance(
         return figure
 
 
-def _share_y(axes: Sequence[Axes]) -> None:
+def _share_y(axes: Iterable[Axes]) -> None:
+    axes = list(axes)
     limits = [ax.get_ylim() for ax in axes if ax.has_data()]
     for ax in axes:
         if limits:

@@ -419,7 +419,7 @@ def _execute(config, folder, execution, on_cpu, progress, stop):
                     diverged.append(found)
                     late = (pl.col("seed") == seed) & (pl.col("d_updates") > found["d_update"])
                     frame = frame.filter(~late)
-            write_part(frame, folder / "records", clock)
+            write_part(frame, folder / "records", clock.round)
         checkpoint.save(path, state, training.stream, clock, diverged)
         report["rounds_done"] = clock.round
         report["seconds"] = round(time.monotonic() - began, 2)
@@ -430,11 +430,13 @@ def _execute(config, folder, execution, on_cpu, progress, stop):
 
     last_flush = time.monotonic()
 
+    def before_generator(state: TrainState, clock: Clock) -> None:
+        if clock.round % config.probe_every == 0 or clock.round == config.rounds - 1:
+            write_probe(config, folder, training, probe, state, clock, data, diverged)
+
     def after_round(state: TrainState, clock: Clock) -> bool:
         nonlocal last_flush
         final = clock.round == config.rounds
-        if clock.round % config.probe_every == 0 or final:
-            write_probe(config, folder, training, probe, state, clock, data, diverged)
         stopping = stop()
         if final or stopping or time.monotonic() - last_flush > FLUSH_SECONDS:
             flush(state)
@@ -442,8 +444,6 @@ def _execute(config, folder, execution, on_cpu, progress, stop):
         progress(clock.round)
         return stopping or all_diverged()
 
-    if clock.round == 0:
-        write_probe(config, folder, training, probe, state, clock, data, diverged)
     if clock.round < config.rounds and not all_diverged():
         state = train(
             state,
@@ -453,6 +453,7 @@ def _execute(config, folder, execution, on_cpu, progress, stop):
             training.moves,
             training.stream,
             recorder,
+            before_generator,
             after_round,
         )
     if all_diverged():
@@ -464,7 +465,10 @@ def _execute(config, folder, execution, on_cpu, progress, stop):
 
 
 def write_probe(config, folder, training, probe, state, clock, data, diverged) -> None:
-    """Measure every lane on held-out data; diverged ones are left out."""
+    """Measure every lane on held-out data; diverged ones are left out.
+
+    Like the records, what is written belongs to the round that is under way.
+    """
     gone = {entry["seed"] for entry in diverged}
     rows, grids = [], []
     results = per_lane(state.profile, len(config.seeds), probe_or_nothing(probe))
@@ -473,7 +477,7 @@ def write_probe(config, folder, training, probe, state, clock, data, diverged) -
             grids.append(np.zeros((0,)))
             continue
         row, grid = result
-        if config.probe == "optimality" and clock.round == config.rounds:
+        if config.probe == "optimality" and clock.round == config.rounds - 1:
             row |= optimality(config, training, state, lane, data)
         rows.append(
             {
@@ -488,12 +492,12 @@ def write_probe(config, folder, training, probe, state, clock, data, diverged) -
         grids.append(grid)
     if not rows:
         return
-    write_part(pl.DataFrame(rows), folder / "probes", clock)
+    write_part(pl.DataFrame(rows), folder / "probes", clock.round + 1)
     samples = folder / "samples"
     samples.mkdir(exist_ok=True)
     named = zip(config.seeds, grids, strict=True)
     arrays = {f"seed{seed}": compact(grid, data.output) for seed, grid in named}
-    path = samples / f"round-{clock.round:08d}.npz"
+    path = samples / f"round-{clock.round + 1:08d}.npz"
     with replace_file(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
 

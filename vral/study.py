@@ -1,7 +1,7 @@
 """A study's records as data frames, and their statistics over seeds."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,13 @@ def read(root: Path, kind: str) -> pl.DataFrame:
     return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
 
 
-def restrict(frame: pl.DataFrame, methods: Sequence[str], ratios: Sequence[str], seeds, dataset):
+def restrict(
+    frame: pl.DataFrame,
+    methods: Collection[str],
+    ratios: Collection[str],
+    seeds: Collection[int],
+    dataset: str,
+) -> pl.DataFrame:
     """The rows of a study that were asked for."""
     if frame.is_empty():
         return frame
@@ -57,13 +63,13 @@ def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     ``values`` is (…, seeds), without NaN. With five seeds the interval comes close to the range;
     with one there is none, and its ends are NaN.
     """
-    middle = np.median(values, axis=-1)
+    middle = np.asarray(np.median(values, axis=-1))
     if values.shape[-1] < 2:
         return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
     found = bootstrap(
         (values,), np.median, axis=-1, method="percentile", n_resamples=RESAMPLES, rng=0
     ).confidence_interval
-    return middle, found.low, found.high
+    return middle, np.asarray(found.low), np.asarray(found.high)
 
 
 def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
@@ -93,7 +99,10 @@ def summary(final: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
         for metric in metrics:
             if metric in group.columns and group[metric].is_not_null().any():
                 values = group[metric].drop_nulls().to_numpy()
-                middle, low, high = map(float, bootstrap_median(values[np.isfinite(values)]))
+                values = values[np.isfinite(values)]
+                if len(values) == 0:
+                    continue
+                middle, low, high = map(float, bootstrap_median(values))
                 rows.append(
                     dict(zip(COORDINATES, names, strict=True))
                     | {"metric": metric, "seeds": len(values)}

@@ -30,6 +30,8 @@ def build(name, shape, width=8, norm="none", output="real"):
     row = NETWORKS[name]
     d = row.discriminator(shape, width, norm)
     g = row.generator(shape, 1 if name == "segment" else LATENT, width, norm, OUTPUTS[output]())
+    for player in (d, g):
+        player.load_state_dict(initial_parameters(player, seeded()))
     return d, g
 
 
@@ -384,6 +386,7 @@ def test_noise_reaches_every_hidden_stage(name):
 def test_hidden_noise_of_a_linear_network_adds_what_algebra_says():
     random = seeded()
     d = Discriminator([nn.Linear(3, 4), nn.Linear(4, 2)], nn.Linear(2, 1), (3,)).double()
+    d.load_state_dict(initial_parameters(d, random))
     x = torch.randn(5, 3, generator=random).double()
     noise = torch.randn(5, 6, generator=random).double()
     second, score = d.stages[1].weight, d.score.weight

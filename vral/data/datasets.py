@@ -146,7 +146,7 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None):
                 raise _data_error(name, kind, root, download, error) from error
         for file, md5 in (checksums or {}).items():
             path = root / kind / "raw" / file
-            if hashlib.md5(path.read_bytes()).hexdigest() != md5:
+            if not path.exists() or hashlib.md5(path.read_bytes()).hexdigest() != md5:
                 raise DataError(
                     f"--dataset {name}: {path} is corrupt (its MD5 is not {md5}); "
                     "delete it and fetch it again with --download"
@@ -170,13 +170,14 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None):
 
 
 def _data_error(name: str, kind: str, root: Path, download: bool, error: Exception) -> DataError:
+    reason = str(error).partition("\n")[0] or "unreadable"
     if download:
-        return DataError(f"--dataset {name}: the download to {root} failed: {error}")
+        return DataError(f"--dataset {name}: the download to {root} failed: {reason}")
     folder = {"CIFAR10": "cifar-10-batches-py"}.get(kind, kind)
     if (root / folder).exists():
         return DataError(
             f"--dataset {name}: {root / folder} is incomplete or corrupt "
-            f"({type(error).__name__}: {str(error).splitlines()[0]}); "
+            f"({type(error).__name__}: {reason}); "
             "delete it and fetch it again with --download"
         )
     return DataError(

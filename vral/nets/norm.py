@@ -39,5 +39,6 @@ def normalised(layer: nn.Module, channels: int, norm: str, activation: nn.Module
     layer.register_parameter("bias", None)
     if norm == "batch":
         return nn.Sequential(layer, BatchStatisticsNorm(channels), activation)
-    groups = max(g for g in range(1, 9) if (channels % g == 0 and channels // g > 1) or g == 1)
+    # A group of two units of a dense layer is normalised to ±1, a sign function: four at least.
+    groups = max(g for g in range(1, 9) if g == 1 or (channels % g == 0 and channels >= 4 * g))
     return nn.Sequential(layer, nn.GroupNorm(groups, channels), activation)

@@ -20,15 +20,21 @@ def train(
     moves: Callable[[int], Sequence[Move]],
     stream: DrawStream,
     recorder: Recorder,
+    before_generator: Callable[[TrainState, Clock], None],
     after_round: Callable[[TrainState, Clock], bool],
 ) -> TrainState:
     """Play rounds until the clock shows ``rounds`` or ``after_round`` returns True.
 
     Each reading belongs to a D update: D's to its own, G's to the last one, those of other players
     to the next one whose readings are kept (``recorder.due``). ``clock`` is advanced in place.
+    ``before_generator`` sees the state at the moment that matters to G: D's side of the round is
+    done and G has not yet moved away from under it.
     """
     while clock.round < rounds:
+        g_updates = clock.g_updates
         for move, draw in stream.round(moves(clock.round)):
+            if "G" in move and clock.g_updates == g_updates:
+                before_generator(state, clock)
             if "D" in move:
                 update = clock.d_updates + 1
             elif "G" in move:

@@ -96,17 +96,17 @@ def first_divergence(frame: pl.DataFrame, seed: int) -> dict[str, object] | None
     return None
 
 
-def write_part(frame: pl.DataFrame, folder: Path, clock: Clock) -> None:
-    """Write a parquet part named by the round it ends at, under a temporary name first."""
+def write_part(frame: pl.DataFrame, folder: Path, rounds: int) -> None:
+    """Write a parquet part named by the rounds that are done when it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
-    with replace_file(folder / f"round-{clock.round:08d}.parquet") as temporary:
+    with replace_file(folder / f"round-{rounds:08d}.parquet") as temporary:
         frame.write_parquet(temporary)
 
 
-def drop_after(folder: Path, round: int) -> None:
-    """Delete the files of a run that a checkpoint at ``round`` knows nothing of."""
+def drop_after(folder: Path, rounds: int) -> None:
+    """Delete the files of a run that a checkpoint after ``rounds`` rounds knows nothing of."""
     for path in folder.glob("round-*"):
-        if int(path.stem.removeprefix("round-")) > round:
+        if int(path.stem.removeprefix("round-")) > rounds:
             path.unlink()
 
 

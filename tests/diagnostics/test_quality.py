@@ -1,0 +1,195 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+
+from vral.data.datasets import load_dataset
+from vral.diagnostics import quality
+from vral.diagnostics.quality import (
+    FEATURES,
+    Classifier,
+    cached_classifier,
+    features,
+    frechet_distance,
+    quality_measure,
+    train_classifier,
+)
+
+NOWHERE = Path("/nonexistent/vral")
+
+
+def standardised(count, dim, seed=0):
+    """Points whose sample mean is 0 and unbiased sample covariance exactly the identity."""
+    points = np.random.default_rng(seed).standard_normal((count, dim))
+    points -= points.mean(0)
+    return points @ np.linalg.inv(np.linalg.cholesky(np.cov(points.T))).T
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits", NOWHERE)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr(quality, "UPDATES", 20)
+
+
+# ---- Fréchet distance -----------------------------------------------------------------------
+
+
+def test_frechet_distance_of_diagonal_gaussians_is_the_closed_form():
+    first, second = np.array([1.0, 2.0, 0.5]), np.array([3.0, 0.1, 0.5])
+    gap = np.array([0.0, -2.0, 1.0])
+    a = standardised(40, 3) * first
+    b = standardised(60, 3, 1) * second + gap
+    expected = gap @ gap + ((first - second) ** 2).sum()
+    np.testing.assert_allclose(frechet_distance(a, b), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dim", [2, 8, 32])
+def test_frechet_distance_is_scipys_matrix_square_root(dim):
+    random = np.random.default_rng(dim)
+    a = random.standard_normal((100, dim)) @ random.standard_normal((dim, dim))
+    b = random.standard_normal((90, dim)) @ random.standard_normal((dim, dim)) + 1
+    cov_a, cov_b = np.cov(a.T), np.cov(b.T)
+    cross = np.trace(sqrtm(cov_a @ cov_b)).real
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a + cov_b) - 2 * cross
+    np.testing.assert_allclose(frechet_distance(a, b), expected, rtol=1e-8)
+    np.testing.assert_allclose(frechet_distance(b, a), expected, rtol=1e-8)
+
+
+def test_frechet_distance_to_itself_is_zero_and_a_shift_adds_its_square():
+    points = standardised(50, 5) @ np.random.default_rng(1).standard_normal((5, 5))
+    assert abs(frechet_distance(points, points)) < 1e-10
+    np.testing.assert_allclose(frechet_distance(points, points + 2), 5 * 4, rtol=1e-10)
+
+
+def test_frechet_distance_of_collapsed_samples_is_the_spread_that_is_missing():
+    real = standardised(50, 4) * [1.0, 2.0, 3.0, 0.0]  # one feature is dead
+    collapsed = np.tile([0.0, 0.0, 1.0, 0.0], (50, 1))
+    np.testing.assert_allclose(frechet_distance(collapsed, real), 1 + 1 + 4 + 9, rtol=1e-10)
+
+
+def test_frechet_distance_is_computed_in_float64():
+    points = (standardised(5000, 3) + 1000).astype(np.float32)
+    moved = points[::-1] + np.float32(0.37)
+    assert frechet_distance(points, moved) == frechet_distance(
+        np.float64(points), np.float64(moved)
+    )
+
+
+# ---- the classifier -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
+def test_features_are_the_penultimate_activations(shape):
+    network = Classifier(shape, 10).requires_grad_(False)
+    images = torch.rand(7, *shape, generator=torch.Generator().manual_seed(0))
+    found = features(network, images)
+    assert found.shape == (7, FEATURES)
+    assert found.min() >= 0
+    torch.testing.assert_close(network.head(torch.from_numpy(found)), network(images))
+
+
+def test_features_do_not_depend_on_how_images_are_grouped():
+    network = Classifier((1, 8, 8), 10)
+    images = torch.rand(1500, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = features(network, images)
+    assert found.shape == (1500, FEATURES)
+    np.testing.assert_allclose(found[990:1010], features(network, images[990:1010]), atol=1e-6)
+
+
+@pytest.mark.usefixtures("short")
+def test_training_is_a_function_of_the_data_alone(digits):
+    first = train_classifier(digits)
+    torch.rand(5)
+    again = train_classifier(digits)
+    assert np.array_equal(features(first, digits.held_out), features(again, digits.held_out))
+    assert not any(p.requires_grad for p in first.parameters())
+
+
+@pytest.mark.usefixtures("short")
+def test_the_classifier_is_trained_once_and_read_back_with_equal_features(
+    digits, tmp_path, monkeypatch
+):
+    cache = tmp_path / "new" / "folder"
+    first = cached_classifier(digits, cache)
+    files = list(cache.iterdir())
+    assert len(files) == 1
+    assert "digits" in files[0].name
+
+    def never(data):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(quality, "train_classifier", never)
+    again = cached_classifier(digits, cache)
+    assert np.array_equal(features(first, digits.held_out), features(again, digits.held_out))
+    assert list(cache.iterdir()) == files
+
+
+@pytest.mark.usefixtures("short")
+def test_data_sets_and_versions_do_not_share_a_classifier(digits, tmp_path, monkeypatch):
+    cached_classifier(digits, tmp_path)
+    cached_classifier(replace(digits, name="other"), tmp_path)
+    monkeypatch.setattr(quality, "VERSION", 99)
+    cached_classifier(digits, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.usefixtures("short")
+def test_training_the_classifier_leaves_the_thread_count_alone(digits, tmp_path):
+    torch.set_num_threads(2)
+    try:
+        cached_classifier(digits, tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+# ---- the measure of each kind of data -------------------------------------------------------
+
+
+def test_the_digits_classifier_knows_its_digits(digits, cache_folder):
+    judge, known = quality_measure(digits, cache_folder)
+    assert known.keys() == {"frechet_floor", "coverage_floor", "classifier_accuracy"}
+    assert known["classifier_accuracy"] > 0.95
+    assert known["coverage_floor"] > 0.9
+    itself = judge(digits.held_out)
+    assert abs(itself["frechet"]) < 1e-4
+    assert itself["coverage"] == 1
+    random = torch.Generator().manual_seed(0)
+    noise = judge(torch.rand(300, *digits.shape, generator=random))
+    assert noise["frechet"] > 10 * known["frechet_floor"]
+    assert noise["coverage"] < 0.2
+    one_digit = judge(digits.train[digits.train_labels == 3])
+    assert one_digit["frechet"] > 10 * known["frechet_floor"]
+    assert one_digit["coverage"] < 0.3
+    assert judge(digits.train[:2000]) == {
+        "frechet": known["frechet_floor"],
+        "coverage": known["coverage_floor"],
+    }
+
+
+@pytest.mark.parametrize("name", ["ring", "grid"])
+def test_mixtures_are_judged_by_their_modes(name, tmp_path):
+    data = load_dataset(name, NOWHERE)
+    judge, known = quality_measure(data, tmp_path)
+    assert judge(data.modes) == {"modes_covered": len(data.modes), "high_quality": 1}
+    assert judge(data.modes[:1].expand(100, 2)) == {"modes_covered": 1, "high_quality": 1}
+    assert known == {}
+    assert not list(tmp_path.iterdir())
+
+
+def test_segments_are_judged_by_their_coordinates(tmp_path):
+    data = load_dataset("segments", NOWHERE)
+    judge, known = quality_measure(data, tmp_path)
+    twin = data.held_out * torch.tensor([-1.0, 1.0])
+    found = judge(twin)
+    np.testing.assert_allclose(found["frechet"], 4, rtol=1e-6)  # two apart, same spread
+    assert found["coverage"] == 0
+    assert judge(data.held_out)["coverage"] == 1
+    assert known == {}

@@ -1,0 +1,220 @@
+"""The command line, in process, on the bundled digits."""
+
+import json
+import subprocess
+import sys
+
+import matplotlib.image
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from vral.cli import main
+from vral.data.datasets import DATASETS
+from vral.methods import METHODS
+from vral.nets import NETWORKS
+from vral.optim import RULES
+
+SMALL = ["--width", "8", "--latent", "4", "--batch", "16"]
+
+
+@pytest.fixture
+def vral(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: str):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return call
+
+
+def one_line_error(result) -> str:
+    assert result.exit_code == 2, result.output
+    text = result.stderr.strip()
+    assert text.startswith("Error: ")
+    assert "\n" not in text
+    return text
+
+
+def test_ls_shows_every_registry_a_line_each(vral):
+    result = vral("ls")
+    assert result.exit_code == 0
+    names = {line.split()[0] for line in result.output.splitlines() if line.startswith("  ")}
+    assert {*METHODS, *DATASETS, *NETWORKS, *RULES, "ratios"} <= names
+
+
+def test_train_writes_a_run_and_says_where(vral, tmp_path):
+    result = vral("train", "lsgan", "--rounds", 4, "--ratio", 3, *SMALL)
+    assert result.exit_code == 0, result.output
+    run = tmp_path / "runs/train/method=lsgan/ratio=3/dataset=digits/seeds=0"
+    assert "finished: 4 rounds" in result.output
+    assert str(run.relative_to(tmp_path)) in result.output
+    report = json.loads((run / "run.json").read_text())
+    assert report["status"] == "finished"
+    assert report["config"]["batch"] == 16
+    records = pl.read_parquet(run / "records")
+    assert records["d_updates"].to_list() == list(range(1, 13))
+
+
+def test_the_same_command_again_does_nothing_and_more_rounds_prolong(vral, tmp_path):
+    vral("train", "lsgan", "--rounds", 2, *SMALL)
+    run = next(tmp_path.rglob("run.json"))
+    before = run.read_text()
+    assert vral("train", "lsgan", "--rounds", 2, *SMALL).exit_code == 0
+    assert run.read_text() == before
+    assert "5 rounds" in vral("train", "lsgan", "--rounds", 5, *SMALL).output
+
+
+def test_changed_settings_are_refused_with_their_differences(vral, tmp_path):
+    vral("train", "lsgan", "--rounds", 2, *SMALL)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    text = one_line_error(vral("train", "lsgan", "--rounds", 2, *SMALL, "--lr", 0.5, "--beta1", 0))
+    assert "--lr: 0.001 → 0.5" in text
+    assert "--beta1: 0.5 → 0.0" in text
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_foreign_folder_is_refused_and_untouched(vral, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter.tex").write_text("precious")
+    for command in (("train", "lsgan"), ("reproduce", "ratios", "--methods", "lsgan")):
+        text = one_line_error(vral(*command, "--rounds", 1, *SMALL, "--out", "thesis"))
+        assert "--out: thesis is not empty" in text
+    assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
+
+
+def test_an_unwritable_folder_is_refused(vral, tmp_path):
+    (tmp_path / "file").write_text("")
+    text = one_line_error(vral("train", "lsgan", "--rounds", 1, "--out", "file/run"))
+    assert "--out: cannot write to file/run" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "gan"], "METHOD: 'gan' given; allowed: standard"),
+        (["train"], "Missing argument"),
+        (["train", "lsgan", "--ratio", "0"], "--ratio"),
+        (["train", "lsgan", "--network", "vit"], "--network"),
+        (["train", "lsgan", "--rounds", "many"], "--rounds"),
+        (["train", "lsgan", "--colour", "red"], "--colour"),
+        (["reproduce", "ratios", "--methods", "lsgan,gan"], "--methods: 'gan' given"),
+        (["reproduce", "ratios", "--ratios", "1,1.5"], "--ratios: '1.5'"),
+        (["reproduce", "ratios", "--seeds", "0"], "--seeds"),
+        (["train", "lsgan", "--dataset", "mnist", "--data-root", "nowhere"], "--download"),
+        (["evaluate"], "evaluate"),
+    ],
+)
+def test_bad_input_is_one_line_exit_code_2_and_leaves_no_trace(vral, tmp_path, arguments, said):
+    assert said in one_line_error(vral(*arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_diverged_run_says_so_and_is_kept(vral, tmp_path):
+    result = vral(
+        *("train", "wgan", "--rounds", 50, "--rule", "sgd", "--lr", 1e6, "--clip", 0, *SMALL)
+    )
+    assert result.exit_code == 2
+    assert "diverged: wgan at 1 on digits, seed 0: " in result.output
+    report = json.loads(next(tmp_path.rglob("run.json")).read_text())
+    assert report["status"] == "diverged"
+    assert report["diverged"][0]["seed"] == 0
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(vral, tmp_path):
+    result = vral("reproduce", "ratios", "--dry-run", "--rounds", 10, "--seeds", 2, *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "14 runs, 7,140 D updates, 280 G updates; about" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def finished_study(tmp_path_factory):
+    root = tmp_path_factory.mktemp("study") / "ratios"
+    command = ["reproduce", "ratios", "--methods", "lsgan,vral-meta,wgan", "--ratios", "1,3"]
+    command += ["--rounds", "6", "--seeds", "2", "--out", str(root), "--legacy-scales", *SMALL]
+    result = CliRunner().invoke(main, command, env={"COLUMNS": "300"})
+    assert result.exit_code == 0, result.output
+    return root, command, result
+
+
+def test_a_study_writes_records_samples_figures_and_a_table(finished_study):
+    root, _, result = finished_study
+    for method in ("lsgan", "vral-meta", "wgan"):
+        for ratio in ("1", "3"):
+            run = root / f"method={method}/ratio={ratio}/dataset=digits/seeds=0-1"
+            assert set(pl.read_parquet(run / "records")["seed"].unique()) == {0, 1}
+            assert any((run / "samples").iterdir())
+    for name in ("overview", "histograms", "gradients", "generator", "samples"):
+        assert (root / f"figures/digits/{name}.pdf").read_bytes().startswith(b"%PDF")
+        image = matplotlib.image.imread(root / f"figures/digits/{name}.png")
+        assert image[..., :3].std() > 0.01
+    assert "Var D(G(z))" in result.output
+    table = pl.read_csv(root / "summary.csv")
+    assert {"grad_norm_fake", "score_var_fake", "g_grad_rms", "frechet"} <= set(table["metric"])
+
+
+def test_hive_readers_find_the_coordinates_in_the_path(finished_study):
+    root, _, _ = finished_study
+    frame = pl.scan_parquet(
+        root / "**/records/*.parquet",
+        hive_partitioning=True,
+        missing_columns="insert",
+        extra_columns="ignore",
+    ).collect()
+    assert set(frame["method"].unique()) == {"lsgan", "vral-meta", "wgan"}
+    assert set(frame["ratio"].cast(pl.String).unique()) == {"1", "3"}
+
+
+def test_legacy_scales_are_a_batch_apart(finished_study):
+    root, _, _ = finished_study
+    table = pl.read_csv(root / "summary.csv", schema_overrides={"ratio": pl.String})
+    value = {(r["method"], r["ratio"], r["metric"]): r["median"] for r in table.to_dicts()}
+    for method in ("lsgan", "wgan"):
+        summed = value[method, "3", "legacy_fake_summed"]
+        averaged = value[method, "3", "legacy_fake_averaged"]
+        assert summed / averaged == pytest.approx(16)
+
+
+def test_a_finished_study_is_not_trained_again(finished_study):
+    root, command, _ = finished_study
+    before = {p: p.read_bytes() for p in root.rglob("*.json") if p.name == "run.json"}
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0
+    assert "runs to do" not in result.output
+    assert before == {p: p.read_bytes() for p in before}
+
+
+def test_more_seeds_add_to_a_study_and_change_nothing_in_it(finished_study):
+    root, command, _ = finished_study
+    run = root / "method=lsgan/ratio=1/dataset=digits"
+    before = (run / "seeds=0-1/run.json").read_bytes()
+    more = [*command]
+    more[more.index("--seeds") + 1] = "3"
+    more[more.index("--methods") + 1] = "lsgan"
+    assert CliRunner().invoke(main, more).exit_code == 0
+    assert (run / "seeds=0-1/run.json").read_bytes() == before
+    assert (run / "seeds=2/run.json").exists()
+
+
+def test_a_study_goes_on_past_a_diverged_method(vral, tmp_path):
+    """With a huge step the quadratic loss explodes; clipped weights cannot."""
+    result = vral(
+        *("reproduce", "ratios", "--methods", "lsgan,wgan", "--ratios", "1", "--seeds", 2),
+        *("--rounds", 40, "--rule", "sgd", "--lr", 50, *SMALL),
+    )
+    assert result.exit_code == 0, result.output
+    assert "diverged: lsgan at 1 on digits, seed 1: " in result.output
+    assert "diverged: wgan" not in result.output
+    status = {
+        path.parts[-5]: json.loads(path.read_text())["status"]
+        for path in tmp_path.rglob("run.json")
+    }
+    assert status == {"method=lsgan": "diverged", "method=wgan": "finished"}
+    assert list(tmp_path.rglob("overview.png"))
+
+
+def test_help_answers_without_loading_torch():
+    code = "import sys; import vral.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
