@@ -80,7 +80,7 @@ def test_a_bad_setting_names_option_value_and_what_is_allowed(given, option, val
 
 
 def test_an_unknown_method_lists_the_known_ones():
-    with pytest.raises(ConfigError, match="METHOD: 'gan'.*vral-meta"):
+    with pytest.raises(ConfigError, match=r"METHOD: 'gan'.*vral-meta"):
         resolve("gan", {})
 
 

@@ -1,9 +1,9 @@
-"""The composition root: a RunConfig becomes objects, and the objects one run folder.
+"""One run and its folder.
 
 A run folder holds ``run.json`` (configuration, machine, status), ``records/`` and ``probes/``
-(parquet parts named by the round they end at), ``samples/`` (a grid per probe) and
-``checkpoint.pt``. Every file is written whole or not at all, so a run that was killed at any moment
-continues from its last checkpoint.
+(parquet parts named by the rounds done when they were complete), ``samples/`` (a grid per probe)
+and ``checkpoint.pt``. Every file is written whole or not at all, so a run that was killed at any
+moment continues from its last checkpoint.
 """
 
 import fcntl
@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,191 +23,24 @@ import numpy as np
 import polars as pl
 import torch
 
+from vral.build import build
 from vral.config import RunConfig, differences
 from vral.data.datasets import Dataset, cache_root, data_root, load_dataset
-from vral.data.draws import DrawStream, Noise, generator
-from vral.diagnostics.gradients import gan_readings
+from vral.data.draws import DrawStream
 from vral.diagnostics.optimality import optimality_gap
 from vral.diagnostics.probe import Probe, per_lane
 from vral.diagnostics.quality import quality_measure
 from vral.diagnostics.scores import auc
 from vral.errors import FolderError
 from vral.files import replace_file
-from vral.games.gan import (
-    DiscriminatorLoss,
-    Gan,
-    mean_matching_loss,
-    no_loss,
-    objective_loss,
-    parzen_loss,
-    target_loss,
-)
-from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
-from vral.nets import NETWORKS, OUTPUTS, initial_parameters
-from vral.nets.network import weight_names
-from vral.objectives import OBJECTIVES
-from vral.optim import RULES, Rule, first_order
-from vral.penalties import PENALTIES, clip_weights, moments
 from vral.train import checkpoint
-from vral.train.loop import Steps, train
+from vral.train.loop import train
 from vral.train.records import Recorder, drop_after, first_divergence, write_part
-from vral.train.schedule import Ratio, alternating, round_moves
-from vral.train.state import Clock, TrainState, initial_state
-from vral.train.step import make_step
-from vral.types import Move, Profile, map_tensors
+from vral.train.state import Clock, TrainState
+from vral.types import map_tensors
 
 FLUSH_SECONDS = 15
 """Between two flushes of the records, each with a checkpoint; less is lost to a kill."""
-
-
-# --- from a configuration to objects -------------------------------------------------------------
-
-
-def build_gan(config: RunConfig, shape: tuple[int, ...], output: str) -> Gan:
-    """The game of ``config`` on samples of ``shape`` with range ``output``."""
-    pair = NETWORKS[config.network]
-    generator_loss = {
-        "target": target_loss(config.mean_real),
-        "mean": mean_matching_loss,
-        "own": lambda real, fake: OBJECTIVES[config.objective].generator(fake).mean(),
-    }[config.g_objective]
-    penalties = [
-        (getattr(config, name), penalty)
-        for name, penalty in PENALTIES.items()
-        if getattr(config, name)
-    ]
-    if config.moment_penalty:
-
-        def both_moments(critic, scored, draw):
-            real = moments(scored.score_real, config.mean_real)
-            return real + moments(scored.score_fake, config.mean_fake)
-
-        penalties.append((config.moment_penalty, both_moments))
-    parts = {
-        "generator": pair.generator(
-            shape, config.latent, config.width, config.norm_g, OUTPUTS[output]()
-        ),
-        "discriminator": pair.discriminator(shape, config.width, config.norm_d),
-        "shape": shape,
-        "generator_loss": generator_loss,
-        "generator_needs_real": config.g_objective == "mean",
-        "discriminator_needs": _discriminator_needs(config, shape),
-        "penalties": tuple(penalties),
-        "instance_noise": config.instance_noise,
-        "hidden_noise": config.hidden_noise,
-    }
-    if config.objective != "meta":
-        return Gan(discriminator_loss=_discriminator_loss(config), **parts)
-    batch = config.batch if config.meta_input == "batch" else None
-    meta = MetaPair(
-        MetaDiscriminator(config.meta_width, batch),
-        config.mean_real,
-        config.mean_fake,
-        minimax=config.meta_game == "minimax",
-    )
-    return MetaGan(discriminator_loss=meta.discriminator_loss, meta=meta, **parts)
-
-
-def _discriminator_loss(config: RunConfig) -> DiscriminatorLoss:
-    if config.objective == "none":
-        return no_loss
-    if config.objective == "parzen":
-        return parzen_loss(config.parzen_kl, config.bandwidth, config.mean_real, config.mean_fake)
-    return objective_loss(OBJECTIVES[config.objective])
-
-
-def _discriminator_needs(config: RunConfig, shape: tuple[int, ...]) -> dict[str, Noise]:
-    needs = {}
-    if config.gradient_penalty:
-        needs["mix"] = Noise((1,) * len(shape), "uniform")
-    if config.objective == "parzen" and config.parzen_kl == "forward":
-        needs["target_real"] = Noise((), mean=config.mean_real)
-        needs["target_fake"] = Noise((), mean=config.mean_fake)
-    return needs
-
-
-def networks(gan: Gan) -> dict[str, torch.nn.Module]:
-    """Each player's module."""
-    players = {"G": gan.generator, "D": gan.discriminator}
-    return players | {"R": gan.meta.network, "F": gan.meta.network} if _is_meta(gan) else players
-
-
-def _is_meta(gan: Gan) -> bool:
-    return isinstance(gan, MetaGan)
-
-
-def build_rule(config: RunConfig, gan: Gan) -> Rule:
-    def transform(player: str):
-        suffix = {"D": "d", "G": "g"}.get(player, "meta")
-        own = getattr(config, f"rule_{suffix}")
-        rule = config.rule if own == "same" else own
-        return RULES[rule].build(getattr(config, f"lr_{suffix}") or config.lr, config)
-
-    return first_order({player: transform(player) for player in networks(gan)})
-
-
-def initial_profile(gan: Gan, seed: int) -> Profile:
-    """The parameters that seed starts from; G's and D's are the same for every method."""
-    cpu = torch.device("cpu")
-    return {
-        player: initial_parameters(module, generator(cpu, seed, "init", player))
-        for player, module in networks(gan).items()
-    }
-
-
-@dataclass(frozen=True)
-class Training:
-    """All that the loop needs, built from a configuration and its data."""
-
-    gan: Gan
-    rule: Rule
-    steps: Steps
-    moves: Callable[[int], list[Move]]
-    stream: DrawStream
-    initial: TrainState
-
-
-def build(config: RunConfig, data: Dataset) -> Training:
-    """``data`` is on the device that trains."""
-    gan = build_gan(config, data.shape, data.output)
-    rule = build_rule(config, gan)
-    ratio = Ratio.parse(config.ratio)
-    with_meta = partial(meta_round, once=config.meta_schedule == "once")
-    side = with_meta if _is_meta(gan) else alternating
-    clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
-    readings = gan_readings(gan, config.eps)
-    moves = [("D",), ("G",), *((("F",), ("R",)) if _is_meta(gan) else ())]
-    steps = {
-        (move, recorded): make_step(
-            gan.losses,
-            rule,
-            move,
-            len(config.seeds),
-            readings if recorded else None,
-            {"D": clip} if config.clip else None,
-        )
-        for move in moves
-        for recorded in (False, True)
-    }
-    return Training(
-        gan,
-        rule,
-        steps,
-        lambda round: round_moves(ratio, round, side),
-        DrawStream(
-            data.train,
-            {(player,): needs for player, needs in gan.needs.items()},
-            config.batch,
-            config.seeds,
-            same_real=config.real_batch == "same",
-        ),
-        initial_state(
-            rule, [initial_profile(gan, seed) for seed in config.seeds], data.train.device
-        ),
-    )
-
-
-# --- where and how a run computes ----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -222,7 +54,6 @@ class Execution:
 
     @property
     def torch_device(self) -> torch.device:
-        """Raises FolderError's sibling, a ValueError, where CUDA is asked for and absent."""
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         return torch.device(self.device)
@@ -251,9 +82,6 @@ def _processor() -> str:
         return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-# --- one run folder ------------------------------------------------------------------------------
 
 
 def folder_name(config: RunConfig) -> Path:
@@ -370,182 +198,177 @@ def execute(
     on_cpu = execution.load(config.dataset)
     make_folder(folder, "run.json")
     with locked(folder):
-        config = settled_config(folder, config)
         torch.set_num_threads(execution.threads)
-        return _execute(config, folder, execution, on_cpu, progress, stop)
+        run = _Run(settled_config(folder, config), folder, execution, on_cpu)
+        return run.train(progress, stop)
 
 
-def _execute(config, folder, execution, on_cpu, progress, stop):
-    device = execution.torch_device
-    data = on_cpu.to(device)
-    training = build(config, data)
-    quality, known = quality_measure(on_cpu, cache_root())
-    probe = Probe(training.gan, data, quality, config.mean_real, config.mean_fake)
-    recorder = Recorder(config.seeds, config.record_every, config.batch)
+class _Run:
+    """A run under way: its objects, its clock and what it has written so far."""
 
-    state, clock, diverged = training.initial, Clock(), []
-    for leftover in folder.rglob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
-    path = folder / "checkpoint.pt"
-    if path.exists():
-        content = checkpoint.load(path, device)
-        state = TrainState(content["profile"], content["opt"])
-        training.stream.restore(content["stream"])
-        clock, diverged = Clock(**content["clock"]), content["diverged"]
-    for name in ("records", "probes", "samples"):
-        drop_after(folder / name, clock.round if path.exists() else -1)
+    def __init__(self, config: RunConfig, folder: Path, execution: Execution, on_cpu: Dataset):
+        self.config, self.folder = config, folder
+        device = execution.torch_device
+        self.data = on_cpu.to(device)
+        self.training = build(config, self.data)
+        quality, known = quality_measure(on_cpu, cache_root())
+        self.probe = Probe(
+            self.training.gan, self.data, quality, config.mean_real, config.mean_fake
+        )
+        self.recorder = Recorder(config.seeds, config.record_every, config.batch)
+        self.state, self.clock = self.training.initial, Clock()
+        self.diverged: list[dict[str, Any]] = []
+        for leftover in folder.rglob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+        resumed = (folder / "checkpoint.pt").exists()
+        if resumed:
+            content = checkpoint.load(folder / "checkpoint.pt", device)
+            self.state = TrainState(content["profile"], content["opt"])
+            self.training.stream.restore(content["stream"])
+            self.clock, self.diverged = Clock(**content["clock"]), content["diverged"]
+        for name in ("records", "probes", "samples"):
+            drop_after(folder / name, self.clock.round if resumed else -1)
+        spent = (outcome_of(folder) or {}).get("seconds", 0.0)
+        self.began = time.monotonic() - spent
+        self.report = {
+            "config": config.model_dump(mode="json"),
+            "status": "running",
+            "rounds_done": self.clock.round,
+            "diverged": self.diverged,
+            "quality": known,
+            "machine": machine(execution),
+            "seconds": spent,
+        }
+        write_json(folder / "run.json", self.report)
 
-    old = outcome_of(folder) or {}
-    began = time.monotonic() - old.get("seconds", 0.0)
-    report = {
-        "config": config.model_dump(mode="json"),
-        "status": "running",
-        "rounds_done": clock.round,
-        "diverged": diverged,
-        "quality": known,
-        "machine": machine(execution),
-        "seconds": old.get("seconds", 0.0),
-    }
-    write_json(folder / "run.json", report)
+    @property
+    def all_diverged(self) -> bool:
+        return len(self.diverged) == len(self.config.seeds)
 
-    def flush(state: TrainState) -> None:
-        frame = recorder.collect()
+    def train(self, progress: Progress, stop: Callable[[], bool]) -> dict[str, Any]:
+        """Train to the end, or until ``stop``; returns the report."""
+        last_flush = time.monotonic()
+
+        def after_round(state: TrainState, clock: Clock) -> bool:
+            nonlocal last_flush
+            stopping = stop()
+            final = clock.round == self.config.rounds
+            if final or stopping or time.monotonic() - last_flush > FLUSH_SECONDS:
+                self.flush(state)
+                last_flush = time.monotonic()
+            progress(clock.round)
+            return stopping or self.all_diverged
+
+        if not self.all_diverged:
+            train(
+                self.state,
+                self.clock,
+                self.config.rounds,
+                self.training.steps,
+                self.training.moves,
+                self.training.stream,
+                self.recorder,
+                self.write_probe_if_due,
+                after_round,
+            )
+        finished = self.clock.round >= self.config.rounds
+        status = "finished" if finished else "stopped"
+        self.report["status"] = "diverged" if self.all_diverged else status
+        write_json(self.folder / "run.json", self.report)
+        return self.report
+
+    def flush(self, state: TrainState) -> None:
+        """Write the readings since the last flush, then the checkpoint that knows of them."""
+        frame = self.recorder.collect()
         if frame is not None:
-            gone = {entry["seed"] for entry in diverged}
-            frame = frame.filter(~pl.col("seed").is_in(list(gone)))
-            for seed in config.seeds:
-                found = first_divergence(frame, seed)
-                if found:
-                    diverged.append(found)
-                    late = (pl.col("seed") == seed) & (pl.col("d_updates") > found["d_update"])
-                    frame = frame.filter(~late)
-            write_part(frame, folder / "records", clock.round)
-        checkpoint.save(path, state, training.stream, clock, diverged)
-        report["rounds_done"] = clock.round
-        report["seconds"] = round(time.monotonic() - began, 2)
-        write_json(folder / "run.json", report)
-
-    def all_diverged() -> bool:
-        return len(diverged) == len(config.seeds)
-
-    last_flush = time.monotonic()
-
-    def before_generator(state: TrainState, clock: Clock) -> None:
-        if clock.round % config.probe_every == 0 or clock.round == config.rounds - 1:
-            write_probe(config, folder, training, probe, state, clock, data, diverged)
-
-    def after_round(state: TrainState, clock: Clock) -> bool:
-        nonlocal last_flush
-        final = clock.round == config.rounds
-        stopping = stop()
-        if final or stopping or time.monotonic() - last_flush > FLUSH_SECONDS:
-            flush(state)
-            last_flush = time.monotonic()
-        progress(clock.round)
-        return stopping or all_diverged()
-
-    if clock.round < config.rounds and not all_diverged():
-        state = train(
-            state,
-            clock,
-            config.rounds,
-            training.steps,
-            training.moves,
-            training.stream,
-            recorder,
-            before_generator,
-            after_round,
+            write_part(self.until_divergence(frame), self.folder / "records", self.clock.round)
+        checkpoint.save(
+            self.folder / "checkpoint.pt", state, self.training.stream, self.clock, self.diverged
         )
-    if all_diverged():
-        report["status"] = "diverged"
-    else:
-        report["status"] = "finished" if clock.round >= config.rounds else "stopped"
-    write_json(folder / "run.json", report)
-    return report
+        self.report["rounds_done"] = self.clock.round
+        self.report["seconds"] = round(time.monotonic() - self.began, 2)
+        write_json(self.folder / "run.json", self.report)
 
+    def until_divergence(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The readings of each seed up to the first that is not finite, which is noted."""
+        frame = frame.filter(~pl.col("seed").is_in([entry["seed"] for entry in self.diverged]))
+        for seed in self.config.seeds:
+            found = first_divergence(frame, seed)
+            if found:
+                self.diverged.append(found)
+                late = (pl.col("seed") == seed) & (pl.col("d_updates") > found["d_update"])
+                frame = frame.filter(~late)
+        return frame
 
-def write_probe(config, folder, training, probe, state, clock, data, diverged) -> None:
-    """Measure every lane on held-out data; diverged ones are left out.
+    def write_probe_if_due(self, state: TrainState, clock: Clock) -> None:
+        """Measure every lane on held-out data; what has diverged is left out.
 
-    Like the records, what is written belongs to the round that is under way.
-    """
-    gone = {entry["seed"] for entry in diverged}
-    rows, grids = [], []
-    results = per_lane(state.profile, len(config.seeds), probe_or_nothing(probe))
-    for lane, (seed, result) in enumerate(zip(config.seeds, results, strict=True)):
-        if result is None or seed in gone:
-            grids.append(np.zeros((0,)))
-            continue
-        row, grid = result
-        if config.probe == "optimality" and clock.round == config.rounds - 1:
-            row |= optimality(config, training, state, lane, data)
-        rows.append(
-            {
-                "seed": seed,
-                "round": clock.round,
-                "d_updates": clock.d_updates,
-                "g_updates": clock.g_updates,
-                "images": clock.d_updates * config.batch,
-                **row,
-            }
+        Like the records, what is written belongs to the round that is under way.
+        """
+        final = clock.round == self.config.rounds - 1
+        if clock.round % self.config.probe_every and not final:
+            return
+        gone = {entry["seed"] for entry in self.diverged}
+        rows, grids = [], {}
+        measured = per_lane(state.profile, len(self.config.seeds), self.probe)
+        for lane, (seed, found) in enumerate(zip(self.config.seeds, measured, strict=True)):
+            if found is None or seed in gone:
+                continue
+            row, grid = found
+            if self.config.probe == "optimality" and final:
+                row |= self.optimality(state, lane)
+            clocks = {**vars(clock), "images": clock.d_updates * self.config.batch}
+            rows.append({"seed": seed, **clocks, **row})
+            grids[f"seed{seed}"] = compact(grid, self.data.output)
+        if not rows:
+            return
+        write_part(pl.DataFrame(rows), self.folder / "probes", clock.round + 1)
+        path = self.folder / "samples" / f"round-{clock.round + 1:08d}.npz"
+        path.parent.mkdir(exist_ok=True)
+        with replace_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **grids)
+
+    def optimality(self, state: TrainState, lane: int) -> dict[str, float]:
+        """D's optimality gap in one lane, on draws of their own.
+
+        D's loss is judged on 1000 fixed training samples, its AUC on as many held-out ones.
+        """
+        seed, data = self.config.seeds[lane], self.data
+        own = build(self.config.model_copy(update={"seeds": (seed,)}), data)
+        needs = {move: inputs for move, inputs in own.stream.needs.items() if move != ("G",)}
+        judged = DrawStream(data.train, {("D",): needs["D",]}, 1000, (JUDGED,))
+        _, draw = next(judged.round([("D",)]))
+        draw = map_tensors(lambda t: t[0], draw)
+        held_out = {**draw, "real": data.held_out[:1000]}
+        clean = own.gan.without_noise()
+
+        def judge(state: TrainState) -> dict[str, float]:
+            profile = map_tensors(lambda t: t[0], state.profile)
+            loss, _ = own.gan.losses["D"](profile, draw)
+            score_real = clean.score_real(profile, held_out).cpu().numpy()
+            score_fake = clean.score_fake(profile, held_out).cpu().numpy()
+            return {"loss": loss.item(), "auc": auc(score_real, score_fake)}
+
+        def moves_without_generator():
+            stream = DrawStream(data.train, needs, self.config.batch, (JUDGED + 1 + seed,))
+            side = [move for move in own.moves(self.clock.round) if move != ("G",)]
+            for _ in itertools.count():
+                for move, draw in stream.round(side):
+                    yield own.steps[move, False], draw
+
+        here = TrainState(
+            *(map_tensors(lambda t: t[lane : lane + 1] if t.ndim else t, part) for part in state)
         )
-        grids.append(grid)
-    if not rows:
-        return
-    write_part(pl.DataFrame(rows), folder / "probes", clock.round + 1)
-    samples = folder / "samples"
-    samples.mkdir(exist_ok=True)
-    named = zip(config.seeds, grids, strict=True)
-    arrays = {f"seed{seed}": compact(grid, data.output) for seed, grid in named}
-    path = samples / f"round-{clock.round + 1:08d}.npz"
-    with replace_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
+        return optimality_gap(here, moves_without_generator(), judge)
 
 
-def probe_or_nothing(probe: Probe) -> Callable[[Profile], Any]:
-    """The probe, or None on a profile with a non-finite parameter."""
-
-    def measure(profile: Profile):
-        finite = all(v.isfinite().all() for p in profile.values() for v in p.values())
-        return probe(profile) if finite else None
-
-    return measure
+JUDGED = 10**9
+"""First of the seeds that only the optimality probe draws from."""
 
 
 def compact(samples: np.ndarray, output: str) -> np.ndarray:
     """Images as bytes, points as they are."""
-    if output == "real" or samples.size == 0:
+    if output == "real":
         return samples
     unit = samples if output == "unit" else (samples + 1) / 2
     return np.uint8(np.clip(unit * 255 + 0.5, 0, 255))
-
-
-def optimality(config, training, state, lane, data) -> dict[str, float]:
-    """D's optimality gap of one lane: the run's own moves without G's, on draws of their own."""
-    single = config.model_copy(update={"seeds": (config.seeds[lane],)})
-    own = build(single, data)
-    needs = {move: inputs for move, inputs in own.stream.needs.items() if move != ("G",)}
-    fixed = DrawStream(data.train, {("D",): needs["D",]}, 1000, (10**6,))
-    _, draw = next(fixed.round([("D",)]))
-    draw = {name: value[0] for name, value in draw.items()}
-    held_out = {**draw, "real": data.held_out[:1000]}
-    clean = own.gan.without_noise()
-
-    def judge(state: TrainState) -> dict[str, float]:
-        profile = map_tensors(lambda t: t[0], state.profile)
-        loss, _ = own.gan.losses["D"](profile, draw)
-        score_fake = clean.score_fake(profile, held_out).cpu().numpy()
-        score_real = clean.score_real(profile, held_out).cpu().numpy()
-        return {"loss": loss.item(), "auc": auc(score_real, score_fake)}
-
-    def endless():
-        stream = DrawStream(data.train, needs, config.batch, (10**6 + config.seeds[lane],))
-        side = [move for move in own.moves(0) if move != ("G",)]
-        for _ in itertools.count():
-            for move, draw in stream.round(side):
-                yield own.steps[move, False], draw
-
-    here = TrainState(
-        *(map_tensors(lambda t: t[lane : lane + 1] if t.ndim else t, part) for part in state)
-    )
-    return optimality_gap(here, endless(), judge)

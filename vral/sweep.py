@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vral.build import build
 from vral.config import RunConfig
-from vral.run import Execution, build, execute, folder_name, outcome_of, settled_config
+from vral.run import Execution, execute, folder_name, outcome_of, settled_config
 from vral.train.schedule import Ratio
 
 TRIAL_SECONDS = 0.5

@@ -46,8 +46,11 @@ class Probe:
     mean_real: float
     mean_fake: float
 
-    def __call__(self, profile: Profile) -> tuple[dict[str, object], np.ndarray]:
-        """Of one lane: a row of readings (scalars, and the scores as lists) and GRID samples."""
+    def __call__(self, profile: Profile) -> tuple[dict[str, object], np.ndarray] | None:
+        """Of one lane: a row of readings (scalars, and the scores as lists) and GRID samples.
+
+        None if a score or a sample is not finite: the run has diverged.
+        """
         draw = held_out_draw(self.gan, self.data)
         noiseless = self.gan.without_noise()
         scored = noiseless.score(profile, draw)
@@ -56,6 +59,8 @@ class Probe:
         score_real = scored.score_real[:count].cpu().numpy()
         score_fake = scored.score_fake.cpu().numpy()
         fake = scored.fake.cpu()
+        if not all(np.isfinite(part).all() for part in (score_real, score_fake, fake.numpy())):
+            return None
         row: dict[str, object] = {
             **score_statistics(score_real, score_fake, self.mean_real, self.mean_fake),
             "median_grad_norm_fake": gradients["grad_norm_fake"].median().item(),

@@ -27,11 +27,14 @@ VERSION = 1
 def frechet_distance(first: NDArray, second: NDArray) -> float:
     """‖μ₁-μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) of two samples (n, dim), unbiased covariances.
 
-    Σ₁Σ₂ has real non-negative eigenvalues; what rounding leaves below zero is dropped.
+    Σ₁Σ₂ has real non-negative eigenvalues; what rounding leaves below zero is dropped. Infinite
+    where a covariance overflows.
     """
     first, second = np.float64(first), np.float64(second)
     gap = first.mean(0) - second.mean(0)
     cov_first, cov_second = np.cov(first.T), np.cov(second.T)
+    if not (np.isfinite(cov_first).all() and np.isfinite(cov_second).all()):
+        return float("inf")
     roots = np.sqrt(np.clip(np.linalg.eigvals(cov_first @ cov_second).real, 0, None))
     return float(gap @ gap + np.trace(cov_first) + np.trace(cov_second) - 2 * roots.sum())
 

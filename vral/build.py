@@ -1,0 +1,174 @@
+"""From a configuration to objects: the game, its rule, its steps, its stream of draws."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from vral.config import RunConfig
+from vral.data.datasets import Dataset
+from vral.data.draws import DrawStream, Noise, generator
+from vral.diagnostics.gradients import gan_readings
+from vral.games.gan import (
+    DiscriminatorLoss,
+    Gan,
+    mean_matching_loss,
+    no_loss,
+    objective_loss,
+    parzen_loss,
+    target_loss,
+)
+from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
+from vral.nets import NETWORKS, OUTPUTS, initial_parameters
+from vral.nets.network import weight_names
+from vral.objectives import OBJECTIVES
+from vral.optim import RULES, Rule, first_order
+from vral.penalties import PENALTIES, clip_weights, moments
+from vral.train.loop import Steps
+from vral.train.schedule import Ratio, alternating, round_moves
+from vral.train.state import TrainState, initial_state
+from vral.train.step import make_step
+from vral.types import Move, Profile
+
+
+def build_gan(config: RunConfig, shape: tuple[int, ...], output: str) -> Gan:
+    """The game of ``config`` on samples of ``shape`` with range ``output``."""
+    pair = NETWORKS[config.network]
+    generator_loss = {
+        "target": target_loss(config.mean_real),
+        "mean": mean_matching_loss,
+        "own": lambda real, fake: OBJECTIVES[config.objective].generator(fake).mean(),
+    }[config.g_objective]
+    penalties = [
+        (getattr(config, name), penalty)
+        for name, penalty in PENALTIES.items()
+        if getattr(config, name)
+    ]
+    if config.moment_penalty:
+
+        def both_moments(critic, scored, draw):
+            real = moments(scored.score_real, config.mean_real)
+            return real + moments(scored.score_fake, config.mean_fake)
+
+        penalties.append((config.moment_penalty, both_moments))
+    parts = {
+        "generator": pair.generator(
+            shape, config.latent, config.width, config.norm_g, OUTPUTS[output]()
+        ),
+        "discriminator": pair.discriminator(shape, config.width, config.norm_d),
+        "shape": shape,
+        "generator_loss": generator_loss,
+        "generator_needs_real": config.g_objective == "mean",
+        "discriminator_needs": _discriminator_needs(config, shape),
+        "penalties": tuple(penalties),
+        "instance_noise": config.instance_noise,
+        "hidden_noise": config.hidden_noise,
+    }
+    if config.objective != "meta":
+        return Gan(discriminator_loss=_discriminator_loss(config), **parts)
+    batch = config.batch if config.meta_input == "batch" else None
+    meta = MetaPair(
+        MetaDiscriminator(config.meta_width, batch),
+        config.mean_real,
+        config.mean_fake,
+        minimax=config.meta_game == "minimax",
+    )
+    return MetaGan(discriminator_loss=meta.discriminator_loss, meta=meta, **parts)
+
+
+def _discriminator_loss(config: RunConfig) -> DiscriminatorLoss:
+    if config.objective == "none":
+        return no_loss
+    if config.objective == "parzen":
+        return parzen_loss(config.parzen_kl, config.bandwidth, config.mean_real, config.mean_fake)
+    return objective_loss(OBJECTIVES[config.objective])
+
+
+def _discriminator_needs(config: RunConfig, shape: tuple[int, ...]) -> dict[str, Noise]:
+    needs = {}
+    if config.gradient_penalty:
+        needs["mix"] = Noise((1,) * len(shape), "uniform")
+    if config.objective == "parzen" and config.parzen_kl == "forward":
+        needs["target_real"] = Noise((), mean=config.mean_real)
+        needs["target_fake"] = Noise((), mean=config.mean_fake)
+    return needs
+
+
+def networks(gan: Gan) -> dict[str, torch.nn.Module]:
+    """Each player's module."""
+    players = {"G": gan.generator, "D": gan.discriminator}
+    if isinstance(gan, MetaGan):
+        players |= {"R": gan.meta.network, "F": gan.meta.network}
+    return players
+
+
+def initial_profile(gan: Gan, seed: int) -> Profile:
+    """The parameters that seed starts from; G's and D's are the same for every method."""
+    cpu = torch.device("cpu")
+    return {
+        player: initial_parameters(module, generator(cpu, seed, "init", player))
+        for player, module in networks(gan).items()
+    }
+
+
+def build_rule(config: RunConfig, gan: Gan) -> Rule:
+    def transform(player: str):
+        suffix = {"D": "d", "G": "g"}.get(player, "meta")
+        own = getattr(config, f"rule_{suffix}")
+        rule = config.rule if own == "same" else own
+        return RULES[rule].build(getattr(config, f"lr_{suffix}") or config.lr, config)
+
+    return first_order({player: transform(player) for player in networks(gan)})
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that the loop needs, built from a configuration and its data."""
+
+    gan: Gan
+    rule: Rule
+    steps: Steps
+    moves: Callable[[int], list[Move]]
+    stream: DrawStream
+    initial: TrainState
+
+
+def build(config: RunConfig, data: Dataset) -> Training:
+    """``data`` is on the device that trains."""
+    gan = build_gan(config, data.shape, data.output)
+    rule = build_rule(config, gan)
+    ratio = Ratio.parse(config.ratio)
+    with_meta = partial(meta_round, once=config.meta_schedule == "once")
+    side = with_meta if isinstance(gan, MetaGan) else alternating
+    clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
+    readings = gan_readings(gan, config.eps)
+    moves = [("D",), ("G",), *((("F",), ("R",)) if isinstance(gan, MetaGan) else ())]
+    steps = {
+        (move, recorded): make_step(
+            gan.losses,
+            rule,
+            move,
+            len(config.seeds),
+            readings if recorded else None,
+            {"D": clip} if config.clip else None,
+        )
+        for move in moves
+        for recorded in (False, True)
+    }
+    return Training(
+        gan,
+        rule,
+        steps,
+        lambda round: round_moves(ratio, round, side),
+        DrawStream(
+            data.train,
+            {(player,): needs for player, needs in gan.needs.items()},
+            config.batch,
+            config.seeds,
+            same_real=config.real_batch == "same",
+        ),
+        initial_state(
+            rule, [initial_profile(gan, seed) for seed in config.seeds], data.train.device
+        ),
+    )
