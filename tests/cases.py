@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
+from vral.build import Training, build
 from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, Dataset
 from vral.data.draws import generator
-from vral.run import Training, build
 from vral.train.state import TrainState
 from vral.types import map_tensors
 
@@ -36,7 +36,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "instance-noise-r1": ("r1", {"instance_noise": 0.2, "hidden_noise": 0.1, "r2": 0.5}),
     "batch-norm-in-both": ("lsgan", {"norm_d": "batch", "norm_g": "batch"}),
     "batch-norm-and-noise": ("standard", {"norm_d": "batch", "hidden_noise": 0.2}),
-    "group-norm-in-both": ("wgan-gp", {"norm_d": "group", "norm_g": "group"}),
+    "group-norm-in-both": ("wgan-gp", {"norm_d": "group", "norm_g": "group", "width": 32}),
     "narrow-clip": ("wgan", {"clip": 0.01}),
     "two-penalties": ("hinge", {"r1": 0.5, "gradient_penalty": 3.0}),
     "same-real-batch": ("nonsaturating", {"real_batch": "same"}),
@@ -106,7 +106,7 @@ def _norm(kind: str, width: int) -> list[nn.Module]:
     if kind == "batch":
         return [nn.BatchNorm1d(width, eps=1e-4, track_running_stats=False)]
     if kind == "group":
-        return [nn.GroupNorm(4, width)]
+        return [nn.GroupNorm(8, width)]
     return []
 
 
@@ -199,7 +199,8 @@ class PlainLoop:
     def _optimiser(self, player: str) -> torch.optim.Optimizer:
         group = {"D": "d", "G": "g"}.get(player, "meta")
         lr = self.set[f"lr_{group}"] or self.set["lr"]
-        rule = self.set[f"rule_{group}"] or self.set["rule"]
+        own = self.set[f"rule_{group}"]
+        rule = self.set["rule"] if own == "same" else own
         parameters = self.players[player].parameters()
         if rule == "sgd":
             return torch.optim.SGD(parameters, lr)

@@ -9,10 +9,11 @@ import pytest
 from vral import study
 
 
-def records(values: dict[int, list[float]], method: str = "lsgan", ratio: str = "1"):
-    """A metric "m" per seed, one row per round."""
+def records(values: dict[int, list[float]]):
+    """A metric "m" per seed, one row per round; ‖∇D‖ is one more than it."""
     rows = [
-        {"method": method, "ratio": ratio, "dataset": "digits", "seed": seed, "m": value}
+        {"method": "lsgan", "ratio": "1", "dataset": "digits", "seed": seed, "m": value}
+        | {"grad_norm_fake": value + 1}
         | {"round": i, "d_updates": i + 1, "g_updates": i, "images": 64 * (i + 1)}
         for seed, series in values.items()
         for i, value in enumerate(series)
@@ -47,10 +48,11 @@ def test_rows_are_resampled_along_their_last_axis():
 
 def test_final_values_are_means_over_the_last_fifth_and_the_last_probe():
     seen = records({0: [float(i) for i in range(101)]})
-    probes = records({0: [0.0, 7.0]}).rename({"m": "frechet"})
+    probes = records({0: [0.0, 7.0]}).rename({"m": "frechet"}).drop("grad_norm_fake")
     final = study.final_values(seen, probes)
     assert final["m"].to_list() == [pytest.approx(np.mean(np.arange(80, 101)))]
     assert final["frechet"].to_list() == [7.0]
+    assert final["grad_norm_swing"].to_list() == [101 / 51]
 
 
 def test_the_summary_counts_seeds_and_keeps_the_order_of_the_methods():

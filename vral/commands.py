@@ -350,7 +350,7 @@ DEFAULT_METRICS = {
 def _show_results(
     console: Console, root: Path, configs: list, metrics: dict[str, str], legacy: bool = False
 ) -> None:
-    """The table method × ratio, also written to ``summary.csv`` beside the records."""
+    """The table method × ratio; ``summary.csv`` has every metric, ``final.csv`` every seed."""
     records, probes = study.read(root, "records"), study.read(root, "probes")
     if records.is_empty() or probes.is_empty():
         return
@@ -374,8 +374,9 @@ def _show_results(
     everything = study.summary(
         final, [name for name, dtype in final.schema.items() if dtype.is_float()]
     )
-    with replace_file(root / "summary.csv") as temporary:
-        everything.write_csv(temporary)
+    for name, frame in (("final.csv", final), ("summary.csv", everything)):
+        with replace_file(root / name) as temporary:
+            frame.write_csv(temporary)
 
     shown = {n: text for n, text in metrics.items() if n in everything["metric"].to_list()}
     table = Table(

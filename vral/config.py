@@ -124,7 +124,9 @@ class RunConfig(BaseModel):
     rmsprop_decay: Share = Field(0.99, description="RMSProp's decay.")
 
     record_every: Annotated[int, Field(ge=0)] = Field(
-        0, description="Keep the readings of every n-th D update; 0: about 20,000 of them."
+        0,
+        description="Keep the readings of every n-th D update, counted back from the round's last; "
+        "0: about 10,000 of them.",
     )
     probe_every: Annotated[int, Field(ge=0)] = Field(
         0, description="Rounds between probes on held-out data; 0: a tenth of the run."
@@ -160,13 +162,8 @@ class RunConfig(BaseModel):
 
     @property
     def recorded_every(self) -> int:
-        """``record_every``, or a divisor or multiple of k that keeps about 20,000 readings."""
-        if self.record_every:
-            return self.record_every
-        ratio = Ratio.parse(self.ratio)
-        wanted = -(-ratio.totals(self.rounds)[0] // 20_000)
-        k = ratio.segments[-1][0]
-        return next(n for n in range(wanted, wanted + k + 1) if k % n == 0 or n % k == 0)
+        """``record_every``, or what keeps about 10,000 readings."""
+        return self.record_every or -(-Ratio.parse(self.ratio).totals(self.rounds)[0] // 10_000)
 
     @property
     def probed_every(self) -> int:

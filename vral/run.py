@@ -39,6 +39,11 @@ from vral.train.records import Recorder, drop_after, first_divergence, write_par
 from vral.train.state import Clock, TrainState
 from vral.types import map_tensors
 
+JUDGED = 16
+"""Batches on which the optimality probe judges D's loss."""
+OWN_SEEDS = 10**9
+"""First of the seeds that only the optimality probe draws from."""
+
 FLUSH_SECONDS = 15
 """Between two flushes of the records, each with a checkpoint; less is lost to a kill."""
 
@@ -192,7 +197,8 @@ def execute(
     (every seed has diverged; "diverged" lists seeds with the first reading that was not finite).
     """
     report = outcome_of(folder)
-    if report and report["status"] != "stopped" and report["rounds_done"] >= config.rounds:
+    ended = report is not None and report["status"] in ("finished", "diverged")
+    if ended and report["rounds_done"] >= config.rounds:
         settled_config(folder, config)
         return report
     on_cpu = execution.load(config.dataset)
@@ -331,26 +337,29 @@ class _Run:
     def optimality(self, state: TrainState, lane: int) -> dict[str, float]:
         """D's optimality gap in one lane, on draws of their own.
 
-        D's loss is judged on 1000 fixed training samples, its AUC on as many held-out ones.
+        D's loss is judged on JUDGED fixed batches of training samples, its AUC on as many held-out
+        samples and latents.
         """
         seed, data = self.config.seeds[lane], self.data
         own = build(self.config.model_copy(update={"seeds": (seed,)}), data)
         needs = {move: inputs for move, inputs in own.stream.needs.items() if move != ("G",)}
-        judged = DrawStream(data.train, {("D",): needs["D",]}, 1000, (JUDGED,))
-        _, draw = next(judged.round([("D",)]))
-        draw = map_tensors(lambda t: t[0], draw)
-        held_out = {**draw, "real": data.held_out[:1000]}
+        fixed = DrawStream(data.train, {("D",): needs["D",]}, self.config.batch, (OWN_SEEDS,))
+        batches = [map_tensors(lambda t: t[0], draw) for _, draw in fixed.round([("D",)] * JUDGED)]
+        held_out = {
+            "real": data.held_out[: JUDGED * self.config.batch],
+            "latent": torch.cat([batch["latent"] for batch in batches]),
+        }
         clean = own.gan.without_noise()
 
         def judge(state: TrainState) -> dict[str, float]:
             profile = map_tensors(lambda t: t[0], state.profile)
-            loss, _ = own.gan.losses["D"](profile, draw)
+            losses = [own.gan.losses["D"](profile, batch)[0].item() for batch in batches]
             score_real = clean.score_real(profile, held_out).cpu().numpy()
             score_fake = clean.score_fake(profile, held_out).cpu().numpy()
-            return {"loss": loss.item(), "auc": auc(score_real, score_fake)}
+            return {"loss": float(np.mean(losses)), "auc": auc(score_real, score_fake)}
 
         def moves_without_generator():
-            stream = DrawStream(data.train, needs, self.config.batch, (JUDGED + 1 + seed,))
+            stream = DrawStream(data.train, needs, self.config.batch, (OWN_SEEDS + 1 + seed,))
             side = [move for move in own.moves(self.clock.round) if move != ("G",)]
             for _ in itertools.count():
                 for move, draw in stream.round(side):
@@ -360,10 +369,6 @@ class _Run:
             *(map_tensors(lambda t: t[lane : lane + 1] if t.ndim else t, part) for part in state)
         )
         return optimality_gap(here, moves_without_generator(), judge)
-
-
-JUDGED = 10**9
-"""First of the seeds that only the optimality probe draws from."""
 
 
 def compact(samples: np.ndarray, output: str) -> np.ndarray:

@@ -75,7 +75,8 @@ def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
 def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     """One row per cell and seed: means over the last FINAL_SHARE of the rounds, the last probe.
 
-    Seeds that diverged end earlier and are marked by a smaller "round".
+    "grad_norm_swing" is the largest over the smallest of a round's mean ‖∇D‖ on fakes in the last
+    half of the run. Seeds that diverged end earlier and are marked by a smaller "round".
     """
     keys = [*COORDINATES, "seed"]
     numbers = [
@@ -86,6 +87,14 @@ def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     means = late.group_by(keys).agg(
         *(pl.col(name).mean() for name in numbers), round=pl.col("round").max()
     )
+    by_round = (
+        records.filter(pl.col("round") >= 0.5 * last)
+        .group_by(*keys, "round")
+        .agg(pl.col("grad_norm_fake").mean())
+        .group_by(keys)
+        .agg(grad_norm_swing=pl.col("grad_norm_fake").max() / pl.col("grad_norm_fake").min())
+    )
+    means = means.join(by_round, on=keys, how="left")
     scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
     clocks = ("round", "d_updates", "g_updates", "images")
     final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))

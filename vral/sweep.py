@@ -199,6 +199,6 @@ def run_cells(cells: Sequence[Cell], execution: Execution, jobs: int, report: Re
                     future.cancel()
                 waiting = {future for future in waiting if not future.cancelled()}
     finally:
-        stop.set() if outcome.interrupted else None
+        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
     return outcome

@@ -25,15 +25,24 @@ def info(**readings: float | tuple[float, ...]) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("every", [1, 3, 50])
-def test_keeps_every_nth_update(every):
+@pytest.mark.parametrize(
+    ("every", "first", "last", "kept"),
+    [
+        (1, 1, 4, [1, 2, 3, 4]),
+        (5, 1, 50, list(range(5, 51, 5))),
+        (5, 51, 57, [52, 57]),  # counted back from the update that G answers
+        (3, 8, 8, []),  # a round without a multiple of 3
+        (3, 9, 9, [9]),
+        (50, 41, 59, [59]),
+    ],
+)
+def test_readings_are_counted_back_from_the_round_s_last_update(every, first, last, kept):
     recorder = Recorder((0,), every, 64)
-    kept = [update for update in range(1, 201) if recorder.due(update)]
-    assert kept == list(range(every, 201, every))
-    for update in range(1, 201):
-        due = recorder.next_due(update)
-        assert recorder.due(due)
-        assert not any(recorder.due(early) for early in range(update, due))
+    recorder.begin_round(first, last)
+    assert [update for update in range(first, last + 1) if recorder.due(update)] == kept
+    for update in range(first, last + 1):
+        later = [due for due in kept if due >= update]
+        assert recorder.next_due(update) == (later[0] if later else update)
 
 
 def test_readings_of_all_players_meet_at_their_d_update():
@@ -107,7 +116,9 @@ def frame_of(**columns) -> pl.DataFrame:
     return pl.DataFrame({**times, **columns})
 
 
-@pytest.mark.parametrize(("bad", "text"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")])
+@pytest.mark.parametrize(
+    ("bad", "text"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")]
+)
 def test_divergence_names_its_first_update_and_reading(bad, text):
     frame = frame_of(loss_D=[1.0, 2.0, math.nan], loss_G=[None, bad, None], late=[1.0, 1.0, bad])
     found = first_divergence(frame.reverse(), 0)
@@ -150,7 +161,7 @@ def test_parts_come_back_in_order_and_later_ones_can_be_dropped(tmp_path):
     folder = tmp_path / "records"
     assert read_parts(folder) is None
     for round in (100, 9, 20):
-        write_part(pl.DataFrame({"round": [round]}), folder, Clock(round))
+        write_part(pl.DataFrame({"round": [round]}), folder, round)
     assert read_parts(folder)["round"].to_list() == [9, 20, 100]
     drop_after(folder, 20)
     assert read_parts(folder)["round"].to_list() == [9, 20]
@@ -160,8 +171,8 @@ def test_parts_come_back_in_order_and_later_ones_can_be_dropped(tmp_path):
 
 
 def test_parts_with_different_columns_join_with_nulls(tmp_path):
-    write_part(pl.DataFrame({"a": [1.0]}), tmp_path, Clock(1))
-    write_part(pl.DataFrame({"a": [2.0], "b": [3.0]}), tmp_path, Clock(2))
+    write_part(pl.DataFrame({"a": [1.0]}), tmp_path, 1)
+    write_part(pl.DataFrame({"a": [2.0], "b": [3.0]}), tmp_path, 2)
     assert read_parts(tmp_path).rows() == [(1.0, None), (2.0, 3.0)]
 
 

@@ -31,8 +31,12 @@ def train(
     done and G has not yet moved away from under it.
     """
     while clock.round < rounds:
+        this_round = moves(clock.round)
+        recorder.begin_round(
+            clock.d_updates + 1, clock.d_updates + sum("D" in move for move in this_round)
+        )
         g_updates = clock.g_updates
-        for move, draw in stream.round(moves(clock.round)):
+        for move, draw in stream.round(this_round):
             if "G" in move and clock.g_updates == g_updates:
                 before_generator(state, clock)
             if "D" in move:

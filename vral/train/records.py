@@ -17,6 +17,9 @@ KEY = ["seed", "d_updates"]
 class Recorder:
     """Keeps the readings of every ``every``-th D update on the device until they are collected.
 
+    They are counted back from the last D update of a round, the one that G answers; a round without
+    a multiple of ``every`` is passed over.
+
     Readings of one D update may come from several moves (F, R, D, G); each set of names is a column
     block of its own until ``collect`` joins them.
     """
@@ -25,14 +28,20 @@ class Recorder:
         self.seeds = tuple(seeds)
         self.every = every
         self.batch = batch
+        self._due: list[int] = []
         self._blocks: dict[tuple[str, ...], tuple[list[tuple[int, ...]], list[Tensor]]] = {}
 
+    def begin_round(self, first: int, last: int) -> None:
+        """Settle which of the D updates ``first`` to ``last`` keep their readings."""
+        passed_over = (first - 1) // self.every == last // self.every
+        self._due = [] if passed_over else sorted(range(last, first - 1, -self.every))
+
     def due(self, update: int) -> bool:
-        return update % self.every == 0
+        return update in self._due
 
     def next_due(self, update: int) -> int:
-        """The first D update from ``update`` on whose readings are kept."""
-        return -(-update // self.every) * self.every
+        """The first D update of the round from ``update`` on that is due, else ``update``."""
+        return next((due for due in self._due if due >= update), update)
 
     def add(self, update: int, clock: Clock, info: Info) -> None:
         """Keep one move's readings, tensors (lanes,); nothing is synchronised."""

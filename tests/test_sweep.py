@@ -1,0 +1,159 @@
+"""The missing cells of a study, planned and run side by side."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from vral import study
+from vral.config import resolve
+from vral.errors import FolderError
+from vral.run import Execution, execute
+from vral.sweep import estimate, plan, run_cells
+
+TINY = {"width": 4, "latent": 2, "batch": 8, "rounds": 3}
+
+
+def config(method="lsgan", **given):
+    return resolve(method, {**TINY, "seeds": "0-2", **given})
+
+
+def seeds_of(cells):
+    return [cell.config.seeds for cell in cells]
+
+
+def test_seeds_are_lanes_of_one_run_or_runs_of_their_own(tmp_path):
+    assert seeds_of(plan([config()], tmp_path, lanes=True)) == [(0, 1, 2)]
+    assert seeds_of(plan([config()], tmp_path, lanes=False)) == [(0,), (1,), (2,)]
+
+
+def test_a_cell_stands_where_its_coordinates_say(tmp_path):
+    (cell,) = plan([config(ratio="1:4", seeds="0,2")], tmp_path, lanes=True)
+    assert cell.folder.relative_to(tmp_path) == Path(
+        "method=lsgan/ratio=1-4/dataset=digits/seeds=0,2"
+    )
+
+
+def test_seeds_that_a_run_holds_stay_with_it(tmp_path):
+    (cell,) = plan([config()], tmp_path, lanes=True)
+    execute(cell.config, cell.folder)
+    cells = plan([config(seeds="0-4")], tmp_path, lanes=True)
+    assert seeds_of(cells) == [(0, 1, 2), (3, 4)]
+    assert [cell.finished for cell in cells] == [True, False]
+    # Fewer seeds than the run holds need no run of their own.
+    assert seeds_of(plan([config(seeds="0-1")], tmp_path, lanes=True)) == [(0, 1, 2)]
+
+
+def test_a_cell_with_other_settings_is_refused(tmp_path):
+    (cell,) = plan([config()], tmp_path, lanes=True)
+    execute(cell.config, cell.folder)
+    with pytest.raises(FolderError, match=r"--lr: 0.001 → 0.1"):
+        plan([config(lr=0.1)], tmp_path, lanes=True)
+
+
+def test_more_rounds_prolong_a_finished_cell(tmp_path):
+    (cell,) = plan([config()], tmp_path, lanes=True)
+    execute(cell.config, cell.folder)
+    (longer,) = plan([config(rounds=7)], tmp_path, lanes=True)
+    assert not longer.finished
+    assert longer.folder == cell.folder
+    assert execute(longer.config, longer.folder)["rounds_done"] == 7
+
+
+@pytest.mark.parametrize(
+    ("ratio", "updates"), [("1", (3, 3)), ("50", (150, 3)), ("1:4", (3, 12)), ("9x2,5", (23, 3))]
+)
+def test_a_cell_counts_its_updates(tmp_path, ratio, updates):
+    (cell,) = plan([config(ratio=ratio)], tmp_path, lanes=True)
+    assert cell.updates == updates
+
+
+def test_the_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path):
+    (short,) = plan([config("vral-meta")], tmp_path, lanes=True)
+    (long,) = plan([config("vral-meta", rounds=30_000)], tmp_path, lanes=True)
+    assert 0 < estimate([short], Execution(), 1) < estimate([long], Execution(), 1)
+    execute(short.config, short.folder)
+    assert estimate([short], Execution(), 1) == 0
+
+
+def test_cells_side_by_side_equal_cells_run_one_by_one(tmp_path):
+    configs = [config(), config("vral-meta", ratio="2")]
+    cells = plan(configs, tmp_path / "pool", lanes=True)
+    seen = {}
+    outcome = run_cells(cells, Execution(), 2, lambda cell, rounds: seen.update({cell: rounds}))
+    assert not outcome.errors
+    assert not outcome.interrupted
+    assert set(seen.values()) == {3}
+    for cell in plan(configs, tmp_path / "alone", lanes=True):
+        execute(cell.config, cell.folder)
+    for kind in ("records", "probes"):
+        frames = [study.read(tmp_path / name, kind) for name in ("pool", "alone")]
+        assert frames[0].equals(frames[1])
+
+
+def test_one_failing_cell_does_not_stop_the_others(tmp_path):
+    good, bad = plan([config(), config("wgan")], tmp_path, lanes=True)
+    bad.folder.parent.mkdir(parents=True)
+    bad.folder.write_text("in the way")
+    outcome = run_cells([bad, good], Execution(), 1, lambda cell, rounds: None)
+    assert outcome.reports[good]["status"] == "finished"
+    assert "cannot write" in outcome.errors[bad]
+
+
+def start_study(folder: Path, *more: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "vral", "reproduce", "ratios", "--methods", "lsgan,wgan"]
+    command += ["--ratios", "1", "--seeds", "1", "--rounds", "2500", "--out", str(folder)]
+    command += ["--width", "4", "--latent", "2", "--batch", "8", "--probe-every", "1000"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment
+    )
+
+
+def wait_until_training(folder: Path, process: subprocess.Popen) -> None:
+    """Until every cell is past its first probe."""
+    while process.poll() is None and len(list(folder.rglob("probes/*.parquet"))) < 2:
+        time.sleep(0.05)
+    assert process.poll() is None, process.stdout.read().decode()
+
+
+def statuses(folder: Path) -> set[str]:
+    return {json.loads(path.read_text())["status"] for path in folder.rglob("run.json")}
+
+
+def test_interrupted_and_killed_studies_continue_to_the_same_records(tmp_path):
+    """Ctrl-C stops at a checkpoint with exit code 130; kill -9 of the parent ends the workers."""
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+    process = start_study(broken)
+    wait_until_training(broken, process)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 130, output
+    assert "continues it" in output
+    assert statuses(broken) == {"stopped"}
+
+    process = start_study(broken)
+    time.sleep(4)
+    process.kill()
+    process.wait()
+    for _ in range(2):
+        # A second attempt finds the lock free once the orphaned workers have noticed.
+        process = start_study(broken)
+        output = process.communicate(timeout=120)[0].decode()
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0, output
+    assert start_study(whole).wait(timeout=120) == 0
+    assert statuses(broken) == statuses(whole) == {"finished"}
+    for kind in ("records", "probes"):
+        frames = [
+            study.read(folder, kind).sort("method", "d_updates") for folder in (broken, whole)
+        ]
+        assert isinstance(frames[0], pl.DataFrame)
+        assert frames[0].equals(frames[1])
