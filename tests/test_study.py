@@ -62,7 +62,7 @@ def test_the_summary_counts_seeds_and_keeps_the_order_of_the_methods():
         for r in ("50", "1")
         for s in range(5)
     ]
-    table = study.summary(pl.DataFrame(rows), ["m"])
+    table = study.summary(pl.DataFrame(rows))
     assert table["method"].to_list() == ["standard"] * 2 + ["vral-meta"] * 2
     assert table["ratio"].to_list() == ["1", "50"] * 2
     assert table["seeds"].to_list() == [5] * 4

@@ -4,7 +4,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,10 @@ from typing import Any
 import rich_click as click
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from vral import study
-from vral.config import resolve
+from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, cache_root
 from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.quality import quality_measure
@@ -30,6 +28,7 @@ from vral.optim import RULES
 from vral.options import config_options, given
 from vral.run import Execution, execute, folder_name, make_folder, read_json, write_json
 from vral.sweep import Cell, estimate, plan, run_cells
+from vral.terminal import progress_bar, show_diverged, show_plan, show_summary
 from vral.train.records import legacy_scales
 from vral.train.schedule import ratio_list
 
@@ -109,12 +108,12 @@ def train(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
     cores = os.cpu_count() or 1
     execution = _execution(options, options["threads"] or (1 if config.lanes_pay else cores))
     cell = Cell(config, out or Path("runs", "train") / folder_name(config))
-    if dry_run:
-        _show_plan([cell], execution, jobs=1)
-        return
     console = Console()
+    if dry_run:
+        show_plan(console, [cell], estimate([cell], execution, 1), jobs=1)
+        return
     lanes = len(config.seeds)
-    with _progress(console) as progress, _stop_on_interrupt() as stopping:
+    with progress_bar(console) as progress, _stop_on_interrupt() as stopping:
         task = progress.add_task(f"{method} {config.ratio}", total=config.rounds)
         report = execute(
             config,
@@ -123,7 +122,8 @@ def train(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
             lambda rounds: progress.update(task, completed=rounds),
             stopping,
         )
-    _show_results(console, cell.folder, [config], DEFAULT_METRICS)
+    selection = _selection(cell.folder, [config])
+    _summarise(console, selection, EXPERIMENTS["ratios"].metrics)
     console.print(
         f"{report['status']}: {report['rounds_done']} rounds × {lanes} "
         f"seed{'s' if lanes > 1 else ''} in {report['seconds']:.1f} s → {cell.folder}",
@@ -185,6 +185,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
         for method in methods
     ]
     root = options["out"] or Path("runs", f"{name}-quick" if quick else name)
+    console = Console()
 
     execution = _execution(options, options["threads"] or 1)
     lanes = execution.torch_device.type == "cuda" or configs[0].lanes_pay
@@ -193,7 +194,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
     cores = 1 if execution.torch_device.type == "cuda" else os.cpu_count() or 1
     jobs = min(options["jobs"] or cores, max(1, len(unfinished)))
     if options["dry_run"]:
-        _show_plan(cells, execution, jobs)
+        show_plan(console, cells, estimate(cells, execution, jobs), jobs)
         return
     data = execution.load(configs[0].dataset)
     make_folder(root, "study.json")
@@ -201,7 +202,6 @@ def _study(name: str, options: dict[str, Any]) -> None:
     history = read_json(marker)["commands"] if marker.exists() else []
     write_json(marker, {"experiment": name, "commands": [*history, shlex.join(sys.argv[1:])]})
 
-    console = Console()
     failed = interrupted = False
     if unfinished:
         _prepare_quality(data)
@@ -210,7 +210,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
             f"{jobs} at a time → {root}",
             soft_wrap=True,
         )
-        with _progress(console) as progress:
+        with progress_bar(console) as progress:
             task = progress.add_task(name, total=sum(sum(cell.updates) for cell in unfinished))
             done: dict[Path, float] = {}
 
@@ -228,15 +228,9 @@ def _study(name: str, options: dict[str, Any]) -> None:
         console.print("Interrupted; the same command continues it.")
         sys.exit(INTERRUPTED)
 
-    selection = Selection(
-        root,
-        configs[0].dataset,
-        list(methods),
-        [config.ratio for config in configs[:: len(methods)]],
-        seeds,
-        {c.method: (c.mean_fake, c.mean_real) for c in configs if _has_targets(c)},
-    )
-    _show_results(console, root, configs, row.metrics, legacy=options["legacy_scales"])
+    selection = _selection(root, configs)
+    metrics = row.metrics | (LEGACY_METRICS if options["legacy_scales"] else {})
+    _summarise(console, selection, metrics)
     _write_figures(console, selection, row.title, configs[0])
     if failed:
         sys.exit(1)
@@ -261,18 +255,6 @@ def _prepare_quality(data) -> None:
     quality_measure(data, cache_root())
 
 
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.percentage:>5.1f} %"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
 @contextmanager
 def _stop_on_interrupt() -> Iterator[Any]:
     """The first Ctrl-C asks for a stop at the end of the round; a second one ends at once."""
@@ -291,125 +273,41 @@ def _stop_on_interrupt() -> Iterator[Any]:
         signal.signal(signal.SIGINT, before)
 
 
-def _show_plan(cells: list, execution, jobs: int) -> None:
-    console = Console()
-    table = Table(title="Plan", title_justify="left")
-    for heading in ("method", "ratio", "data set", "seeds", "rounds", "D updates", "G updates"):
-        numeric = heading not in ("method", "ratio", "data set")
-        table.add_column(heading, justify="right" if numeric else "left")
-    table.add_column("state")
-    for cell in cells:
-        config, (d, g) = cell.config, cell.updates
-        lanes = len(config.seeds)
-        state = (
-            "done" if cell.finished else f"{cell.rounds_done} done" if cell.rounds_done else "new"
-        )
-        table.add_row(
-            config.method,
-            config.ratio,
-            config.dataset,
-            str(lanes),
-            f"{config.rounds:,}",
-            f"{d * lanes:,}",
-            f"{g * lanes:,}",
-            state,
-        )
-    console.print(table)
-    seconds = estimate(cells, execution, jobs)
-    d, g = (sum(c.updates[i] * len(c.config.seeds) for c in cells) for i in (0, 1))
-    console.print(
-        f"{len(cells)} runs, {d:,} D updates, {g:,} G updates; about {_duration(seconds)} "
-        f"with {jobs} process{'es' if jobs > 1 else ''}, timed on a few updates of each kind"
-    )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _number(value: float) -> str:
-    if value != value:
-        return "–"
-    if value == 0 or 1e-2 <= abs(value) < 1e4:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-    return f"{value:.1e}"
-
-
-DEFAULT_METRICS = {
-    "grad_norm_fake": "‖∇D‖",
-    "score_var_fake": "Var D(G(z))",
-    "signal_fake": "signal to G",
-    "g_grad_rms": "G gradient RMS",
-    "frechet": "Fréchet distance",
-    "modes_covered": "modes covered",
+LEGACY_METRICS = {
+    "legacy_fake_summed": "‖∇D‖²/B",
+    "legacy_fake_averaged": "‖∇D‖²/B²",
 }
 
 
-def _show_results(
-    console: Console, root: Path, configs: list, metrics: dict[str, str], legacy: bool = False
-) -> None:
-    """The table method × ratio; ``summary.csv`` has every metric, ``final.csv`` every seed."""
+def _selection(root: Path, configs: Sequence[RunConfig]) -> Selection:
+    """What ``configs`` cover of the study in ``root``."""
+    return Selection(
+        root,
+        configs[0].dataset,
+        list(dict.fromkeys(config.method for config in configs)),
+        list(dict.fromkeys(config.ratio for config in configs)),
+        configs[0].seeds,
+        {c.method: (c.mean_fake, c.mean_real) for c in configs if _has_targets(c)},
+        configs[0].batch,
+    )
+
+
+def _summarise(console: Console, selection: Selection, headings: Mapping[str, str]) -> None:
+    """Print the selection's table; write every metric of the whole study beside the records.
+
+    ``final.csv`` has every seed, ``summary.csv`` medians and intervals.
+    """
+    root = selection.root
     records, probes = study.read(root, "records"), study.read(root, "probes")
+    show_diverged(console, root)
     if records.is_empty() or probes.is_empty():
         return
-    metrics = dict(metrics)
-    if legacy:
-        records = legacy_scales(records, configs[0].batch)
-        metrics |= {
-            "legacy_fake_summed": "‖∇D‖² legacy, summed (1/B)",
-            "legacy_fake_averaged": "‖∇D‖² legacy, averaged (1/B²)",
-        }
-    first = configs[0]
-    final = study.restrict(
-        study.final_values(records, probes),
-        {config.method for config in configs},
-        {config.ratio for config in configs},
-        first.seeds,
-        first.dataset,
-    )
-    if final.is_empty():
-        return
-    everything = study.summary(
-        final, [name for name, dtype in final.schema.items() if dtype.is_float()]
-    )
-    for name, frame in (("final.csv", final), ("summary.csv", everything)):
+    final = study.final_values(legacy_scales(records, selection.batch), probes)
+    tables = {"final.csv": final, "summary.csv": study.summary(final)}
+    for name, frame in tables.items():
         with replace_file(root / name) as temporary:
             frame.write_csv(temporary)
-
-    shown = {n: text for n, text in metrics.items() if n in everything["metric"].to_list()}
-    table = Table(
-        title="Final values: median [95 % bootstrap interval] over seeds; "
-        f"training readings averaged over the last {study.FINAL_SHARE:.0%} of rounds",
-        title_justify="left",
-    )
-    table.add_column("method", no_wrap=True)
-    table.add_column("D:G", justify="right")
-    for text in shown.values():
-        table.add_column(text, justify="right")
-    values = {(r["method"], r["ratio"], r["metric"]): r for r in everything.to_dicts()}
-    for method, ratio in dict.fromkeys((m, r) for m, r, _ in values):
-        cells = []
-        for metric in shown:
-            entry = values.get((method, ratio, metric))
-            if entry is None:
-                cells.append("–")
-                continue
-            text = _number(entry["median"])
-            if entry["low"] == entry["low"]:
-                text += f"\n[dim]\\[{_number(entry['low'])}, {_number(entry['high'])}][/]"
-            cells.append(text)
-        table.add_row(METHODS[method].label, ratio, *cells)
-    console.print(table)
-    for entry in study.diverged(root):
-        console.print(
-            f"diverged: {entry['method']} at {entry['ratio']} on {entry['dataset']}, "
-            f"seed {entry['seed']}: {entry['reading']} = {entry['value']} "
-            f"at D update {entry['d_update']:,}",
-            style="yellow",
-            soft_wrap=True,
-        )
+    show_summary(console, study.summary(selection.restrict(final)), headings)
 
 
 def _write_figures(console: Console, selection, title: str, config) -> None:

@@ -46,7 +46,6 @@ EXPERIMENTS: dict[str, Experiment] = {
             "signal_fake": "signal to G",
             "g_grad_rms": "G gradient RMS",
             "frechet": "Fréchet distance",
-            "coverage": "coverage",
             "modes_covered": "modes covered",
             "high_quality": "high quality",
         },
@@ -66,10 +65,13 @@ class Selection:
     seeds: Sequence[int]
     targets: dict[str, tuple[float, float]]
     """VRAL's (m_f, m_r) of the methods that have them."""
+    batch: int
 
     def frame(self, kind: str) -> pl.DataFrame:
-        found = study.read(self.root, kind)
-        return study.restrict(found, self.methods, self.ratios, self.seeds, self.dataset)
+        return self.restrict(study.read(self.root, kind))
+
+    def restrict(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return study.restrict(frame, self.methods, self.ratios, self.seeds, self.dataset)
 
 
 def draw(selection: Selection, title: str) -> dict[str, Figure]:

@@ -1,7 +1,7 @@
 """A study's records as data frames, and their statistics over seeds."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,22 +101,22 @@ def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     return means.join(final.drop(*clocks), on=keys, how="left")
 
 
-def summary(final: pl.DataFrame, metrics: Sequence[str]) -> pl.DataFrame:
+def summary(final: pl.DataFrame) -> pl.DataFrame:
     """Per cell and metric: the number of seeds, the median and its interval."""
+    metrics = [name for name, dtype in final.schema.items() if dtype.is_float()]
     rows = []
     for names, group in final.group_by(COORDINATES):
         for metric in metrics:
-            if metric in group.columns and group[metric].is_not_null().any():
-                values = group[metric].drop_nulls().to_numpy()
-                values = values[np.isfinite(values)]
-                if len(values) == 0:
-                    continue
-                middle, low, high = map(float, bootstrap_median(values))
-                rows.append(
-                    dict(zip(COORDINATES, names, strict=True))
-                    | {"metric": metric, "seeds": len(values)}
-                    | {"median": middle, "low": low, "high": high}
-                )
+            values = group[metric].drop_nulls().to_numpy()
+            values = values[np.isfinite(values)]
+            if len(values) == 0:
+                continue
+            middle, low, high = map(float, bootstrap_median(values))
+            rows.append(
+                dict(zip(COORDINATES, names, strict=True))
+                | {"metric": metric, "seeds": len(values)}
+                | {"median": middle, "low": low, "high": high}
+            )
     methods = list(METHODS)
     rows.sort(key=lambda r: (methods.index(r["method"]), ratio_key(r["ratio"]), r["metric"]))
     return pl.DataFrame(rows)
