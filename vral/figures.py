@@ -39,6 +39,8 @@ REAL = "#222222"
 VARIANCE = "#222222"
 CLOCKS = {"g_updates": "generator updates", "d_updates": "D updates", "round": "rounds"}
 BORDER = 110
+SPIKE = 5
+"""Fake scores that have collapsed to a point are cut at this many times the real ones' peak."""
 FLOOR = 1e-12
 """Below this a reading is drawn at the edge of a log axis: it has underflowed."""
 
@@ -72,20 +74,15 @@ def draw_histogram(
         low, high = min(low, targets[0] - 2.5), max(high, targets[1] + 2.5)
     edges = np.linspace(low - margin, high + margin, 60)
     faint = min(0.7, 1.4 / len(seeds))
+    top = 0.0
     for i, (real, fake) in enumerate(seeds):
         names = ("D(G(z))", "D(x)") if i == 0 else (None, None)
         colour = METHODS[method].colour
-        ax.hist(fake, edges, density=True, color=colour, alpha=faint, label=names[0])
-        ax.hist(
-            real,
-            edges,
-            density=True,
-            histtype="step",
-            color=REAL,
-            lw=0.7,
-            alpha=0.7,
-            label=names[1],
-        )
+        heights = [np.histogram(part, edges, density=True)[0] for part in (fake, real)]
+        ax.stairs(heights[0], edges, fill=True, color=colour, alpha=faint, label=names[0])
+        ax.stairs(heights[1], edges, color=REAL, lw=0.7, alpha=0.7, label=names[1])
+        top = max(top, min(heights[0].max(), SPIKE * heights[1].max()), heights[1].max())
+    ax.set_ylim(0, 1.05 * top)
     if targets is not None:
         x = np.linspace(edges[0], edges[-1], 200)
         for mean in targets:

@@ -98,7 +98,7 @@ def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
     clocks = ("round", "d_updates", "g_updates", "images")
     final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))
-    return means.join(final.drop(*clocks), on=keys, how="left")
+    return means.join(final.drop(*clocks), on=keys, how="left").sort(keys)
 
 
 def summary(final: pl.DataFrame) -> pl.DataFrame:

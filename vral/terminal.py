@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -62,11 +63,14 @@ def show_summary(console: Console, summary: pl.DataFrame, headings: Mapping[str,
         title="Final values: median [95 % bootstrap interval] over seeds; "
         f"training readings averaged over the last {study.FINAL_SHARE:.0%} of rounds",
         title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
     table.add_column("method", no_wrap=True)
     table.add_column("D:G", justify="right", no_wrap=True)
     for text in shown.values():
-        table.add_column(text, justify="right", overflow="fold")
+        table.add_column(text, justify="right")
     for method, ratio in dict.fromkeys((method, ratio) for method, ratio, _ in values):
         entries = [values.get((method, ratio, metric)) for metric in shown]
         texts = [_interval(entry) if entry else "–" for entry in entries]
