@@ -64,7 +64,7 @@ for ax, (metric, title) in zip(axes, GRADIENTS.items(), strict=True):
         colour, label = METHODS[method].colour, METHODS[method].label
         figures.draw_band(ax, curve, "g_updates", color=colour, label=label)
     ax.set(yscale="log", title=title, xlabel="generator updates")
-axes[0].legend();
+_ = axes[0].legend()
 
 # %% [markdown]
 # The logit's gradient vanishes for no method. Under the saturating loss the gradient of G's loss
