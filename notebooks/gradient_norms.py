@@ -18,8 +18,8 @@
 # * ‖∇ₓσ(D)‖, the gradient of the probability, column `prob_grad_fake`;
 # * ‖∂l_G/∂G(z)‖, the gradient of G's own loss, which is what G learns from, column `signal_fake`.
 #
-# We train three methods on a ring of eight Gaussians, 20 D updates per G update, three seeds each,
-# and look at all three. It takes about a minute.
+# We train three methods on scikit-learn's digits, 20 D updates per G update, three seeds each, and
+# look at all three. It takes about a minute.
 
 # %%
 from pathlib import Path
@@ -37,7 +37,7 @@ root = Path(mkdtemp())
 for method in METHODS_SHOWN:
     config = resolve(
         method,
-        {"dataset": "ring", "ratio": "20", "seeds": "0-2", "rounds": 60, "width": 32},
+        {"dataset": "digits", "ratio": "20", "seeds": "0-2", "rounds": 80, "width": 32},
     )
     execute(config, root / folder_name(config))
 
@@ -71,6 +71,9 @@ _ = axes[0].legend()
 # follows that of the probability down; minimising -log D keeps it, and so does a discriminator
 # whose scores are held to a unit variance. So a plot of ‖∇ₓD‖ alone can neither show nor refute
 # the claim that standard GANs starve their generator.
+#
+# It takes data that D can tell from G's samples. With `"dataset": "ring"` in the cell above, where
+# D cannot separate the two that soon, nothing vanishes in these eighty rounds.
 #
 # ## ‖∇D‖ and Var D(G(z)), as in the deck
 #
