@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich import box
@@ -90,7 +91,7 @@ def show_diverged(console: Console, root: Path) -> None:
         )
 
 
-def _interval(entry: Mapping[str, float]) -> str:
+def _interval(entry: Mapping[str, Any]) -> str:
     text = number(entry["median"])
     if entry["low"] == entry["low"]:
         text += f"\n[dim]\\[{number(entry['low'], 2)}, {number(entry['high'], 2)}][/]"
