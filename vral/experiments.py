@@ -49,7 +49,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "modes_covered": "modes covered",
             "high_quality": "high quality",
         },
-        quick={"rounds": 60, "seeds": 2},
+        quick={"rounds": 40, "seeds": 2},
     ),
 }
 
