@@ -16,6 +16,7 @@ from vral.types import Draw, Params, Profile, Scored, Scores
 METRICS: dict[str, str] = {
     "loss_D": "D's loss, penalties included",
     "loss_G": "G's loss, at the G update that follows",
+    "loss_G_now": "G's loss on D's batch, at every D update",
     "loss_F": "F's loss, at its last update before",
     "loss_R": "R's loss, at its last update before",
     "score_mean_real": "mean of D(x)",
@@ -61,6 +62,7 @@ def discriminator_readings(
     """Means over the batch of one D update, before the update."""
     gradients = per_sample_gradients(gan, profile, draw, scored)
     return {
+        "loss_G_now": gan.generator_loss(scored.score_real, scored.score_fake),
         "score_mean_real": scored.score_real.mean(),
         "score_mean_fake": scored.score_fake.mean(),
         "score_var_real": scored.score_real.var(correction=0),
