@@ -14,6 +14,7 @@ from vral.data.datasets import DATASETS
 from vral.methods import METHODS
 from vral.nets import NETWORKS
 from vral.optim import RULES
+from vral.run import locked
 
 SMALL = ["--width", "8", "--latent", "4", "--batch", "16"]
 
@@ -102,6 +103,13 @@ def test_an_unwritable_folder_is_refused(vral, tmp_path):
         (["reproduce", "ratios", "--methods", "lsgan,gan"], "--methods: 'gan' given"),
         (["reproduce", "ratios", "--ratios", "1,1.5"], "--ratios: '1.5'"),
         (["reproduce", "ratios", "--seeds", "0"], "--seeds"),
+        (["reproduce", "ratios", "--methods", ""], "--methods: ''"),
+        (["reproduce", "ratios", "--ratios", ""], "--ratios: ''"),
+        (["train", "lsgan", "--ratio", "1000000000000"], "too large"),
+        (["train", "lsgan", "--seed", "3000000000"], "below 10⁹"),
+        (["train", "lsgan", "--seed", "1_0"], "--seed"),
+        (["train", "lsgan", "--seed", "0-5000"], "at most"),
+        (["--bogus"], "--bogus"),
         (["train", "lsgan", "--dataset", "mnist", "--data-root", "nowhere"], "--download"),
         (["evaluate"], "evaluate"),
     ],
@@ -213,6 +221,80 @@ def test_a_study_goes_on_past_a_diverged_method(vral, tmp_path):
     }
     assert status == {"method=lsgan": "diverged", "method=wgan": "finished"}
     assert list(tmp_path.rglob("overview.png"))
+
+
+def test_a_study_whose_every_seed_diverges_is_still_drawn(vral, tmp_path):
+    result = vral(
+        *("reproduce", "ratios", "--methods", "lsgan", "--ratios", "1", "--seeds", 1),
+        *("--rounds", 4, "--lr", 1e30, *SMALL),
+    )
+    assert result.exit_code == 0, result.output
+    assert "diverged: lsgan" in result.output
+    assert list(tmp_path.rglob("overview.png"))
+
+
+def test_diverged_seeds_have_no_final_value(vral, tmp_path):
+    vral("train", "lsgan", "--rounds", 40, "--rule", "sgd", "--lr", 50, "--seed", "0-1", *SMALL)
+    assert pl.read_csv(next(tmp_path.rglob("summary.csv"))).is_empty()
+    assert pl.read_csv(next(tmp_path.rglob("final.csv")))["diverged"].to_list() == [True, True]
+
+
+def test_the_optimality_probe_is_shown(vral):
+    result = vral("train", "standard", "--rounds", 2, "--probe", "optimality", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "AUC trained on" in result.output
+
+
+@pytest.mark.parametrize("name", ["run.json", "checkpoint.pt", "part", "nothing"])
+def test_a_corrupt_run_is_refused_in_one_line_and_untouched(vral, tmp_path, name):
+    command = ("train", "lsgan", *SMALL, "--rounds")
+    vral(*command, 2)
+    run = next(tmp_path.rglob("run.json")).parent
+    broken = run / name if name != "part" else next(run.glob("records/*.parquet"))
+    if name == "nothing":
+        (run / "checkpoint.pt").unlink()
+    else:
+        content = bytearray(broken.read_bytes())
+        content[len(content) // 2 :] = b"" if name == "part" else bytes(len(content) // 2)
+        broken.write_bytes(content)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    text = one_line_error(vral(*command, 4))
+    assert str(run.relative_to(tmp_path)) in text
+    assert "delete" in text
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+
+def test_one_flipped_bit_of_a_checkpoint_is_noticed(vral, tmp_path):
+    vral("train", "lsgan", *SMALL, "--rounds", 2)
+    path = next(tmp_path.rglob("checkpoint.pt"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert "is corrupt" in one_line_error(vral("train", "lsgan", *SMALL, "--rounds", 4))
+
+
+def test_a_folder_of_hidden_files_is_somebody_else_s(vral, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/.draft.tmp").write_text("precious")
+    assert "not empty" in one_line_error(vral("train", "lsgan", *SMALL, "--out", "notes"))
+    assert (tmp_path / "notes/.draft.tmp").read_text() == "precious"
+
+
+def test_two_studies_do_not_share_a_folder(vral, tmp_path):
+    root = tmp_path / "study"
+    root.mkdir()
+    (root / "study.json").write_text('{"commands": []}')
+    with locked(root):
+        text = one_line_error(vral("reproduce", "ratios", "--rounds", 1, *SMALL, "--out", root))
+    assert "another process is writing" in text
+    assert json.loads((root / "study.json").read_text()) == {"commands": []}
+
+
+def test_the_table_keeps_every_number_in_a_narrow_terminal(vral, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    result = vral("train", "lsgan", "--rounds", 3, "--seed", "0-2", *SMALL)
+    table = result.output[result.output.index("Final values") : result.output.index("finished:")]
+    assert "…" not in table
 
 
 def test_help_answers_without_loading_torch():

@@ -53,15 +53,33 @@ def test_final_values_are_means_over_the_last_fifth_and_the_last_probe():
     assert final["m"].to_list() == [pytest.approx(np.mean(np.arange(80, 101)))]
     assert final["frechet"].to_list() == [7.0]
     assert final["grad_norm_swing"].to_list() == [101 / 51]
+    assert final["diverged"].to_list() == [False]
+
+
+def test_final_values_mark_the_seeds_that_diverged():
+    seen = records({0: [1.0, 2.0], 1: [1.0]})
+    entry = {"method": "lsgan", "ratio": "1", "dataset": "digits", "seed": 1, "reading": "loss_D"}
+    probes = seen.rename({"m": "frechet"}).drop("grad_norm_fake")
+    final = study.final_values(seen, probes, [entry])
+    assert final["diverged"].to_list() == [False, True]
+    assert study.summary(final)["seeds"].to_list() == [1, 1, 1, 1]
+
+
+def test_a_study_without_runs_is_empty_and_can_be_drawn(tmp_path):
+    frame = study.restrict(study.read(tmp_path, "records"), ["lsgan"], ["1"], [0], "digits")
+    assert frame.is_empty()
+    assert study.band(frame, "g_updates", "grad_norm_fake").is_empty()
 
 
 def test_the_summary_counts_seeds_and_keeps_the_order_of_the_methods():
     rows = [
         {"method": m, "ratio": r, "dataset": "digits", "seed": s, "m": float(s)}
+        | {"diverged": s == 5}
         for m in ("vral-meta", "standard")
         for r in ("50", "1")
-        for s in range(5)
+        for s in range(6)
     ]
+    # The sixth seed has diverged: it has no final value.
     table = study.summary(pl.DataFrame(rows))
     assert table["method"].to_list() == ["standard"] * 2 + ["vral-meta"] * 2
     assert table["ratio"].to_list() == ["1", "50"] * 2

@@ -106,6 +106,28 @@ def test_one_failing_cell_does_not_stop_the_others(tmp_path):
     assert "cannot write" in outcome.errors[bad]
 
 
+def test_a_killed_worker_costs_no_cell(tmp_path):
+    """Both cells are under way when one worker is killed; both are finished all the same."""
+    cells = plan([config(rounds=400), config("wgan", rounds=400)], tmp_path, lanes=True)
+    killed = []
+
+    def kill_once(cell, rounds):
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        workers = [
+            int(child)
+            for child in children
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+        if not killed and workers:
+            killed.append(workers[-1])
+            os.kill(workers[-1], signal.SIGKILL)
+
+    outcome = run_cells(cells, Execution(), 2, kill_once)
+    assert killed
+    assert not outcome.errors
+    assert {outcome.reports[cell]["status"] for cell in cells} == {"finished"}
+
+
 def start_study(folder: Path, *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "vral", "reproduce", "ratios", "--methods", "lsgan,wgan"]
     command += ["--ratios", "1", "--seeds", "1", "--rounds", "2500", "--out", str(folder)]

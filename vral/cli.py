@@ -1,5 +1,7 @@
 """``vral``: a thin front that answers --help at once and loads the commands only to run one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import rich_click as click
@@ -27,16 +29,26 @@ class LazyGroup(click.RichGroup):
             self.commands = COMMANDS
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with one_line_errors(ctx):
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with one_line_errors(ctx):
             return super().invoke(ctx)
-        except click.exceptions.NoArgsIsHelpError:
-            raise
-        except (UserError, click.UsageError) as error:
-            text = error.format_message() if isinstance(error, click.UsageError) else str(error)
-            message = Text.assemble(("Error: ", "bold red"), text)
-            Console(stderr=True, highlight=False).print(message, soft_wrap=True)
-            ctx.exit(2)
+
+
+@contextmanager
+def one_line_errors(ctx: click.Context) -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except (UserError, click.UsageError) as error:
+        text = error.format_message() if isinstance(error, click.UsageError) else str(error)
+        message = Text.assemble(("Error: ", "bold red"), text)
+        Console(stderr=True, highlight=False).print(message, soft_wrap=True)
+        ctx.exit(2)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

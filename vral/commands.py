@@ -16,17 +16,26 @@ from rich.text import Text
 
 from vral import study
 from vral.config import RunConfig, resolve
-from vral.data.datasets import DATASETS, cache_root
+from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.quality import quality_measure
 from vral.errors import ConfigError
 from vral.experiments import EXPERIMENTS, Selection, draw
+from vral.figures import ratio_label
 from vral.files import replace_file
 from vral.methods import METHODS
 from vral.nets import NETWORKS
 from vral.optim import RULES
 from vral.options import config_options, given
-from vral.run import Execution, execute, folder_name, make_folder, read_json, write_json
+from vral.run import (
+    Execution,
+    execute,
+    folder_name,
+    locked,
+    make_folder,
+    read_json,
+    write_json,
+)
 from vral.sweep import Cell, estimate, plan, run_cells
 from vral.terminal import progress_bar, show_diverged, show_plan, show_summary
 from vral.train.records import legacy_scales
@@ -113,17 +122,20 @@ def train(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
         show_plan(console, [cell], estimate([cell], execution, 1), jobs=1)
         return
     lanes = len(config.seeds)
-    with progress_bar(console) as progress, _stop_on_interrupt() as stopping:
-        task = progress.add_task(f"{method} {config.ratio}", total=config.rounds)
-        report = execute(
-            config,
-            cell.folder,
-            execution,
-            lambda rounds: progress.update(task, completed=rounds),
-            stopping,
-        )
+    progress = progress_bar(console)
+    task = progress.add_task(f"{method} {config.ratio}", total=config.rounds)
+
+    def report_progress(rounds: int) -> None:
+        progress.start()  # not before the first round is done: errors come without a bar
+        progress.update(task, completed=rounds)
+
+    try:
+        with _stop_on_interrupt() as stopping:
+            report = execute(config, cell.folder, execution, report_progress, stopping)
+    finally:
+        progress.stop()
     selection = _selection(cell.folder, [config])
-    _summarise(console, selection, EXPERIMENTS["ratios"].metrics)
+    _summarise(console, selection, [EXPERIMENTS["ratios"].metrics])
     console.print(
         f"{report['status']}: {report['rounds_done']} rounds × {lanes} "
         f"seed{'s' if lanes > 1 else ''} in {report['seconds']:.1f} s → {cell.folder}",
@@ -174,7 +186,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
     quick = row.quick if options["quick"] else {}
     methods = _methods(options["methods"]) or row.methods
     try:
-        ratio_texts = ratio_list(options["ratios"]) if options["ratios"] else row.ratios
+        ratio_texts = row.ratios if options["ratios"] is None else ratio_list(options["ratios"])
     except ValueError as error:
         raise ConfigError(f"--ratios: {error}") from None
     seeds = tuple(range(options["seed_count"] or quick.get("seeds", row.seeds)))
@@ -198,10 +210,25 @@ def _study(name: str, options: dict[str, Any]) -> None:
         return
     data = execution.load(configs[0].dataset)
     make_folder(root, "study.json")
-    marker = root / "study.json"
-    history = read_json(marker)["commands"] if marker.exists() else []
-    write_json(marker, {"experiment": name, "commands": [*history, shlex.join(sys.argv[1:])]})
+    with locked(root):
+        _run_study(name, root, configs, cells, execution, jobs, data, options["legacy_scales"])
 
+
+def _run_study(
+    name: str,
+    root: Path,
+    configs: Sequence[RunConfig],
+    cells: Sequence[Cell],
+    execution: Execution,
+    jobs: int,
+    data: Dataset,
+    legacy: bool,
+) -> None:
+    row, console = EXPERIMENTS[name], Console()
+    marker = root / "study.json"
+    history = read_json(marker, ["commands"])["commands"] if marker.exists() else []
+    write_json(marker, {"experiment": name, "commands": [*history, shlex.join(sys.argv[1:])]})
+    unfinished = [cell for cell in cells if not cell.finished]
     failed = interrupted = False
     if unfinished:
         _prepare_quality(data)
@@ -229,15 +256,14 @@ def _study(name: str, options: dict[str, Any]) -> None:
         sys.exit(INTERRUPTED)
 
     selection = _selection(root, configs)
-    metrics = row.metrics | (LEGACY_METRICS if options["legacy_scales"] else {})
-    _summarise(console, selection, metrics)
-    _write_figures(console, selection, row.title, configs[0])
+    _summarise(console, selection, [row.metrics, LEGACY_METRICS] if legacy else [row.metrics])
+    _write_figures(console, selection, configs[0])
     if failed:
-        sys.exit(1)
+        sys.exit(2)
 
 
 def _methods(text: str | None) -> tuple[str, ...]:
-    if not text:
+    if text is None:
         return ()
     names = tuple(dict.fromkeys(piece.strip() for piece in text.split(",")))
     for name in names:
@@ -292,8 +318,17 @@ def _selection(root: Path, configs: Sequence[RunConfig]) -> Selection:
     )
 
 
-def _summarise(console: Console, selection: Selection, headings: Mapping[str, str]) -> None:
-    """Print the selection's table; write every metric of the whole study beside the records.
+OPTIMALITY_METRICS = {
+    "optimality_loss_gap": "D's loss: gain by training on",
+    "optimality_auc_before": "held-out AUC",
+    "optimality_auc_after": "AUC trained on",
+    "optimality_updates": "D updates",
+    "optimality_converged": "share converged",
+}
+
+
+def _summarise(console: Console, selection: Selection, tables: Sequence[Mapping[str, str]]) -> None:
+    """Print the selection's tables; write every metric of the whole study beside the records.
 
     ``final.csv`` has every seed, ``summary.csv`` medians and intervals.
     """
@@ -301,19 +336,28 @@ def _summarise(console: Console, selection: Selection, headings: Mapping[str, st
     records, probes = study.read(root, "records"), study.read(root, "probes")
     show_diverged(console, root)
     if records.is_empty() or probes.is_empty():
+        console.print("No readings were kept, so there is nothing to tabulate.")
         return
-    final = study.final_values(legacy_scales(records, selection.batch), probes)
-    tables = {"final.csv": final, "summary.csv": study.summary(final)}
-    for name, frame in tables.items():
+    legacy = legacy_scales(records, selection.batch)
+    final = study.final_values(legacy, probes, study.diverged(root))
+    for name, frame in {"final.csv": final, "summary.csv": study.summary(final)}.items():
         with replace_file(root / name) as temporary:
             frame.write_csv(temporary)
-    show_summary(console, study.summary(selection.restrict(final)), headings)
+    shown = study.summary(selection.restrict(final))
+    for headings in tables:
+        show_summary(console, shown, headings)
+    if "optimality_loss_gap" in final.columns:
+        show_summary(console, shown, OPTIMALITY_METRICS)
 
 
-def _write_figures(console: Console, selection, title: str, config) -> None:
+def _write_figures(console: Console, selection: Selection, config: RunConfig) -> None:
     folder = selection.root / "figures" / selection.dataset
     folder.mkdir(parents=True, exist_ok=True)
-    caption = f"{title} · {selection.dataset}, {config.network}, {len(selection.seeds)} seeds"
+    count = len(selection.seeds)
+    caption = (
+        f"D:G = {', '.join(map(ratio_label, selection.ratios))} · "
+        f"{selection.dataset}, {config.network}, {count} seed{'s' if count > 1 else ''}"
+    )
     for name, figure in draw(selection, caption).items():
         for kind in ("png", "pdf"):
             with replace_file(folder / f"{name}.{kind}") as temporary:

@@ -5,6 +5,7 @@ One flat frozen model is the configuration file, its documentation and, through
 part of it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ from vral.objectives import OBJECTIVES
 from vral.optim import RULES
 from vral.train.schedule import Ratio
 
+MOST_SEEDS = 1000
+
 
 def _seeds(value: Any) -> Any:
     if not isinstance(value, str):
@@ -25,12 +28,18 @@ def _seeds(value: Any) -> Any:
     try:
         seeds = []
         for piece in value.split(","):
-            low, _, high = piece.partition("-")
-            seeds += range(int(low), int(high or low) + 1)
-    except ValueError:
+            low, high = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", piece).groups()
+            seeds += range(int(low), int(high or low) + 1)[: MOST_SEEDS + 1]
+    except AttributeError:
         seeds = []
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError("allowed: a seed (3), a range (0-4) or a list without repeats (0,2,5)")
+        raise ValueError(
+            "allowed: a seed below 10⁹ (3), a range (0-4) or a list without repeats (0,2,5)"
+        )
+    if len(seeds) > MOST_SEEDS or len(value) > 100:
+        raise ValueError(
+            f"allowed: at most {MOST_SEEDS} seeds in one run, written in 100 characters"
+        )
     return tuple(seeds)
 
 

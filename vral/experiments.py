@@ -14,7 +14,6 @@ from vral import figures, study
 class Experiment:
     """A study by name; what is given on the command line replaces any part of it."""
 
-    title: str
     question: str
     methods: tuple[str, ...]
     ratios: tuple[str, ...]
@@ -27,7 +26,6 @@ class Experiment:
 
 EXPERIMENTS: dict[str, Experiment] = {
     "ratios": Experiment(
-        title="Every method at 1:1 and far ahead at 50:1",
         question="Does G still get a useful gradient when D is trained far ahead of it?",
         methods=(
             "standard",
@@ -45,7 +43,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "score_var_fake": "Var D(G(z))",
             "signal_fake": "signal to G",
             "g_grad_rms": "G gradient RMS",
-            "frechet": "Fréchet distance",
+            "frechet": "Fréchet dist.",
             "modes_covered": "modes covered",
             "high_quality": "high quality",
         },

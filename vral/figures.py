@@ -11,7 +11,8 @@ import polars as pl
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from vral.methods import METHODS
@@ -83,6 +84,8 @@ def draw_histogram(
         ax.stairs(heights[1], edges, color=REAL, lw=0.7, alpha=0.7, label=names[1])
         top = max(top, min(heights[0].max(), SPIKE * heights[1].max()), heights[1].max())
     ax.set_ylim(0, 1.05 * top)
+    if any(np.histogram(fake, edges, density=True)[0].max() > 1.05 * top for _, fake in seeds):
+        ax.text(0.99, 0.9, "peak cut", transform=ax.transAxes, ha="right", color="#888888")
     if targets is not None:
         x = np.linspace(edges[0], edges[-1], 200)
         for mean in targets:
@@ -95,7 +98,6 @@ def draw_histogram(
 def _log_axis(ax: Axes) -> None:
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(numticks=6))
-    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def draw_band(ax: Axes, data: pl.DataFrame, clock: str, style: str = "-", **line: object) -> None:
@@ -135,7 +137,7 @@ def draw_samples(ax: Axes, samples: NDArray | None, colour: str) -> None:
         ax.text(0.5, 0.5, "diverged", ha="center", va="center", transform=ax.transAxes)
         return
     if samples.ndim == 2:
-        ax.plot(samples[:, 0], samples[:, 1], ".", ms=3, color=colour)
+        ax.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, alpha=0.5, color=colour)
         ax.set_aspect("equal", "datalim")
         return
     side = int(np.sqrt(len(samples)))
@@ -159,7 +161,7 @@ def _cell(frame: pl.DataFrame, method: str, ratio: str) -> pl.DataFrame:
 
 def _last_scores(probes: pl.DataFrame) -> list[tuple[NDArray, NDArray]]:
     """The last probe's (real, fake) scores of every seed."""
-    if probes.is_empty():
+    if "scores_real" not in probes.columns or probes.is_empty():
         return []
     last = probes.filter(pl.col("round") == pl.col("round").max().over("seed")).sort("seed")
     pairs = zip(last["scores_real"], last["scores_fake"], strict=True)
@@ -239,8 +241,8 @@ def _share_y(axes: Iterable[Axes]) -> None:
 
 
 GENERATOR_METRICS = {
-    "signal_fake": "E‖∂l_G/∂G(z)‖ per sample",
-    "g_grad_rms": "RMS of ∂L_G/∂θ",
+    "signal_fake": "signal: E‖∂ℓ/∂G(z)‖ of G's loss ℓ",
+    "g_grad_rms": "RMS of G's parameter gradient",
 }
 
 
@@ -303,7 +305,8 @@ def overview(
         shape = (len(kinds) * len(ratios), len(methods))
         ratio_heights = [heights[kind] for kind in kinds for _ in ratios]
         figure = Figure(
-            figsize=(1.75 * shape[1] + 0.6, sum(ratio_heights) + 0.9), layout="constrained"
+            figsize=(max(5, 1.75 * shape[1] + 0.6), sum(ratio_heights) + 0.9),
+            layout="constrained",
         )
         axes = figure.subplots(*shape, squeeze=False, height_ratios=ratio_heights)
         ordered = list(reversed(ratios))
@@ -339,5 +342,14 @@ def overview(
                         ax.tick_params(labelleft=False)
         for ax in axes[len(kinds) * len(ratios) - len(ratios) - 1]:
             ax.set_xlabel("generator updates")
+        handles, names = axes[0, 0].get_legend_handles_labels()
+        if handles:
+            targets_line = Line2D([], [], ls="--", lw=0.7, color="#888888")
+            figure.legend(
+                [*handles, targets_line],
+                [*names, "VRAL's targets"],
+                loc="outside lower center",
+                ncols=3,
+            )
         figure.suptitle(title)
         return figure

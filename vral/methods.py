@@ -87,7 +87,7 @@ METHODS: dict[str, Method] = {
         "BGAN",
         "boundary-seeking GAN, continuous form (Hjelm et al. 2018)",
         {"objective": "bgan"},
-        "#1b9e77",
+        "#8fb339",
     ),
     "r1": Method(
         "R1",

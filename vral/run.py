@@ -12,7 +12,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -35,7 +36,14 @@ from vral.errors import FolderError
 from vral.files import replace_file
 from vral.train import checkpoint
 from vral.train.loop import train
-from vral.train.records import Recorder, drop_after, first_divergence, write_part
+from vral.train.records import (
+    Recorder,
+    drop_after,
+    first_divergence,
+    read_parts,
+    write_part,
+)
+from vral.train.schedule import Ratio
 from vral.train.state import Clock, TrainState
 from vral.types import map_tensors
 
@@ -106,8 +114,15 @@ def folder_name(config: RunConfig) -> Path:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text())
+def read_json(path: Path, needed: Collection[str]) -> dict[str, Any]:
+    """Raises FolderError where the file is not JSON or lacks what is ``needed``."""
+    try:
+        content = json.loads(path.read_text())
+        if set(needed) <= set(content):
+            return content
+    except (ValueError, TypeError):
+        pass
+    raise FolderError(f"--out: {path} is corrupt; restore it, or delete its folder to start again")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -122,9 +137,7 @@ def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / mark).exists() and any(
-            not path.name.startswith(".") for path in folder.iterdir()
-        ):
+        if not (folder / mark).exists() and any(not _own(path, mark) for path in folder.iterdir()):
             raise FolderError(
                 f"{option}: {folder} is not empty and holds no {mark}, so it is not vral's; "
                 "name an empty or a new folder"
@@ -134,6 +147,11 @@ def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
         probe.unlink()
     except OSError as error:
         raise FolderError(f"{option}: cannot write to {folder}: {error.strerror}") from None
+
+
+def _own(path: Path, mark: str) -> bool:
+    """Whether a file is what a run that was killed in its first moments leaves."""
+    return path.name == ".lock" or (path.name.startswith(f".{mark}.") and path.suffix == ".tmp")
 
 
 @contextmanager
@@ -160,7 +178,7 @@ def settled_config(folder: Path, config: RunConfig) -> RunConfig:
     )
     if not (folder / "run.json").exists():
         return settled
-    old = read_json(folder / "run.json")["config"]
+    old = outcome_of(folder)["config"]
     for name in ("record_every", "probe_every"):
         if getattr(config, name) == 0:
             settled = settled.model_copy(update={name: old.get(name)})
@@ -177,7 +195,7 @@ def settled_config(folder: Path, config: RunConfig) -> RunConfig:
 def outcome_of(folder: Path) -> dict[str, Any] | None:
     """The run.json of a folder, None where there is no run."""
     path = folder / "run.json"
-    return read_json(path) if path.exists() else None
+    return read_json(path, ("config", "status", "rounds_done")) if path.exists() else None
 
 
 Progress = Callable[[int], None]
@@ -224,17 +242,26 @@ class _Run:
         self.recorder = Recorder(config.seeds, config.record_every, config.batch)
         self.state, self.clock = self.training.initial, Clock()
         self.diverged: list[dict[str, Any]] = []
-        for leftover in folder.rglob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+        for pattern in (".run.json.*.tmp", ".checkpoint.pt.*.tmp", "*/.round-*.tmp"):
+            for leftover in folder.glob(pattern):
+                leftover.unlink(missing_ok=True)
+        old = outcome_of(folder) or {"rounds_done": 0, "seconds": 0.0}
         resumed = (folder / "checkpoint.pt").exists()
+        if old["rounds_done"] and not resumed:
+            raise FolderError(
+                f"--out: {folder} holds {old['rounds_done']} rounds but no checkpoint.pt, so it "
+                "cannot continue; restore it, or delete the folder to start again"
+            )
         if resumed:
             content = checkpoint.load(folder / "checkpoint.pt", device)
             self.state = TrainState(content["profile"], content["opt"])
             self.training.stream.restore(content["stream"])
             self.clock, self.diverged = Clock(**content["clock"]), content["diverged"]
         for name in ("records", "probes", "samples"):
-            drop_after(folder / name, self.clock.round if resumed else -1)
-        spent = (outcome_of(folder) or {}).get("seconds", 0.0)
+            drop_after(folder / name, self.clock.round)
+        for name in ("records", "probes"):
+            read_parts(folder / name)
+        spent = old["seconds"]
         self.began = time.monotonic() - spent
         self.report = {
             "config": config.model_dump(mode="json"),
@@ -259,7 +286,8 @@ class _Run:
             nonlocal last_flush
             stopping = stop()
             final = clock.round == self.config.rounds
-            if final or stopping or time.monotonic() - last_flush > FLUSH_SECONDS:
+            probed = (clock.round - 1) % self.config.probe_every == 0
+            if final or stopping or probed or time.monotonic() - last_flush > FLUSH_SECONDS:
                 self.flush(state)
                 last_flush = time.monotonic()
             progress(clock.round)
@@ -286,6 +314,7 @@ class _Run:
     def flush(self, state: TrainState) -> None:
         """Write the readings since the last flush, then the checkpoint that knows of them."""
         frame = self.recorder.collect()
+        self.note_divergence(frame)
         if frame is not None:
             write_part(self.until_divergence(frame), self.folder / "records", self.clock.round)
         checkpoint.save(
@@ -295,15 +324,33 @@ class _Run:
         self.report["seconds"] = round(time.monotonic() - self.began, 2)
         write_json(self.folder / "run.json", self.report)
 
-    def until_divergence(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The readings of each seed up to the first that is not finite, which is noted."""
-        frame = frame.filter(~pl.col("seed").is_in([entry["seed"] for entry in self.diverged]))
+    def note_divergence(self, frame: pl.DataFrame | None) -> None:
+        """Note each seed's first reading that is not finite.
+
+        Losses are watched at every update, other readings where they are recorded.
+        """
+        gone = [entry["seed"] for entry in self.diverged]
         for seed in self.config.seeds:
-            found = first_divergence(frame, seed)
+            if seed in gone:
+                continue
+            found = first_divergence(frame, seed) if frame is not None else None
+            noted = self.recorder.first_bad_loss(seed)
+            if noted and (found is None or noted[0] < found["d_update"]):
+                found = {"d_update": noted[0], "reading": noted[1], "value": "not finite"}
             if found:
-                self.diverged.append(found)
-                late = (pl.col("seed") == seed) & (pl.col("d_updates") > found["d_update"])
-                frame = frame.filter(~late)
+                ratio = Ratio.parse(self.config.ratio)
+                round = bisect_left(
+                    range(self.clock.round),
+                    found["d_update"],
+                    key=lambda round: ratio.totals(round + 1)[0],
+                )
+                self.diverged.append({"seed": seed, "round": round, **found})
+
+    def until_divergence(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The readings of each seed up to its divergence."""
+        for entry in self.diverged:
+            late = (pl.col("seed") == entry["seed"]) & (pl.col("d_updates") > entry["d_update"])
+            frame = frame.filter(~late)
         return frame
 
     def write_probe_if_due(self, state: TrainState, clock: Clock) -> None:

@@ -1,7 +1,6 @@
 """A study's records as data frames, and their statistics over seeds."""
 
-import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
 from vral.methods import METHODS
+from vral.run import outcome_of
 from vral.train.records import read_parts
 from vral.train.schedule import Ratio
 
@@ -25,7 +25,7 @@ FINAL_SHARE = 0.2
 def runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Every run folder under ``root`` (or ``root`` itself) with its run.json."""
     for path in sorted(root.rglob("run.json")):
-        yield path.parent, json.loads(path.read_text())
+        yield path.parent, outcome_of(path.parent)
 
 
 def read(root: Path, kind: str) -> pl.DataFrame:
@@ -36,7 +36,8 @@ def read(root: Path, kind: str) -> pl.DataFrame:
         if frame is not None:
             names = {name: pl.lit(report["config"][name]) for name in COORDINATES}
             frames.append(frame.with_columns(**names))
-    return pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()
+    empty = pl.DataFrame(schema=dict.fromkeys(COORDINATES, pl.String) | {"seed": pl.Int64})
+    return pl.concat([empty, *frames], how="diagonal_relaxed")
 
 
 def restrict(
@@ -47,8 +48,6 @@ def restrict(
     dataset: str,
 ) -> pl.DataFrame:
     """The rows of a study that were asked for."""
-    if frame.is_empty():
-        return frame
     return frame.filter(
         pl.col("method").is_in(list(methods))
         & pl.col("ratio").is_in(list(ratios))
@@ -72,11 +71,13 @@ def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     return middle, np.asarray(found.low), np.asarray(found.high)
 
 
-def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
+def final_values(
+    records: pl.DataFrame, probes: pl.DataFrame, diverged: Sequence[Mapping[str, Any]] = ()
+) -> pl.DataFrame:
     """One row per cell and seed: means over the last FINAL_SHARE of the rounds, the last probe.
 
     "grad_norm_swing" is the largest over the smallest of a round's mean ‖∇D‖ on fakes in the last
-    half of the run. Seeds that diverged end earlier and are marked by a smaller "round".
+    half of the run. "diverged" marks the seeds among ``diverged``; their row tells how they ended.
     """
     keys = [*COORDINATES, "seed"]
     numbers = [
@@ -98,11 +99,20 @@ def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
     clocks = ("round", "d_updates", "g_updates", "images")
     final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))
-    return means.join(final.drop(*clocks), on=keys, how="left").sort(keys)
+    gone = pl.DataFrame(
+        [{name: entry[name] for name in keys} for entry in diverged],
+        schema={name: records.schema[name] for name in keys},
+    ).with_columns(diverged=pl.lit(True))
+    joined = means.join(final.drop(*clocks), on=keys, how="left").join(gone, on=keys, how="left")
+    return joined.with_columns(pl.col("diverged").fill_null(False)).sort(keys)
 
 
 def summary(final: pl.DataFrame) -> pl.DataFrame:
-    """Per cell and metric: the number of seeds, the median and its interval."""
+    """Per cell and metric: the number of seeds, the median and its interval.
+
+    Seeds that have diverged are left out: they have no final value.
+    """
+    final = final.filter(~pl.col("diverged"))
     metrics = [name for name, dtype in final.schema.items() if dtype.is_float()]
     rows = []
     for names, group in final.group_by(COORDINATES):
@@ -119,7 +129,9 @@ def summary(final: pl.DataFrame) -> pl.DataFrame:
             )
     methods = list(METHODS)
     rows.sort(key=lambda r: (methods.index(r["method"]), ratio_key(r["ratio"]), r["metric"]))
-    return pl.DataFrame(rows)
+    numbers = {"seeds": pl.Int64, "median": pl.Float64, "low": pl.Float64, "high": pl.Float64}
+    texts = dict.fromkeys((*COORDINATES, "metric"), pl.String)
+    return pl.DataFrame(rows, schema=texts | numbers)
 
 
 def ratio_key(ratio: str) -> tuple[float, str]:
@@ -142,9 +154,11 @@ def band(frame: pl.DataFrame, clock: str, metric: str, points: int = 200) -> pl.
 
     Within a bin each seed is first averaged, so that all D updates of a round count.
     """
+    if metric not in frame.columns:
+        return pl.DataFrame()
     frame = frame.filter(pl.col(metric).is_not_null() & pl.col(metric).is_finite())
     if frame.is_empty():
-        return pl.DataFrame()
+        return frame
     width = max(1, -(-(frame[clock].max() + 1) // points))
     binned = (
         frame.with_columns(bin=pl.col(clock) // width)

@@ -17,6 +17,7 @@ from typing import Any
 
 from vral.build import build
 from vral.config import RunConfig
+from vral.errors import UserError
 from vral.run import Execution, execute, folder_name, outcome_of, settled_config
 from vral.train.schedule import Ratio
 
@@ -133,7 +134,6 @@ def _start_worker(queue: Any, stop: Any) -> None:
     """Workers leave Ctrl-C to their parent, and stop by themselves should it vanish."""
     global _queue, _stop
     _queue, _stop = queue, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any]:
@@ -161,19 +161,44 @@ class Outcome:
     interrupted: bool = False
 
 
+ATTEMPTS = 3
+"""How often a cell whose process was killed is tried; each continues from its checkpoint."""
+
+
 def run_cells(cells: Sequence[Cell], execution: Execution, jobs: int, report: Report) -> Outcome:
     """Run ``cells``, longest first, in ``jobs`` processes; a cell's failure does not stop others.
 
-    On Ctrl-C the workers finish their round, write a checkpoint and stop.
+    A killed process takes its pool with it; what was under way continues in a new one. On Ctrl-C
+    the workers finish their round, write a checkpoint and stop.
     """
-    order = sorted(range(len(cells)), key=lambda i: -sum(cells[i].updates))
+    outcome = Outcome({}, {})
+    pending = sorted(cells, key=lambda cell: -sum(cell.updates))
+    for attempt in range(1, ATTEMPTS + 1):
+        pending = _run_pool(pending, execution, jobs, report, outcome)
+        if outcome.interrupted or not pending:
+            break
+        if attempt == ATTEMPTS:
+            for cell in pending:
+                outcome.errors[cell] = f"its process was killed {ATTEMPTS} times"
+    return outcome
+
+
+def _run_pool(
+    cells: Sequence[Cell], execution: Execution, jobs: int, report: Report, outcome: Outcome
+) -> list[Cell]:
+    """Fill ``outcome``; returns the cells that a killed process left undone."""
     context = mp.get_context("spawn")
     queue, stop = context.Queue(), context.Event()
-    outcome = Outcome({}, {})
+    undone = []
+    # Workers inherit an ignored Ctrl-C: it is the parent who tells them to stop, from their first
+    # moment on.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     pool = ProcessPoolExecutor(jobs, context, _start_worker, (queue, stop))
-    futures: dict[Future, int] = {}
+    futures: dict[Future, Cell] = {}
     try:
-        futures = {pool.submit(_work, i, cells[i], execution): i for i in order}
+        for i, cell in enumerate(cells):
+            futures[pool.submit(_work, i, cell, execution)] = cell
+        signal.signal(signal.SIGINT, before)
         waiting = set(futures)
         while waiting:
             try:
@@ -182,14 +207,14 @@ def run_cells(cells: Sequence[Cell], execution: Execution, jobs: int, report: Re
                     i, rounds = queue.get()
                     report(cells[i], rounds)
                 for future in done:
-                    cell = cells[futures[future]]
+                    cell = futures[future]
                     try:
                         outcome.reports[cell] = future.result()
                         report(cell, outcome.reports[cell]["rounds_done"])
                     except BrokenProcessPool:
-                        outcome.errors[cell] = (
-                            "its process was killed; run the same command again to continue it"
-                        )
+                        undone.append(cell)
+                    except UserError as error:
+                        outcome.errors[cell] = str(error)
                     except Exception as error:
                         outcome.errors[cell] = f"{type(error).__name__}: {error}"
             except KeyboardInterrupt:
@@ -199,6 +224,7 @@ def run_cells(cells: Sequence[Cell], execution: Execution, jobs: int, report: Re
                     future.cancel()
                 waiting = {future for future in waiting if not future.cancelled()}
     finally:
+        signal.signal(signal.SIGINT, before)
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
-    return outcome
+    return undone

@@ -61,7 +61,7 @@ def show_summary(console: Console, summary: pl.DataFrame, headings: Mapping[str,
     measured = {metric for _, _, metric in values}
     shown = {metric: text for metric, text in headings.items() if metric in measured}
     table = Table(
-        title="Final values: median [95 % bootstrap interval] over seeds; "
+        title="Final values: median [95 % bootstrap interval] over seeds that have not diverged; "
         f"training readings averaged over the last {study.FINAL_SHARE:.0%} of rounds",
         title_justify="left",
         box=box.SIMPLE_HEAD,

@@ -4,6 +4,7 @@ DATASETS is the registry. A row also carries the defaults that a run on this dat
 (network, latent size, rounds, learning rate); ``vral ls`` shows them.
 """
 
+import gzip
 import hashlib
 import os
 from collections.abc import Callable
@@ -150,6 +151,16 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None):
                 raise DataError(
                     f"--dataset {name}: {path} is corrupt (its MD5 is not {md5}); "
                     "delete it and fetch it again with --download"
+                )
+        for archive, md5 in getattr(parts[0], "resources", ()) if checksums is None else ():
+            path = root / kind / "raw" / archive
+            if path.exists() and (
+                hashlib.md5(path.read_bytes()).hexdigest() != md5
+                or gzip.decompress(path.read_bytes()) != path.with_suffix("").read_bytes()
+            ):
+                raise DataError(
+                    f"--dataset {name}: {path} or the file beside it is corrupt (the archive's MD5 "
+                    f"should be {md5}); delete both and fetch them again with --download"
                 )
         tensors = []
         for part in parts:

@@ -18,7 +18,7 @@ from vral.types import Profile, map_tensors
 PROBE_SIZE = 2000
 """Latents, and at most as many held-out samples."""
 GRID = 36
-"""Samples kept for the sample grid."""
+"""Images kept for the sample grid; of points all are kept."""
 
 
 def held_out_draw(gan: Gan, data: Dataset) -> dict[str, Tensor]:
@@ -69,7 +69,7 @@ class Probe:
             "scores_real": score_real.tolist(),
             "scores_fake": score_fake.tolist(),
         }
-        return row, fake[:GRID].numpy()
+        return row, fake.numpy() if len(self.data.shape) == 1 else fake[:GRID].numpy()
 
 
 def per_lane(profile: Profile, lanes: int, function: Callable[[Profile], object]) -> list:

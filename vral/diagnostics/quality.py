@@ -6,7 +6,9 @@ Its numbers compare methods on one data set; they are no Inception scores.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from vral.data.datasets import Dataset
 from vral.data.draws import generator
 from vral.diagnostics.coverage import coverage, mixture_quality
+from vral.errors import FolderError
 from vral.files import replace_file
 
 FEATURES = 32
@@ -84,15 +87,20 @@ def cached_classifier(data: Dataset, cache: Path) -> Classifier:
     path = cache / f"classifier-{data.name}-{VERSION}.pt"
     if path.exists():
         network = Classifier(data.shape, int(data.train_labels.max()) + 1)
-        network.load_state_dict(torch.load(path, weights_only=True))
-        return network.requires_grad_(False)
+        # What cannot be read is only a cache: it is trained anew below.
+        with suppress(RuntimeError, EOFError, OSError, UnpicklingError):
+            network.load_state_dict(torch.load(path, weights_only=True))
+            return network.requires_grad_(False)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         network = train_classifier(data)
     finally:
         torch.set_num_threads(threads)
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"VRAL_CACHE: cannot create {cache}: {error.strerror}") from None
     with replace_file(path) as temporary:
         torch.save(network.state_dict(), temporary)
     return network

@@ -22,15 +22,20 @@ def ks_distance(scores: Array, mean: float) -> float:
 
 
 def overlap(real: Array, fake: Array, bins: int = 50) -> float:
-    """∫ min(p, q) of the two densities, as histograms over ``bins`` cells of the common range.
+    """∫ min(p, q) of the two densities, as histograms over ``bins`` cells.
 
-    1 for equal distributions, 0 for disjoint ones; 2Φ(-½) ≈ 0.617 for N(0, 1) and N(1, 1).
+    1 for equal distributions, 0 for disjoint ones; 2Φ(-½) ≈ 0.617 for N(0, 1) and N(1, 1). The
+    cells span what the two quantile ranges (0.5 % to 99.5 %) cover, so that an outlier cannot widen
+    them; what lies outside is counted in the outermost cells.
     """
-    low, high = min(real.min(), fake.min()), max(real.max(), fake.max())
+    edges = [np.quantile(scores, (0.005, 0.995)) for scores in (real, fake)]
+    low, high = np.min(edges), np.max(edges)
     if low == high:
         return 1.0
-    p = np.histogram(real, bins, (low, high))[0] / len(real)
-    q = np.histogram(fake, bins, (low, high))[0] / len(fake)
+    p, q = (
+        np.histogram(np.clip(scores, low, high), bins, (low, high))[0] / len(scores)
+        for scores in (real, fake)
+    )
     return float(np.minimum(p, q).sum())
 
 

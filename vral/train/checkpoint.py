@@ -1,11 +1,15 @@
 """Checkpoints made of plain dictionaries."""
 
+import io
+import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vral.data.draws import DrawStream
+from vral.errors import FolderError
 from vral.files import replace_file
 from vral.train.state import Clock, TrainState
 
@@ -19,13 +23,28 @@ def save(path: Path, state: TrainState, stream: DrawStream, clock: Clock, diverg
         "clock": vars(clock),
         "diverged": diverged,
     }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
     with replace_file(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(buffer.getvalue())
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read a checkpoint; optimiser counters and generator states stay on the CPU."""
-    content = torch.load(path, weights_only=True, map_location="cpu")
+    """Read a checkpoint; optimiser counters and generator states stay on the CPU.
+
+    Raises FolderError where it is corrupt; the archive's own checksums tell a flipped bit.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        content = None if damaged else torch.load(path, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError):
+        content = None
+    if content is None:
+        raise FolderError(
+            f"--out: {path} is corrupt, so the run cannot continue; "
+            "restore it, or delete the run's folder to start again"
+        )
 
     def place(tree: Any) -> Any:
         if isinstance(tree, dict):

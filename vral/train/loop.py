@@ -39,16 +39,13 @@ def train(
         for move, draw in stream.round(this_round):
             if "G" in move and clock.g_updates == g_updates:
                 before_generator(state, clock)
-            if "D" in move:
-                update = clock.d_updates + 1
-            elif "G" in move:
-                update = clock.d_updates
-            else:
-                update = recorder.next_due(clock.d_updates + 1)
+            at = clock.d_updates + (move != ("G",))
+            update = at if {"D", "G"} & set(move) else recorder.next_due(at)
             due = recorder.due(update)
             state, info = steps[move, due](state, draw)
             clock.d_updates += "D" in move
             clock.g_updates += "G" in move
+            recorder.watch(at, info)
             if due:
                 recorder.add(update, clock, info)
         clock.round += 1

@@ -1,5 +1,6 @@
 """Readings on their way from the device to parquet parts."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from vral.errors import FolderError
 from vral.files import replace_file
 from vral.train.state import Clock
 from vral.train.step import Info
@@ -29,6 +31,7 @@ class Recorder:
         self.every = every
         self.batch = batch
         self._due: list[int] = []
+        self._first_bad: dict[str, Tensor] = {}
         self._blocks: dict[tuple[str, ...], tuple[list[tuple[int, ...]], list[Tensor]]] = {}
 
     def begin_round(self, first: int, last: int) -> None:
@@ -48,6 +51,21 @@ class Recorder:
         times, values = self._blocks.setdefault(tuple(info), ([], []))
         times.append((update, clock.round, clock.g_updates))
         values.append(torch.stack([value.float() for value in info.values()]))
+
+    def watch(self, update: int, info: Info) -> None:
+        """Note on the device the first D update at which a loss was not finite, recorded or not."""
+        for name, value in info.items():
+            if name.startswith("loss_"):
+                value = value.detach()
+                first = self._first_bad.setdefault(name, torch.zeros_like(value, dtype=torch.int64))
+                fresh = ~value.isfinite() & (first == 0)
+                self._first_bad[name] = first.masked_fill(fresh, update)
+
+    def first_bad_loss(self, seed: int) -> tuple[int, str] | None:
+        """The earliest (D update, name) of a loss of ``seed`` that was not finite."""
+        lane = self.seeds.index(seed)
+        noted = [(int(first[lane]), name) for name, first in self._first_bad.items()]
+        return min((entry for entry in noted if entry[0]), default=None)
 
     def collect(self) -> pl.DataFrame | None:
         """All readings since the last call: one row per seed and D update, absent ones null."""
@@ -69,7 +87,7 @@ class Recorder:
         lanes = [
             pl.DataFrame(
                 {
-                    "seed": pl.Series([seed] * len(times), dtype=pl.Int32),
+                    "seed": pl.Series([seed] * len(times), dtype=pl.Int64),
                     "d_updates": pl.Series(update, dtype=pl.Int64),
                     "round": pl.Series(round, dtype=pl.Int64),
                     "g_updates": pl.Series(g_updates, dtype=pl.Int64),
@@ -95,21 +113,17 @@ def first_divergence(frame: pl.DataFrame, seed: int) -> dict[str, object] | None
         reading = next(
             name for name, value in row.items() if isinstance(value, float) and value - value != 0
         )
-        return {
-            "seed": seed,
-            "d_update": row["d_updates"],
-            "round": row["round"],
-            "reading": reading,
-            "value": str(row[reading]),
-        }
+        return {"d_update": row["d_updates"], "reading": reading, "value": str(row[reading])}
     return None
 
 
 def write_part(frame: pl.DataFrame, folder: Path, rounds: int) -> None:
     """Write a parquet part named by the rounds that are done when it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
     with replace_file(folder / f"round-{rounds:08d}.parquet") as temporary:
-        frame.write_parquet(temporary)
+        temporary.write_bytes(buffer.getvalue())
 
 
 def drop_after(folder: Path, rounds: int) -> None:
@@ -124,7 +138,16 @@ def read_parts(folder: Path) -> pl.DataFrame | None:
     parts = sorted(folder.glob("round-*.parquet"))
     if not parts:
         return None
-    return pl.concat([pl.read_parquet(part) for part in parts], how="diagonal_relaxed")
+    return pl.concat([_read_part(part) for part in parts], how="diagonal_relaxed")
+
+
+def _read_part(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError):
+        raise FolderError(
+            f"--out: {path} is corrupt; restore it, or delete the run's folder to start again"
+        ) from None
 
 
 def legacy_scales(frame: pl.DataFrame, batch: int) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from vral.types import Move
 DiscriminatorSide = Callable[[int], Sequence[Move]]
 
 SEGMENT = re.compile(r"(?P<d>[0-9]+)(?::(?P<g>[0-9]+))?(?:x(?P<rounds>[0-9]+))?")
+LARGEST = 100_000
 ALLOWED = "a whole number k (k:1), 1:k, or a schedule such as 100x25,5"
 
 
@@ -36,6 +37,8 @@ class Ratio:
             rounds = int(match["rounds"]) if match["rounds"] else None
             if (min(d, g) != 1 and g != 1) or min(d, g) < 1 or rounds == 0:
                 raise ValueError(f"{text!r} is not a ratio; allowed: {ALLOWED}, none of them zero")
+            if max(d, g) > LARGEST:
+                raise ValueError(f"{text!r} is too large a ratio; allowed: up to {LARGEST}")
             segments.append((d, g, rounds))
         return cls(tuple(segments))
 
