@@ -239,6 +239,17 @@ def test_diverged_seeds_have_no_final_value(vral, tmp_path):
     assert pl.read_csv(next(tmp_path.rglob("final.csv")))["diverged"].to_list() == [True, True]
 
 
+def test_ls_explains_every_column_of_a_run(vral, tmp_path):
+    explained = {line.split()[0] for line in vral("ls").output.splitlines() if line[:2] == "  "}
+    clocks = {"seed", "round", "d_updates", "g_updates", "images", "scores_real", "scores_fake"}
+    for dataset in ("digits", "ring"):
+        options = ["--rounds", 1, "--probe", "optimality", "--dataset", dataset, *SMALL]
+        assert vral("train", "vral-meta", *options).exit_code == 0
+    for kind in ("records", "probes"):
+        for path in tmp_path.rglob(f"{kind}/*.parquet"):
+            assert set(pl.read_parquet_schema(path)) - clocks <= explained
+
+
 def test_the_optimality_probe_is_shown(vral):
     result = vral("train", "standard", "--rounds", 2, "--probe", "optimality", *SMALL)
     assert result.exit_code == 0, result.output

@@ -18,6 +18,7 @@ from vral import study
 from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.gradients import METRICS
+from vral.diagnostics.probe import PROBE_METRICS
 from vral.diagnostics.quality import quality_measure
 from vral.errors import ConfigError
 from vral.experiments import EXPERIMENTS, Selection, draw
@@ -57,7 +58,8 @@ def list_everything() -> None:
         "Networks": {k: (n.description, f"width={n.width}") for k, n in NETWORKS.items()},
         "Update rules": {k: (r.description, "") for k, r in RULES.items()},
         "Experiments": {k: (e.question, f"vral reproduce {k}") for k, e in EXPERIMENTS.items()},
-        "Readings": {k: (text, "") for k, text in METRICS.items()},
+        "Readings at D's updates": {k: (text, "") for k, text in METRICS.items()},
+        "Readings of a probe": {k: (text, "") for k, text in PROBE_METRICS.items()},
     }
     console = Console(highlight=False)
     for title, rows in sections.items():

@@ -15,6 +15,29 @@ from vral.diagnostics.scores import score_statistics
 from vral.games.gan import Gan
 from vral.types import Profile, map_tensors
 
+PROBE_METRICS: dict[str, str] = {
+    "auc": "P(D(x) > D(G(z))): 1 where D tells all apart, ½ where none",
+    "ks_real": "Kolmogorov-Smirnov distance of D(x) to N(m_r, 1)",
+    "ks_fake": "Kolmogorov-Smirnov distance of D(G(z)) to N(m_f, 1)",
+    "overlap": "overlap coefficient of the two score densities",
+    "held_out_mean_real": "mean of D(x)",
+    "held_out_mean_fake": "mean of D(G(z))",
+    "held_out_var_real": "variance of D(x)",
+    "held_out_var_fake": "variance of D(G(z))",
+    "median_grad_norm_fake": "median ‖∇ₓD(G(z))‖",
+    "median_signal_fake": "median ‖∂l_G/∂G(z)‖",
+    "frechet": "Fréchet distance to held-out data (images: on a classifier's features)",
+    "coverage": "share of held-out samples with a generated one among their neighbours",
+    "modes_covered": "modes of the mixture that are reached",
+    "high_quality": "share of samples within three sd of a mode",
+    "optimality_loss_gap": "what D's loss gains when D is trained on with G held",
+    "optimality_auc_before": "D's AUC as it is",
+    "optimality_auc_after": "its AUC trained on",
+    "optimality_updates": "D updates of that training",
+    "optimality_converged": "1 if D's loss had stopped falling, else 0",
+}
+"""What a probe's columns hold; all on held-out data, just before G's update."""
+
 PROBE_SIZE = 2000
 """Latents, and at most as many held-out samples."""
 GRID = 36
