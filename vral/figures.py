@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from vral.methods import METHODS
@@ -98,6 +98,11 @@ def draw_histogram(
 def _log_axis(ax: Axes) -> None:
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(numticks=6))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    low, high = ax.get_ylim()
+    if high < 30 * low:
+        # Only powers of ten are labelled: let there be two of them.
+        ax.set_ylim(10 ** np.floor(np.log10(low)), 10 ** np.ceil(np.log10(high)))
 
 
 def draw_band(ax: Axes, data: pl.DataFrame, clock: str, style: str = "-", **line: object) -> None:
