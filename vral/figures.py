@@ -201,7 +201,8 @@ def histograms(
             ax.set_title(f"D:G = {ratio_label(ratio)}")
         for ax in axes[-1]:
             ax.set_xlabel("D's raw score")
-        axes[0, 0].legend(loc="upper right")
+        if axes[0, 0].get_legend_handles_labels()[0]:
+            axes[0, 0].legend(loc="upper right")
         figure.suptitle("D's output on held-out data at the end of training (deck R3; claim C3)")
         return figure
 
@@ -225,7 +226,8 @@ def gradients_and_variance(
                 draw_gradient_and_variance(ax, method, _cell(records, method, ratio), clock)
             row[0].set_ylabel(label(method))
             _share_y(row)
-            row[0].legend(loc="best")
+            if row[0].get_legend_handles_labels()[0]:
+                row[0].legend(loc="best")
         for ax, ratio in zip(axes[0], ratios, strict=True):
             ax.set_title(f"D:G = {ratio_label(ratio)}")
         for ax in axes[-1]:
