@@ -464,3 +464,19 @@ def test_segments_start_apart_and_g_is_one_number(tmp_path):
     assert sum(value.numel() for value in saved["profile"]["G"].values()) == 1
     start = np.load(tmp_path / "samples" / "round-00000001.npz")["seed0"]  # G has not moved yet
     assert (start[:, 0] == -1).all()
+
+
+def test_thinned_records_still_name_the_round_that_diverged(tmp_path):
+    """A reading every 1000 updates sees nothing of this run; the watch on losses does."""
+    noted = {}
+    for every in (1, 1000):
+        given = {"rule": "sgd", "lr": 50.0, "rounds": 60, "ratio": "5", "seeds": (0,)}
+        given |= {"width": 8, "latent": 4, "batch": 16, "record_every": every}
+        report = execute(resolve("lsgan", given), tmp_path / str(every), CPU)
+        assert report["status"] == "diverged"
+        (noted[every],) = report["diverged"]
+    full = read_parts(tmp_path / "1" / "records")
+    assert noted[1]["d_update"] == full["d_updates"].max()
+    assert noted[1]["d_update"] <= noted[1000]["d_update"] <= noted[1]["d_update"] + 5
+    assert noted[1000]["reading"].startswith("loss_")
+    assert noted[1000]["round"] == (noted[1000]["d_update"] - 1) // 5

@@ -1,3 +1,5 @@
+import gzip
+import hashlib
 import os
 import struct
 from dataclasses import replace
@@ -6,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from vral.data.datasets import DATASETS, MNIST_MD5, cache_root, data_root, load_dataset
 from vral.errors import DataError
@@ -297,3 +300,22 @@ def test_cifar10_is_channels_first_in_the_symmetric_range():
     frog = ((data.train[0] + 1) * 127.5).round()
     assert frog[:, 0, :3].T.tolist() == [[59, 62, 63], [43, 46, 45], [50, 48, 43]]  # its first row
     assert frog[:, 1, 0].tolist() == [16, 20, 20]
+
+
+@pytest.mark.parametrize("damage", ["archive", "file beside it"])
+def test_fashion_mnist_is_held_against_the_archives_beside_it(damage, tmp_path, monkeypatch):
+    monkeypatch.setitem(DATASETS, "fashion-mnist", replace(DATASETS["fashion-mnist"], size=3))
+    write_small_mnist(tmp_path / "FashionMNIST")
+    file = tmp_path / "FashionMNIST" / "raw" / "train-images-idx3-ubyte"
+    archive = file.with_suffix(".gz")
+    archive.write_bytes(gzip.compress(file.read_bytes()))
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    kind = torchvision.datasets.FashionMNIST
+    monkeypatch.setattr(kind, "resources", [(archive.name, md5)])
+    load_dataset("fashion-mnist", tmp_path)
+    broken = archive if damage == "archive" else file
+    content = bytearray(broken.read_bytes())
+    content[-1] ^= 1
+    broken.write_bytes(content)
+    with pytest.raises(DataError, match=r"--dataset fashion-mnist.*corrupt.*--download"):
+        load_dataset("fashion-mnist", tmp_path)

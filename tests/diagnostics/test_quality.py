@@ -193,3 +193,16 @@ def test_segments_are_judged_by_their_coordinates(tmp_path):
     assert found["coverage"] == 0
     assert judge(data.held_out)["coverage"] == 1
     assert known == {}
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
+def test_a_damaged_cache_is_trained_anew(digits, tmp_path, content):
+    first = cached_classifier(digits, tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.stat().st_size
+    for damage in (content, path.read_bytes()[: whole // 2]):
+        path.write_bytes(damage)
+        again = cached_classifier(digits, tmp_path)
+        assert np.array_equal(features(first, digits.held_out), features(again, digits.held_out))
+        assert path.stat().st_size == whole

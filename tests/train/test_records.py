@@ -209,3 +209,16 @@ def test_an_unfinished_part_is_no_part(tmp_path):
         assert read_parts(tmp_path) is None
         pl.DataFrame({"a": [1]}).write_parquet(temporary)
     assert read_parts(tmp_path).rows() == [(1,)]
+
+
+def test_a_bad_loss_is_noted_at_its_update_though_nothing_is_recorded():
+    recorder = Recorder((4, 9), 1000, 64)
+    recorder.begin_round(1, 50)
+    for update in range(1, 51):
+        assert not recorder.due(update)
+        second = math.inf if update in (13, 14) else 1.0
+        recorder.watch(update, info(loss_D=(1.0, second), score_mean_real=(math.nan, 0.0)))
+        recorder.watch(update, info(loss_G=(math.nan if update >= 40 else 0.0, 0.0)))
+    assert recorder.collect() is None
+    assert recorder.first_bad_loss(4) == (40, "loss_G")
+    assert recorder.first_bad_loss(9) == (13, "loss_D")
