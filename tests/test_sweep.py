@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -112,12 +114,7 @@ def test_a_killed_worker_costs_no_cell(tmp_path):
     killed = []
 
     def kill_once(cell, rounds):
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        workers = [
-            int(child)
-            for child in children
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
-        ]
+        workers = workers_of(os.getpid())
         if not killed and workers:
             killed.append(workers[-1])
             os.kill(workers[-1], signal.SIGKILL)
@@ -130,7 +127,7 @@ def test_a_killed_worker_costs_no_cell(tmp_path):
 
 def start_study(folder: Path, *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "vral", "reproduce", "ratios", "--methods", "lsgan,wgan"]
-    command += ["--ratios", "1", "--seeds", "1", "--rounds", "2500", "--out", str(folder)]
+    command += ["--ratios", "1", "--seeds", "1", "--rounds", "1200", "--out", str(folder)]
     command += ["--width", "4", "--latent", "2", "--batch", "8", "--probe-every", "1000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -138,38 +135,69 @@ def start_study(folder: Path, *more: str) -> subprocess.Popen:
     )
 
 
-def wait_until_training(folder: Path, process: subprocess.Popen) -> None:
-    """Until every cell is past its first probe."""
-    while process.poll() is None and len(list(folder.rglob("probes/*.parquet"))) < 2:
-        time.sleep(0.05)
-    assert process.poll() is None, process.stdout.read().decode()
+def wait_for(condition: Callable[[], Any], process: subprocess.Popen | None = None) -> Any:
+    """What ``condition`` gives once it is true, which ``process`` must live to see."""
+    end = time.monotonic() + 120
+    while not (found := condition()):
+        assert time.monotonic() < end, "still not true after two minutes"
+        assert process is None or process.poll() is None, process.stdout.read().decode()
+        time.sleep(0.02)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (one that ended and that nobody has waited for does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def workers_of(pid: int) -> list[int]:
+    """The children that a study has spawned for its cells."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+
+
+def workers_started(process: subprocess.Popen) -> list[int]:
+    """Both workers of a study, from their first moment on."""
+    workers = workers_of(process.pid)
+    return workers if len(workers) == 2 else []
 
 
 def statuses(folder: Path) -> set[str]:
     return {json.loads(path.read_text())["status"] for path in folder.rglob("run.json")}
 
 
+def kill_study(folder: Path, status: str) -> None:
+    """Start a study, kill it once a run of it has ``status``, and see its workers end too."""
+    process = start_study(folder)
+    workers = wait_for(lambda: workers_started(process), process)
+    wait_for(lambda: status in statuses(folder), process)
+    process.kill()
+    process.communicate(timeout=120)
+    wait_for(lambda: not any(map(alive, workers)))
+
+
 def test_interrupted_and_killed_studies_continue_to_the_same_records(tmp_path):
     """Ctrl-C stops at a checkpoint with exit code 130; kill -9 of the parent ends the workers."""
     broken, whole = tmp_path / "broken", tmp_path / "whole"
     process = start_study(broken)
-    wait_until_training(broken, process)
+    wait_for(lambda: len(list(broken.rglob("probes/*.parquet"))) == 2, process)
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=60)[0].decode()
     assert process.returncode == 130, output
     assert "continues it" in output
     assert statuses(broken) == {"stopped"}
 
+    kill_study(broken, "stopped")  # while its workers start
+    kill_study(broken, "running")  # while one of them trains
     process = start_study(broken)
-    time.sleep(4)
-    process.kill()
-    process.wait()
-    for _ in range(2):
-        # A second attempt finds the lock free once the orphaned workers have noticed.
-        process = start_study(broken)
-        output = process.communicate(timeout=120)[0].decode()
-        if process.returncode == 0:
-            break
+    output = process.communicate(timeout=120)[0].decode()
     assert process.returncode == 0, output
     assert start_study(whole).wait(timeout=120) == 0
     assert statuses(broken) == statuses(whole) == {"finished"}

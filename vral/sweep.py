@@ -7,6 +7,7 @@ a step forty-fold; so cells are the unit of parallelism.
 import multiprocessing as mp
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -131,13 +132,20 @@ _stop: Any = None
 
 
 def _start_worker(queue: Any, stop: Any) -> None:
-    """Workers leave Ctrl-C to their parent, and stop by themselves should it vanish."""
+    """Workers leave Ctrl-C to their parent, and end at once should it be killed."""
     global _queue, _stop
     _queue, _stop = queue, stop
+    parent = mp.parent_process()
+
+    def end_with_parent() -> None:
+        # What is on disk is whole at every moment, so nothing needs finishing.
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any]:
-    parent = os.getppid()
     last = 0.0
 
     def progress(rounds: int) -> None:
@@ -146,10 +154,7 @@ def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any]:
             last = time.monotonic()
             _queue.put((index, rounds))
 
-    def stop() -> bool:
-        return _stop.is_set() or os.getppid() != parent
-
-    return execute(cell.config, cell.folder, execution, progress, stop)
+    return execute(cell.config, cell.folder, execution, progress, _stop.is_set)
 
 
 @dataclass
