@@ -15,6 +15,7 @@ from vral.build import Training, build
 from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, Dataset
 from vral.data.draws import generator
+from vral.train.program import Player
 from vral.train.state import TrainState
 from vral.types import map_tensors
 
@@ -71,6 +72,11 @@ def double(tree: Any) -> Any:
 def lane(tree: Any, index: int) -> Any:
     """One lane of a tree; counters without lanes stay."""
     return map_tensors(lambda t: t[index] if t.ndim else t, tree)
+
+
+def player(steps: Mapping, longest: int = 1) -> Player:
+    """Plays ``steps`` as they are, ``longest`` updates of D in a row."""
+    return Player(steps, lambda profile, draws: draws, longest)
 
 
 def precise(config: RunConfig, data: Dataset | None = None) -> tuple[Training, TrainState]:

@@ -1,7 +1,8 @@
 """From a configuration to objects: the game, its rule, its steps, its stream of draws."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -25,10 +26,10 @@ from vral.nets.network import weight_names
 from vral.objectives import OBJECTIVES
 from vral.optim import RULES, Rule, first_order
 from vral.penalties import PENALTIES, clip_weights, moments
-from vral.train.loop import Steps
+from vral.train.program import Player, Steps
 from vral.train.schedule import Ratio, alternating, round_moves
 from vral.train.state import TrainState, initial_state
-from vral.train.step import make_step
+from vral.train.step import make_step, over_lanes
 from vral.types import Move, Profile
 
 
@@ -122,6 +123,14 @@ def build_rule(config: RunConfig, gan: Gan) -> Rule:
     return first_order({player: transform(player) for player in networks(gan)})
 
 
+PRECISIONS: dict[str, Callable[[str], Callable[[], AbstractContextManager]]] = {
+    "float32": lambda device: nullcontext,
+    "bf16": lambda device: partial(torch.autocast, device, torch.bfloat16),
+}
+"""Contexts for a kind of device. In bf16 the products of matrices take bfloat16 factors, while
+parameters, optimiser, scores and losses stay in float32."""
+
+
 @dataclass(frozen=True)
 class Training:
     """All that the loop needs, built from a configuration and its data."""
@@ -129,37 +138,64 @@ class Training:
     gan: Gan
     rule: Rule
     steps: Steps
+    """The step of a move, without and with readings."""
+    play: Player
     moves: Callable[[int], list[Move]]
     stream: DrawStream
     initial: TrainState
 
 
-def build(config: RunConfig, data: Dataset) -> Training:
-    """``data`` is on the device that trains."""
+IN_ONE_PASS = 1024
+"""Fakes that G makes in one pass for D's updates to come, at the most, in every lane."""
+
+COMPILED_MOVES = 5
+"""Moves compiled into one program at the most, a penalty counting as one: what a call costs shrinks
+with their number, what compiling costs grows with it."""
+
+
+def build(config: RunConfig, data: Dataset, compiled: bool = False) -> Training:
+    """``data`` is on the device that trains; ``compiled`` says how its player plays."""
     gan = build_gan(config, data.shape, data.output)
     rule = build_rule(config, gan)
     ratio = Ratio.parse(config.ratio)
     with_meta = partial(meta_round, once=config.meta_schedule == "once")
     side = with_meta if isinstance(gan, MetaGan) else alternating
     clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
-    readings = gan_readings(gan, config.eps)
+    precision = PRECISIONS[config.precision](data.train.device.type)
     moves = [("D",), ("G",), *((("F",), ("R",)) if isinstance(gan, MetaGan) else ())]
-    steps = {
-        (move, recorded): make_step(
-            gan.losses,
-            rule,
-            move,
-            len(config.seeds),
-            readings if recorded else None,
-            {"D": clip} if config.clip else None,
-        )
-        for move in moves
-        for recorded in (False, True)
-    }
+    lanes = len(config.seeds)
+
+    def steps(gan: Gan) -> Steps:
+        readings = gan_readings(gan, config.eps)
+        return {
+            (move, recorded): make_step(
+                gan.losses,
+                rule,
+                move,
+                lanes,
+                readings if recorded else None,
+                {"D": clip} if config.clip else None,
+                precision,
+            )
+            for move in moves
+            for recorded in (False, True)
+        }
+
+    def with_fakes(profile, draws):
+        with precision():
+            return gan.with_fakes(profile, draws)
+
+    longest = max(1, IN_ONE_PASS // config.batch)
+    to_compile = None
+    if compiled:
+        longest = max(1, min(longest, COMPILED_MOVES // (len(side(1)) + len(gan.penalties))))
+        to_compile = steps(replace(gan, factor_last=not gan.discriminator.mixes_samples))
+    plain = steps(gan)
     return Training(
         gan,
         rule,
-        steps,
+        plain,
+        Player(plain, over_lanes(with_fakes, lanes), longest, to_compile),
         lambda round: round_moves(ratio, round, side),
         DrawStream(
             data.train,

@@ -87,6 +87,13 @@ def execution_options(command):
             help="Threads of each process. [dim](default: 1; all for one convolutional run)[/]",
         ),
         click.option(
+            "--compile",
+            type=click.Choice(["auto", "on", "off"]),
+            default="auto",
+            show_default=True,
+            help="Compile updates: twice as fast after half a minute; auto: if the run is long.",
+        ),
+        click.option(
             "--data-root",
             type=click.Path(file_okay=False),
             help="Folder of torchvision data. [dim](default: $VRAL_DATA, else the cache)[/]",
@@ -102,7 +109,13 @@ def execution_options(command):
 def _execution(options: dict[str, Any], threads: int):
     if options["device"] == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device: cuda given, but torch sees no GPU; allowed: cpu, auto")
-    return Execution(options["device"], threads, options["data_root"], options["download"])
+    return Execution(
+        device=options["device"],
+        threads=threads,
+        compile=options["compile"],
+        data_root=options["data_root"],
+        download=options["download"],
+    )
 
 
 @click.command()

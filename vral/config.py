@@ -132,6 +132,10 @@ class RunConfig(BaseModel):
     )
     rmsprop_decay: Share = Field(0.99, description="RMSProp's decay.")
 
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="bf16: products of matrices take bfloat16 factors."
+    )
+
     record_every: Annotated[int, Field(ge=0)] = Field(
         0,
         description="Keep the readings of every n-th D update, counted back from the round's last; "

@@ -54,6 +54,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "eps",
         "momentum",
         "rmsprop_decay",
+        "precision",
     ),
     "Records": ("record_every", "probe_every", "probe"),
 }

@@ -36,6 +36,7 @@ from vral.errors import FolderError
 from vral.files import replace_file
 from vral.train import checkpoint
 from vral.train.loop import train
+from vral.train.program import keep_compiled_in
 from vral.train.records import (
     Recorder,
     drop_after,
@@ -62,6 +63,8 @@ class Execution:
 
     device: str = "auto"
     threads: int = 1
+    compile: str = "auto"
+    """Whether updates are compiled: "on", "off", or "auto", where the run is long enough."""
     data_root: str | None = None
     download: bool = False
 
@@ -73,6 +76,21 @@ class Execution:
 
     def load(self, dataset: str) -> Dataset:
         return load_dataset(dataset, data_root(self.data_root), self.download)
+
+
+COMPILED_SECONDS = 120
+"""A run that would take as long as this by plain steps gains more from compiling than it costs."""
+
+
+def compiling_pays(config: RunConfig, execution: Execution) -> bool:
+    """Whether the run is long enough, by counts alone so that every start answers alike.
+
+    On a CPU a plain update takes about 2 ms plus the time of its products of matrices; compiling
+    one kind of move takes 5 to 15 s and halves that.
+    """
+    if execution.torch_device.type != "cpu":
+        return False
+    return config.lanes_pay and Ratio.parse(config.ratio).totals(config.rounds)[0] > 20_000
 
 
 def machine(execution: Execution) -> dict[str, object]:
@@ -178,7 +196,8 @@ def settled_config(folder: Path, config: RunConfig) -> RunConfig:
     )
     if not (folder / "run.json").exists():
         return settled
-    old = outcome_of(folder)["config"]
+    defaults = {name: info.default for name, info in RunConfig.model_fields.items()}
+    old = {**defaults, **outcome_of(folder)["config"]}
     for name in ("record_every", "probe_every"):
         if getattr(config, name) == 0:
             settled = settled.model_copy(update={name: old.get(name)})
@@ -234,7 +253,11 @@ class _Run:
         self.config, self.folder = config, folder
         device = execution.torch_device
         self.data = on_cpu.to(device)
-        self.training = build(config, self.data)
+        old = outcome_of(folder) or {"rounds_done": 0, "seconds": 0.0}
+        compiled = {"on": True, "off": False, "auto": compiling_pays(config, execution)}
+        mode = old.get("mode", {}) if execution.compile == "auto" else {}
+        self.training = build(config, self.data, mode.get("compiled", compiled[execution.compile]))
+        keep_compiled_in(cache_root() / "inductor")
         quality, known = quality_measure(on_cpu, cache_root())
         self.probe = Probe(
             self.training.gan, self.data, quality, config.mean_real, config.mean_fake
@@ -245,7 +268,6 @@ class _Run:
         for pattern in (".run.json.*.tmp", ".checkpoint.pt.*.tmp", "*/.round-*.tmp"):
             for leftover in folder.glob(pattern):
                 leftover.unlink(missing_ok=True)
-        old = outcome_of(folder) or {"rounds_done": 0, "seconds": 0.0}
         resumed = (folder / "checkpoint.pt").exists()
         if old["rounds_done"] and not resumed:
             raise FolderError(
@@ -270,6 +292,7 @@ class _Run:
             "diverged": self.diverged,
             "quality": known,
             "machine": machine(execution),
+            "mode": {"compiled": self.training.play.compiled, "failure": None},
             "seconds": spent,
         }
         write_json(folder / "run.json", self.report)
@@ -298,7 +321,7 @@ class _Run:
                 self.state,
                 self.clock,
                 self.config.rounds,
-                self.training.steps,
+                self.training.play,
                 self.training.moves,
                 self.training.stream,
                 self.recorder,
@@ -321,6 +344,7 @@ class _Run:
             self.folder / "checkpoint.pt", state, self.training.stream, self.clock, self.diverged
         )
         self.report["rounds_done"] = self.clock.round
+        self.report["mode"]["failure"] = self.training.play.failure
         self.report["seconds"] = round(time.monotonic() - self.began, 2)
         write_json(self.folder / "run.json", self.report)
 

@@ -40,7 +40,9 @@ class Scored(NamedTuple):
 
 
 def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
-    """``tree`` of nested mappings with ``function`` applied to every tensor."""
+    """``tree`` of nested mappings and lists with ``function`` applied to every tensor."""
     if isinstance(tree, Mapping):
         return {name: map_tensors(function, value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [map_tensors(function, value) for value in tree]
     return function(tree)

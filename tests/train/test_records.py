@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from vral.files import replace_file
+from vral.train.program import Readings
 from vral.train.records import (
     Recorder,
     drop_after,
@@ -15,14 +16,15 @@ from vral.train.records import (
     read_parts,
     write_part,
 )
-from vral.train.state import Clock
 
 
-def info(**readings: float | tuple[float, ...]) -> dict[str, torch.Tensor]:
-    return {
-        name: torch.tensor(value if isinstance(value, tuple) else (value,))
-        for name, value in readings.items()
-    }
+def info(**readings: float | tuple[float, ...]) -> Readings:
+    return Readings.of(
+        {
+            name: torch.tensor(value if isinstance(value, tuple) else (value,))
+            for name, value in readings.items()
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,10 +49,10 @@ def test_readings_are_counted_back_from_the_round_s_last_update(every, first, la
 
 def test_readings_of_all_players_meet_at_their_d_update():
     recorder = Recorder((0,), 1, 64)
-    recorder.add(1, Clock(0, 0, 0), info(loss_F=1.0))
-    recorder.add(1, Clock(0, 0, 0), info(loss_R=2.0))
-    recorder.add(1, Clock(0, 1, 0), info(loss_D=3.0, score_mean_real=0.5))
-    recorder.add(1, Clock(0, 1, 1), info(loss_G=4.0))
+    recorder.add((1, 0, 0), info(loss_F=1.0))
+    recorder.add((1, 0, 0), info(loss_R=2.0))
+    recorder.add((1, 0, 0), info(loss_D=3.0, score_mean_real=0.5))
+    recorder.add((1, 0, 1), info(loss_G=4.0))
     rows = recorder.collect().to_dicts()
     assert rows == [
         {
@@ -71,8 +73,8 @@ def test_readings_of_all_players_meet_at_their_d_update():
 def test_what_did_not_happen_is_null():
     recorder = Recorder((0,), 1, 64)
     for update in (1, 2, 3):
-        recorder.add(update, Clock(0, update, 0), info(loss_D=float(update)))
-    recorder.add(3, Clock(0, 3, 1), info(loss_G=9.0))
+        recorder.add((update, 0, 0), info(loss_D=float(update)))
+    recorder.add((3, 0, 1), info(loss_G=9.0))
     frame = recorder.collect()
     assert frame["loss_D"].to_list() == [1.0, 2.0, 3.0]
     assert frame["loss_G"].to_list() == [None, None, 9.0]
@@ -80,9 +82,9 @@ def test_what_did_not_happen_is_null():
 
 def test_the_last_of_many_updates_wins():
     recorder = Recorder((0,), 1, 64)
-    recorder.add(1, Clock(0, 1, 0), info(loss_D=1.0))
+    recorder.add((1, 0, 0), info(loss_D=1.0))
     for g in (1, 2, 3, 4):
-        recorder.add(1, Clock(0, 1, g), info(loss_G=float(g)))
+        recorder.add((1, 0, g), info(loss_G=float(g)))
     frame = recorder.collect()
     assert len(frame) == 1
     assert frame["loss_G"].to_list() == [4.0]
@@ -90,9 +92,9 @@ def test_the_last_of_many_updates_wins():
 
 def test_one_row_per_seed_with_its_own_lane():
     recorder = Recorder((7, 2), 1, 32)
-    recorder.add(1, Clock(0, 1, 0), info(loss_D=(70.0, 20.0)))
-    recorder.add(2, Clock(0, 2, 0), info(loss_D=(71.0, 21.0)))
-    recorder.add(2, Clock(0, 2, 1), info(loss_G=(7.0, 2.0)))
+    recorder.add((1, 0, 0), info(loss_D=(70.0, 20.0)))
+    recorder.add((2, 0, 0), info(loss_D=(71.0, 21.0)))
+    recorder.add((2, 0, 1), info(loss_G=(7.0, 2.0)))
     rows = recorder.collect().sort("seed", "d_updates")
     assert rows.select("seed", "d_updates", "images", "loss_D", "loss_G").rows() == [
         (2, 1, 32, 20.0, None),
@@ -105,7 +107,7 @@ def test_one_row_per_seed_with_its_own_lane():
 def test_collecting_empties():
     recorder = Recorder((0,), 1, 64)
     assert recorder.collect() is None
-    recorder.add(1, Clock(0, 1, 0), info(loss_D=1.0))
+    recorder.add((1, 0, 0), info(loss_D=1.0))
     assert len(recorder.collect()) == 1
     assert recorder.collect() is None
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import draws_of, fake_data, precise, tiny
+from cases import draws_of, fake_data, player, precise, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,7 +96,7 @@ def played(moves, needs, rounds: int, batch: int = 8, same_real: bool = False, p
         TrainState({}, {}),
         Clock(),
         rounds,
-        {(move, due): looks(move) for move in names for due in (False, True)},
+        player({(move, due): looks(move) for move in names for due in (False, True)}),
         moves,
         stream,
         Recorder((3,), 1, batch),
@@ -182,13 +182,13 @@ def test_the_clock_counts_rounds_and_both_sides():
     ratio = Ratio.parse("3x1,1:2")
 
     def step(state, draw):
-        return state, {}
+        return state, {"loss_D": torch.zeros(1)}
 
     train(
         TrainState({}, {}),
         clock,
         3,
-        {((player,), due): step for player in "DG" for due in (False, True)},
+        player({((name,), due): step for name in "DG" for due in (False, True)}),
         lambda round: round_moves(ratio, round),
         DrawStream(fake_data("digits").train, GAN_NEEDS, 4, (0,)),
         Recorder((0,), 10**6, 4),
@@ -201,13 +201,13 @@ def test_the_clock_counts_rounds_and_both_sides():
 def test_after_round_ends_the_run_where_it_says():
     training, state = precise(tiny("standard", ratio="2"))
     clock = Clock()
-    steps = {key: lambda state, draw: (state, {}) for key in training.steps}
+    steps = {key: lambda state, draw: (state, {"loss_D": torch.zeros(1)}) for key in training.steps}
     recorder = Recorder((0,), 10**6, 4)
     train(
         state,
         clock,
         9,
-        steps,
+        player(steps),
         training.moves,
         training.stream,
         recorder,

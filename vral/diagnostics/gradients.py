@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vral.games.gan import Gan, GeneratorLoss
-from vral.penalties import input_gradient
 from vral.types import Draw, Params, Profile, Scored, Scores
 
 METRICS: dict[str, str] = {
@@ -44,7 +43,7 @@ def per_sample_gradients(
     gan: Gan, profile: Profile, draw: Draw, scored: Scored
 ) -> dict[str, Scores]:
     """Per sample: ‖∇ₓD‖ on reals and fakes, the same through the sigmoid, and G's signal."""
-    gradients = gan.on_both(input_gradient, profile, draw, scored.real, scored.fake)
+    gradients = gan.input_gradients(profile, draw, scored)
     norm_real, norm_fake = (torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients)
     slope = generator_slope(gan.generator_loss, scored.score_real, scored.score_fake)
     sigmoid_slope = torch.sigmoid(scored.score_fake) * torch.sigmoid(-scored.score_fake)

@@ -10,9 +10,10 @@ from torch.func import functional_call
 from vral.data.draws import Noise
 from vral.games.game import Loss
 from vral.nets import Discriminator, Generator
+from vral.nets.backward import score_factor_last, unit_cotangents
 from vral.objectives import Objective
 from vral.parzen import backward_kl, forward_kl
-from vral.penalties import Penalty
+from vral.penalties import Penalty, input_gradient
 from vral.types import Critic, Draw, Latents, Params, Profile, Samples, Scalar, Scored, Scores
 
 DiscriminatorLoss = Callable[[Profile, Scored, Draw], Scalar]
@@ -78,9 +79,32 @@ class Gan:
     penalties: tuple[tuple[float, Penalty], ...] = ()
     instance_noise: float = 0.0
     hidden_noise: float = 0.0
+    factor_last: bool = False
+    """D's move shares its backward pass with the readings (nets.backward); for compiled steps."""
 
     def generate(self, params: Params, latent: Latents) -> Samples:
         return functional_call(self.generator, params, (latent,))
+
+    def with_fakes(self, profile: Profile, draws: list[Draw]) -> list[Draw]:
+        """``draws`` of moves in which G stands still, the fakes of all from one pass of G.
+
+        With batch statistics in G each draw's batch keeps its own.
+        """
+        latents = [draw["latent"] for draw in draws if "latent" in draw]
+        if not latents:
+            return draws
+        if self.generator.mixes_samples:
+            generate = torch.func.vmap(lambda latent: self.generate(profile["G"], latent))
+            made = generate(torch.stack(latents)).unbind()
+        else:
+            sizes = [len(latent) for latent in latents]
+            made = self.generate(profile["G"], torch.cat(latents)).split(sizes)
+        fakes = iter(made)
+        return [{**draw, "fake": next(fakes)} if "latent" in draw else draw for draw in draws]
+
+    def fake(self, profile: Profile, draw: Draw) -> Samples:
+        """G's samples at the draw's latents, unless the draw brings them (``with_fakes``)."""
+        return draw["fake"] if "fake" in draw else self.generate(profile["G"], draw["latent"])
 
     def critic(self, params: Params, noise: Tensor | None = None) -> Critic:
         """D at ``params`` as a function of samples."""
@@ -105,36 +129,49 @@ class Gan:
         return self.critic(profile["D"], self.hidden(draw, "real"))(real)
 
     def score_fake(self, profile: Profile, draw: Draw) -> Scores:
-        fake = self.noisy(self.generate(profile["G"], draw["latent"]), draw, "fake")
+        fake = self.noisy(self.fake(profile, draw), draw, "fake")
         return self.critic(profile["D"], self.hidden(draw, "fake"))(fake)
 
     def score(self, profile: Profile, draw: Draw) -> Scored:
         """Both kinds of samples and their scores."""
         real = self.noisy(draw["real"], draw, "real")
-        fake = self.noisy(self.generate(profile["G"], draw["latent"]), draw, "fake")
-        scores = self.on_both(lambda critic, x: critic(x), profile, draw, real, fake)
-        return Scored(real, fake, *scores)
+        fake = self.noisy(self.fake(profile, draw), draw, "fake")
 
-    def on_both(
+        def score(x: Samples, noise: Tensor | None) -> Scores:
+            if self.factor_last:
+                return score_factor_last(self.discriminator, profile["D"], x, noise)
+            return self.critic(profile["D"], noise)(x)
+
+        return Scored(real, fake, *self._on_both(score, draw, real, fake))
+
+    def input_gradients(
+        self, profile: Profile, draw: Draw, scored: Scored
+    ) -> tuple[Samples, Samples]:
+        """∇ₓD on D's real and on its fake inputs."""
+
+        def gradient(x: Samples, noise: Tensor | None) -> Samples:
+            if self.factor_last:
+                return unit_cotangents(self.discriminator, profile["D"], x, noise)[1][0]
+            return input_gradient(self.critic(profile["D"], noise), x)
+
+        return self._on_both(gradient, draw, scored.real, scored.fake)
+
+    def _on_both(
         self,
-        function: Callable[[Critic, Samples], Tensor],
-        profile: Profile,
+        function: Callable[[Samples, Tensor | None], Tensor],
         draw: Draw,
         real: Samples,
         fake: Samples,
     ) -> tuple[Tensor, Tensor]:
-        """``function(critic, samples)`` on D's real and fake inputs, per sample.
+        """``function(samples, hidden noise)`` on D's real and fake inputs, per sample.
 
         The two share one pass, unless batch statistics in D would mix them.
         """
         noise_real, noise_fake = self.hidden(draw, "real"), self.hidden(draw, "fake")
         if self.discriminator.mixes_samples:
-            return (
-                function(self.critic(profile["D"], noise_real), real),
-                function(self.critic(profile["D"], noise_fake), fake),
-            )
+            return function(real, noise_real), function(fake, noise_fake)
         noise = None if noise_real is None else torch.cat([noise_real, noise_fake])
-        both = function(self.critic(profile["D"], noise), torch.cat([real, fake]))
+        both = function(torch.cat([real, fake]), noise)
         return both[: len(real)], both[len(real) :]
 
     def discriminator_move(self, profile: Profile, draw: Draw) -> tuple[Scalar, Scored]:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from vral.nets.norm import BatchStatisticsNorm
-from vral.types import Latents, Samples, Scores
+from vral.types import Latents, Params, Samples, Scores
 
 
 class Discriminator(nn.Module):
@@ -29,17 +30,26 @@ class Discriminator(nn.Module):
         self._sizes = sizes
 
     def forward(self, x: Samples, noise: Tensor | None = None) -> Scores:
-        parts = [None] * len(self._sizes) if noise is None else noise.split(self._sizes, dim=1)
-        for stage, part in zip(self.stages, parts, strict=True):
+        for stage, part in zip(self.stages, self.split(noise), strict=True):
             x = stage(x)
             if part is not None:
                 x = x + part.reshape(x.shape)
-        return self.score(x.flatten(1)).squeeze(1)
+        return self.scored(x, {"weight": self.score.weight, "bias": self.score.bias})
+
+    def scored(self, x: Tensor, params: Params) -> Scores:
+        """The score of the last stage's activations; under autocast too in full precision."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.flatten(1).to(params["weight"].dtype)
+            return linear(x, params["weight"], params["bias"]).squeeze(1)
+
+    def split(self, noise: Tensor | None) -> Sequence[Tensor | None]:
+        """The parts of ``noise`` stage by stage, None without noise."""
+        return [None] * len(self.stages) if noise is None else noise.split(self._sizes, dim=1)
 
     @property
     def mixes_samples(self) -> bool:
         """Whether a sample's score depends on its batch, so that passes may not be joined."""
-        return any(isinstance(module, BatchStatisticsNorm) for module in self.modules())
+        return mixes_samples(self)
 
 
 class Generator(nn.Module):
@@ -52,7 +62,18 @@ class Generator(nn.Module):
         self.orthogonal_deconvolutions = orthogonal_deconvolutions
 
     def forward(self, z: Latents) -> Samples:
-        return self.body(z)
+        # Under autocast too samples have the precision of the data.
+        return self.body(z).to(z.dtype)
+
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether a sample depends on its batch, so that passes may not be joined."""
+        return mixes_samples(self)
+
+
+def mixes_samples(module: nn.Module) -> bool:
+    """Whether ``module`` looks at the statistics of its batch."""
+    return any(isinstance(part, BatchStatisticsNorm) for part in module.modules())
 
 
 def weight_names(module: nn.Module) -> frozenset[str]:

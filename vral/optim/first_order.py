@@ -4,6 +4,7 @@ They agree with torch.optim's classes of the same names. All are elementwise, so
 carry a lane axis. ``torch._foreach_*`` runs one call over all tensors of a player.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -71,12 +72,19 @@ def rmsprop(lr: float, decay: float, eps: float) -> Transform:
 def adam(lr: float, beta1: float, beta2: float, eps: float) -> Transform:
     """Kingma and Ba 2015 with eps added to the bias-corrected root, as in torch.optim.Adam.
 
-    (The VRAL code's Lasagne adds eps to the uncorrected root; the two differ only early.)
+    (The VRAL code's Lasagne adds eps to the uncorrected root; the two differ only early.) The
+    count is a tensor, so that nothing reads it back and an update can be compiled.
     """
 
     def init(params):
-        count = torch.zeros((), dtype=torch.float64)
+        device = next(iter(params.values())).device
+        count = torch.zeros((), dtype=torch.float64, device=device)
         return {"count": count, "mean": _zeros(params), "square": _zeros(params)}
+
+    def correction(beta, count):
+        # β^t as exp(t log β): Inductor keeps what holds an exp in a buffer, but would repeat a
+        # power for every element of every parameter.
+        return 1 - torch.exp(count * (math.log(beta) if beta else -math.inf))
 
     def update(gradient, state, params):
         g = _values(gradient)
@@ -84,11 +92,11 @@ def adam(lr: float, beta1: float, beta2: float, eps: float) -> Transform:
         mean = torch._foreach_lerp(_values(state["mean"]), g, 1 - beta1)
         square = torch._foreach_mul(_values(state["square"]), beta2)
         square = torch._foreach_addcmul(square, g, g, value=1 - beta2)
-        # The count lives on the CPU: reading it synchronises nothing.
-        steps = float(count)
-        scale = torch._foreach_div(torch._foreach_sqrt(square), (1 - beta2**steps) ** 0.5)
-        scale = torch._foreach_add(scale, eps)
-        moved = torch._foreach_addcdiv(_values(params), mean, scale, value=-lr / (1 - beta1**steps))
+        rate = lr / correction(beta1, count)
+        root = 1 / (rate * correction(beta2, count).sqrt())
+        scale = torch._foreach_mul(torch._foreach_sqrt(square), [root.to(g[0].dtype)] * len(g))
+        scale = torch._foreach_add(scale, [(eps / rate).to(g[0].dtype)] * len(g))
+        moved = torch._foreach_addcdiv(_values(params), mean, scale, value=-1)
         state = {"count": count, "mean": _each(params, mean), "square": _each(params, square)}
         return _each(params, moved), state
 

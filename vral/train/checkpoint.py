@@ -12,6 +12,7 @@ from vral.data.draws import DrawStream
 from vral.errors import FolderError
 from vral.files import replace_file
 from vral.train.state import Clock, TrainState
+from vral.types import map_tensors
 
 
 def save(path: Path, state: TrainState, stream: DrawStream, clock: Clock, diverged: list) -> None:
@@ -30,7 +31,7 @@ def save(path: Path, state: TrainState, stream: DrawStream, clock: Clock, diverg
 
 
 def load(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read a checkpoint; optimiser counters and generator states stay on the CPU.
+    """Read a checkpoint; generator states stay on the CPU.
 
     Raises FolderError where it is corrupt; the archive's own checksums tell a flipped bit.
     """
@@ -46,10 +47,6 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
             "restore it, or delete the run's folder to start again"
         )
 
-    def place(tree: Any) -> Any:
-        if isinstance(tree, dict):
-            return {k: v if k == "count" else place(v) for k, v in tree.items()}
-        return tree.to(device)
-
-    content["profile"], content["opt"] = place(content["profile"]), place(content["opt"])
+    for name in ("profile", "opt"):
+        content[name] = map_tensors(lambda t: t.to(device), content[name])
     return content

@@ -1,22 +1,20 @@
 """The loop. It knows nothing of configurations, methods or files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from vral.data.draws import DrawStream
+from vral.train.program import Player
 from vral.train.records import Recorder
+from vral.train.schedule import runs_of_moves
 from vral.train.state import Clock, TrainState
-from vral.train.step import Step
 from vral.types import Move
-
-Steps = Mapping[tuple[Move, bool], Step]
-"""The step of a move, without and with readings."""
 
 
 def train(
     state: TrainState,
     clock: Clock,
     rounds: int,
-    steps: Steps,
+    play: Player,
     moves: Callable[[int], Sequence[Move]],
     stream: DrawStream,
     recorder: Recorder,
@@ -36,18 +34,23 @@ def train(
             clock.d_updates + 1, clock.d_updates + sum("D" in move for move in this_round)
         )
         g_updates = clock.g_updates
-        for move, draw in stream.round(this_round):
-            if "G" in move and clock.g_updates == g_updates:
+        draws = stream.round(this_round)
+        for moves_in_a_row in runs_of_moves(this_round, play.longest):
+            if "G" in moves_in_a_row[0] and clock.g_updates == g_updates:
                 before_generator(state, clock)
-            at = clock.d_updates + (move != ("G",))
-            update = at if {"D", "G"} & set(move) else recorder.next_due(at)
-            due = recorder.due(update)
-            state, info = steps[move, due](state, draw)
-            clock.d_updates += "D" in move
-            clock.g_updates += "G" in move
-            recorder.watch(at, info)
-            if due:
-                recorder.add(update, clock, info)
+            times = []
+            for move in moves_in_a_row:
+                at = clock.d_updates + (move != ("G",))
+                update = at if {"D", "G"} & set(move) else recorder.next_due(at)
+                clock.d_updates += "D" in move
+                clock.g_updates += "G" in move
+                times.append(((update, clock.round, clock.g_updates), at, recorder.due(update)))
+            plan = play.plan(moves_in_a_row, [due for *_, due in times])
+            state, infos = play(state, plan, [next(draws)[1] for _ in plan])
+            for (key, at, due), readings in zip(times, infos, strict=True):
+                recorder.watch(at, readings)
+                if due:
+                    recorder.add(key, readings)
         clock.round += 1
         if after_round(state, clock):
             break

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from vral.errors import FolderError
 from vral.files import replace_file
-from vral.train.state import Clock
-from vral.train.step import Info
+from vral.train.program import Readings
 
 KEY = ["seed", "d_updates"]
 
@@ -31,7 +30,8 @@ class Recorder:
         self.every = every
         self.batch = batch
         self._due: list[int] = []
-        self._first_bad: dict[str, Tensor] = {}
+        self._first_bad: dict[int, tuple[int, str]] = {}
+        self._watched: dict[tuple[str, ...], tuple[list[int], list[Tensor]]] = {}
         self._blocks: dict[tuple[str, ...], tuple[list[tuple[int, ...]], list[Tensor]]] = {}
 
     def begin_round(self, first: int, last: int) -> None:
@@ -46,26 +46,28 @@ class Recorder:
         """The first D update of the round from ``update`` on that is due, else ``update``."""
         return next((due for due in self._due if due >= update), update)
 
-    def add(self, update: int, clock: Clock, info: Info) -> None:
-        """Keep one move's readings, tensors (lanes,); nothing is synchronised."""
-        times, values = self._blocks.setdefault(tuple(info), ([], []))
-        times.append((update, clock.round, clock.g_updates))
-        values.append(torch.stack([value.float() for value in info.values()]))
+    def add(self, key: tuple[int, int, int], readings: Readings) -> None:
+        """Keep the readings of (D update, round, G updates); nothing is synchronised."""
+        times, values = self._blocks.setdefault(readings.names, ([], []))
+        times.append(key)
+        values.append(readings.values)
 
-    def watch(self, update: int, info: Info) -> None:
-        """Note on the device the first D update at which a loss was not finite, recorded or not."""
-        for name, value in info.items():
-            if name.startswith("loss_"):
-                value = value.detach()
-                first = self._first_bad.setdefault(name, torch.zeros_like(value, dtype=torch.int64))
-                fresh = ~value.isfinite() & (first == 0)
-                self._first_bad[name] = first.masked_fill(fresh, update)
+    def watch(self, update: int, readings: Readings) -> None:
+        """Look out for a loss that is not finite at this D update, recorded or not."""
+        times, values = self._watched.setdefault(readings.names, ([], []))
+        times.append(update)
+        values.append(readings.values)
 
     def first_bad_loss(self, seed: int) -> tuple[int, str] | None:
         """The earliest (D update, name) of a loss of ``seed`` that was not finite."""
-        lane = self.seeds.index(seed)
-        noted = [(int(first[lane]), name) for name, first in self._first_bad.items()]
-        return min((entry for entry in noted if entry[0]), default=None)
+        for names, (times, values) in self._watched.items():
+            losses = [i for i, name in enumerate(names) if name.startswith("loss_")]
+            bad = ~torch.stack(values)[:, losses].isfinite().cpu().numpy()  # (time, name, lane)
+            for at, i, lane in sorted(zip(*bad.nonzero(), strict=True)):
+                found = (times[at], names[losses[i]])
+                self._first_bad[lane] = min(found, self._first_bad.get(lane, found))
+        self._watched.clear()
+        return self._first_bad.get(self.seeds.index(seed))
 
     def collect(self) -> pl.DataFrame | None:
         """All readings since the last call: one row per seed and D update, absent ones null."""
@@ -82,7 +84,7 @@ class Recorder:
         return joined.sort(KEY)
 
     def _frame(self, names, times, values) -> pl.DataFrame:
-        readings = torch.stack(values).cpu().numpy()  # (time, name, lane)
+        readings = torch.stack(values).float().cpu().numpy()  # (time, name, lane)
         update, round, g_updates = zip(*times, strict=True)
         lanes = [
             pl.DataFrame(

@@ -7,6 +7,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from vral.types import Move
 
@@ -74,6 +75,29 @@ def ratio_list(text: str) -> list[str]:
 def alternating(k: int) -> Sequence[Move]:
     """k updates of D alone."""
     return (("D",),) * k
+
+
+def runs_of_moves(moves: Sequence[Move], longest: int) -> list[list[Move]]:
+    """A round cut into runs for one program each: every move of G alone, D's side in runs of
+    nearly equal length that end with an update of D and hold ``longest`` of them at the most.
+    """
+    runs: list[list[Move]] = []
+    for has_g, group in groupby(moves, key=lambda move: "G" in move):
+        side = list(group)
+        if has_g:
+            runs += [[move] for move in side]
+            continue
+        count = sum("D" in move for move in side)
+        parts = -(-count // longest)
+        ends = {-(-count * (i + 1) // parts) for i in range(parts)}
+        run, done = [], 0
+        for i, move in enumerate(side):
+            run.append(move)
+            done += "D" in move
+            if i == len(side) - 1 or ("D" in move and done in ends):
+                runs.append(run)
+                run = []
+    return runs
 
 
 def round_moves(ratio: Ratio, round: int, side: DiscriminatorSide = alternating) -> list[Move]:

@@ -1,6 +1,7 @@
 """One update as a pure function of (state, draw)."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -29,21 +30,23 @@ def make_step(
     lanes: int,
     readings: Readings | None = None,
     projections: Projections | None = None,
+    precision: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Step:
     """The step in which ``movers`` update together, on ``lanes`` stacked runs.
 
     Every mover's loss is always in the info; ``readings`` adds to it. ``projections`` act on a
-    mover's parameters after its update.
+    mover's parameters after its update. Gradients and readings are taken inside ``precision()``.
     """
 
     def evaluate(profile: Profile, draw: Draw) -> tuple[dict[str, Params], Info]:
-        gradients, outcomes = field(game, movers, profile, draw)
-        info = {f"loss_{player}": outcomes[player][0] for player in movers}
-        if readings is not None:
-            info |= readings(profile, draw, gradients, outcomes)
+        with precision():
+            gradients, outcomes = field(game, movers, profile, draw)
+            info = {f"loss_{player}": outcomes[player][0] for player in movers}
+            if readings is not None:
+                info |= readings(profile, draw, gradients, outcomes)
         return gradients, info
 
-    on_lanes = torch.func.vmap(evaluate) if lanes > 1 else _only_lane(evaluate)
+    on_lanes = over_lanes(evaluate, lanes)
 
     def step(state: TrainState, draw: Draw) -> tuple[TrainState, Info]:
         profile, opt, info = rule.update(
@@ -57,11 +60,15 @@ def make_step(
     return step
 
 
-def _only_lane(evaluate):
-    """``evaluate`` on a stack of one, without vmap's cost."""
+def over_lanes(function: Callable[..., Any], lanes: int) -> Callable[..., Any]:
+    """``function`` of trees of tensors on ``lanes`` stacked runs; a stack of one without vmap."""
+    if lanes > 1:
+        return torch.func.vmap(function)
 
-    def on_lane(profile: Profile, draw: Draw):
-        result = evaluate(map_tensors(lambda t: t[0], profile), map_tensors(lambda t: t[0], draw))
-        return tuple(map_tensors(lambda t: t[None], part) for part in result)
+    def on_lane(*trees: Any) -> Any:
+        result = function(*(map_tensors(lambda t: t[0], tree) for tree in trees))
+        if isinstance(result, tuple):
+            return tuple(map_tensors(lambda t: t[None], part) for part in result)
+        return map_tensors(lambda t: t[None], result)
 
     return on_lane

@@ -1,0 +1,1 @@
+"""``vral bench``: our update against the loops that people write, on one machine at once."""

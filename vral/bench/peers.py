@@ -1,0 +1,3 @@
+"""Installed packages that train a GAN, at their defaults. Each is optional."""
+
+PEERS = {}

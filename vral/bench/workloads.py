@@ -1,0 +1,130 @@
+"""What is measured: three pairs of networks on samples in memory, and who trains them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from vral.bench.loops import LOOPS
+from vral.bench.peers import PEERS
+from vral.build import Training, build, initial_profile, networks
+from vral.config import RunConfig, resolve
+from vral.data.datasets import DATASETS, Dataset
+from vral.data.draws import generator
+from vral.train.loop import train
+from vral.train.records import Recorder
+from vral.train.state import Clock
+
+WORKLOADS: dict[str, dict[str, Any]] = {
+    "toy": {"dataset": "ring", "network": "mlp", "width": 128, "latent": 16, "batch": 256},
+    "mlp": {"dataset": "mnist", "network": "mlp", "width": 512, "latent": 64, "batch": 64},
+    "conv": {"dataset": "mnist", "network": "mnist-conv", "width": 32, "latent": 64, "batch": 64},
+}
+"""toy: 2-128-128-1 and 16-128-128-2. mlp: 784-512-512-1 and 64-512-512-784. conv: two 5×5 stride-2
+convolutions of 32 and 64 channels, dense 512, and their mirror; no norms."""
+
+METHODS = ("nonsaturating", "wgan-gp", "r1", "vral-meta", "vral-parzen")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to run our own step."""
+
+    compiled: bool = False
+    precision: str = "float32"
+    lanes: int = 1
+    readings: bool = True
+
+
+MODES: dict[str, Mode] = {
+    "eager": Mode(),
+    "compiled": Mode(compiled=True),
+    "compiled, losses only": Mode(compiled=True, readings=False),
+    "compiled, bf16": Mode(compiled=True, precision="bf16"),
+    "eager, 5 lanes": Mode(lanes=5),
+    "compiled, 5 lanes": Mode(compiled=True, lanes=5),
+    "compiled, 16 lanes": Mode(compiled=True, lanes=16),
+    "compiled, bf16, 16 lanes": Mode(compiled=True, precision="bf16", lanes=16),
+}
+
+
+def samples(dataset: str, count: int = 60_000) -> Dataset:
+    """Uniform noise of a data set's shape and range: its values do not change what a step costs."""
+    row = DATASETS[dataset]
+    noise = torch.rand(count, *row.shape, generator=generator(torch.device("cpu"), "bench"))
+    made = noise if row.output == "unit" else 2 * noise - 1
+    return Dataset(dataset, made, made[:64], row.output)
+
+
+def configuration(workload: str, method: str, ratio: int, **more: Any) -> RunConfig:
+    given = {**WORKLOADS[workload], "ratio": ratio, "rounds": 10**6, "record_every": 1, **more}
+    return resolve(method, given)
+
+
+class Ours:
+    """Our own loop, records included."""
+
+    def __init__(self, config: RunConfig, data: Dataset, mode: Mode):
+        config = config.model_copy(
+            update={
+                "precision": mode.precision,
+                "seeds": tuple(range(mode.lanes)),
+                "record_every": 1 if mode.readings else 10**9,
+            }
+        )
+        self.training: Training = build(config, data, mode.compiled)
+        self.state, self.clock = self.training.initial, Clock()
+        self.recorder = Recorder(config.seeds, config.record_every, config.batch)
+
+    def play(self, rounds: int) -> None:
+        until, training = self.clock.round + rounds, self.training
+        self.state = train(
+            self.state,
+            self.clock,
+            until,
+            training.play,
+            training.moves,
+            training.stream,
+            self.recorder,
+            lambda state, clock: None,
+            lambda state, clock: False,
+        )
+        self.recorder.first_bad_loss(self.recorder.seeds[0])
+        self.recorder.collect()
+
+
+Contender = Callable[[int], None]
+"""Plays so many rounds."""
+
+
+def contenders(
+    workload: str,
+    method: str,
+    ratio: int,
+    modes: tuple[str, ...],
+    peers: bool,
+    device: torch.device,
+    **more: Any,
+) -> dict[str, tuple[Contender, int]]:
+    """Name to (player of rounds, lanes). Loops start from the parameters that we start from."""
+    config = configuration(workload, method, ratio, **more)
+    data = samples(config.dataset).to(device)
+    found: dict[str, tuple[Contender, int]] = {}
+    others = {**LOOPS, **(PEERS if peers else {})}
+    for name, loop in others.items():
+        training = build(config, replace(data, train=data.train[:64]))
+        for player, module in networks(training.gan).items():
+            module.load_state_dict(initial_profile(training.gan, 0)[player])
+            module.to(device)
+        player = loop(training.gan, config, data.train)
+        found[name] = (lambda rounds, p=player: _rounds(p, ratio, rounds)), 1
+    for name in modes:
+        ours = Ours(config, data, MODES[name])
+        found[f"vral {name}"] = ours.play, MODES[name].lanes
+    return found
+
+
+def _rounds(player: Any, k: int, rounds: int) -> None:
+    for _ in range(rounds):
+        player.round(k)

@@ -1,0 +1,211 @@
+"""Several updates in a row as one program, and the two ways to run it: as it stands, or compiled.
+
+A program is a pure function of a state and the draws of its updates, so a mode of execution is
+nothing but a wrapper around it: the mathematics is written once, in games and rules.
+"""
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vral.train.state import TrainState
+from vral.train.step import Info, Step
+from vral.types import Draw, Move, Profile
+
+Steps = Mapping[tuple[Move, bool], Step]
+"""The step of a move, without and with readings."""
+
+Plan = tuple[tuple[Move, bool], ...]
+"""Moves in a row, each with or without readings."""
+
+Prepare = Callable[[Profile, list[Draw]], list[Draw]]
+"""Adds to the draws of a plan what one pass can compute for all of them."""
+
+
+class Readings(NamedTuple):
+    """One update's info, ready for the records: names, and values (name, lane)."""
+
+    names: tuple[str, ...]
+    values: Tensor
+
+    @classmethod
+    def of(cls, info: Info) -> "Readings":
+        return cls(tuple(info), torch.stack(list(info.values())))
+
+
+Program = Callable[[TrainState, Sequence[Draw]], tuple[TrainState, list[Readings]]]
+
+
+def program(steps: Steps, prepare: Prepare, plan: Plan) -> Program:
+    """The updates of ``plan``, one after the other. ``prepare`` is told of plans without G."""
+
+    def run(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Readings]]:
+        if not any("G" in move for move, _ in plan):
+            draws = prepare(state.profile, list(draws))
+        readings = []
+        for key, draw in zip(plan, draws, strict=True):
+            state, info = steps[key](state, draw)
+            readings.append(Readings.of(info))
+        return state, readings
+
+    return run
+
+
+class Player:
+    """Plays plans, each by a program of its own that is made at its first use.
+
+    ``longest`` is how many D updates a plan should hold at the most. With ``to_compile``, steps
+    that compute the same in a form that suits a compiler, programs are compiled.
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        prepare: Prepare,
+        longest: int,
+        to_compile: Steps | None = None,
+    ):
+        self.steps, self.prepare = steps, prepare
+        self.longest, self.to_compile = longest, to_compile
+        self.failure: str | None = None
+        """Why nothing is compiled although it should be."""
+        self._programs: dict[Plan, Program] = {}
+
+    @property
+    def compiled(self) -> bool:
+        return self.to_compile is not None
+
+    def plan(self, moves: Sequence[Move], due: Sequence[bool]) -> Plan:
+        """``moves`` with readings where they are ``due``.
+
+        A compiled plan takes them everywhere or nowhere: they are nearly free there, and every
+        further pattern would have to be compiled.
+        """
+        if self.compiled:
+            due = [any(due)] * len(due)
+        return tuple(zip(moves, due, strict=True))
+
+    def __call__(
+        self, state: TrainState, plan: Plan, draws: Sequence[Draw]
+    ) -> tuple[TrainState, list[Readings]]:
+        if plan not in self._programs:
+            self._programs[plan] = self._make(plan, state, draws)
+        return self._programs[plan](state, draws)
+
+    def _make(self, plan: Plan, state: TrainState, draws: Sequence[Draw]) -> Program:
+        plain = program(self.steps, self.prepare, plan)
+        if self.to_compile is None or self.failure:
+            return plain
+        try:
+            return compile_program(program(self.to_compile, self.prepare, plan), state, draws)
+        except Exception as error:  # Whatever a compiler may say, the run goes on without it.
+            self.failure = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+            return plain
+
+
+UNFUSED = {
+    torch.ops.aten.addmm.default: lambda bias, left, right: torch.mm(left, right) + bias,
+}
+"""A bias as a sum of its own: Inductor fuses it with the activation, a BLAS call would first copy
+it into every row of its result."""
+
+Backend = Callable[[torch.fx.GraphModule, list[Tensor]], Callable[..., Sequence[Tensor]]]
+
+
+def inductor(graph: torch.fx.GraphModule, examples: list[Tensor]) -> Callable[..., list[Tensor]]:
+    """Machine code for the graph; C++ on a CPU."""
+    import torch._inductor
+    from torch._guards import TracingContext, tracing
+    from torch._subclasses import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    # Only with a shape environment does Inductor keep what it compiled for later processes.
+    shapes = FakeTensorMode(shape_env=ShapeEnv())
+    fixed = [shapes.from_tensor(tensor, static_shapes=True) for tensor in examples]
+    # One C++ file a program compiles in half the time of one a kernel and calls faster; the
+    # pattern matcher would fuse biases back into the products.
+    options = {"cpp_wrapper": examples[0].device.type == "cpu", "pattern_matcher": False}
+    with tracing(TracingContext(shapes)):
+        return torch._inductor.compile(graph, fixed, options=options)
+
+
+def compile_program(
+    run: Program, state: TrainState, draws: Sequence[Draw], backend: Backend = inductor
+) -> Program:
+    """``run`` traced at these shapes to one graph of plain tensor operations and compiled.
+
+    Tracing through ``torch.func`` differentiates and batches as the eager program does, penalties
+    included; what the graph computes twice is removed before the backend takes it.
+    """
+    from torch._functorch.compile_utils import fx_graph_cse
+    from torch.fx import GraphModule
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    examples = _leaves((state, draws))
+    shape: Any = None
+
+    def flat(*tensors: Tensor) -> list[Tensor]:
+        nonlocal shape
+        after, readings = run(*_like((state, draws), iter(tensors)))
+        shape = _like(after, repeat(torch.empty(0))), [names for names, _ in readings]
+        return [*_leaves(after), *(values for _, values in readings)]
+
+    with torch.no_grad(), _quiet():
+        graph = make_fx(flat)(*examples)
+        graph = make_fx(torch.func.functionalize(graph), UNFUSED)(*examples)
+        for node in graph.graph.nodes:
+            node.meta.clear()
+        graph.graph.eliminate_dead_code()
+        graph = GraphModule(graph, fx_graph_cse(graph.graph))
+        graph.graph.eliminate_dead_code()
+        graph.recompile()
+        compiled = backend(graph, examples)
+        compiled(*examples)
+    like, names = shape
+
+    def call(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Readings]]:
+        with torch.no_grad():
+            tensors = iter(compiled(*_leaves((state, draws))))
+        after = _like(like, tensors)
+        return after, [Readings(name, next(tensors)) for name in names]
+
+    return call
+
+
+class _quiet(warnings.catch_warnings):
+    """Inductor warns of a missing GPU in the middle of a progress bar."""
+
+    def __enter__(self):
+        super().__enter__()
+        warnings.simplefilter("ignore")
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+
+
+def keep_compiled_in(folder: os.PathLike[str]) -> None:
+    """Let compiled code outlive the process in ``folder``, unless the user has named another."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.fspath(folder))
+
+
+def _leaves(tree: Any) -> list[Tensor]:
+    """The tensors of nested mappings and sequences, in order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    parts = tree.values() if isinstance(tree, Mapping) else tree
+    return [tensor for part in parts for tensor in _leaves(part)]
+
+
+def _like(tree: Any, tensors: Iterator[Tensor]) -> Any:
+    """``tree`` with its tensors replaced, one after the other, by ``tensors``."""
+    if isinstance(tree, Tensor):
+        return next(tensors)
+    if isinstance(tree, Mapping):
+        return {name: _like(part, tensors) for name, part in tree.items()}
+    if isinstance(tree, TrainState):
+        return TrainState(*(_like(part, tensors) for part in tree))
+    return type(tree)(_like(part, tensors) for part in tree)
