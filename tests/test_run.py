@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import torch
 from cases import lane, tiny
+from polars.testing import assert_frame_equal
 
 from vral import build, run
 from vral.config import resolve
@@ -319,7 +320,8 @@ def test_a_diverging_lane_leaves_the_others_alone(tmp_path, monkeypatch, sicknes
     for i, j in ((0, 0), (2, 1)):
         assert_same(lane(three["profile"], i), lane(two["profile"], j))
     others = pl.col("seed") != 1
-    assert_same(three["records"].filter(others), two["records"])
+    # Where a lane lies in memory may round a sigmoid differently, so readings agree to rounding.
+    assert_frame_equal(three["records"].filter(others), two["records"], rel_tol=1e-6)
     assert three["records"].filter(~others)["d_updates"].to_list() == [1]
     assert_same(three["probes"].filter(others), two["probes"])
 

@@ -90,7 +90,8 @@ def compiling_pays(config: RunConfig, execution: Execution) -> bool:
     """
     if execution.torch_device.type != "cpu":
         return False
-    return config.lanes_pay and Ratio.parse(config.ratio).totals(config.rounds)[0] > 20_000
+    updates = Ratio.parse(config.ratio).totals(config.rounds)[0]
+    return updates >= (10_000 if config.lanes_pay else 2_000)
 
 
 def machine(execution: Execution) -> dict[str, object]:
