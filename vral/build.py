@@ -148,7 +148,7 @@ class Training:
 IN_ONE_PASS = 1024
 """Fakes that G makes in one pass for D's updates to come, at the most, in every lane."""
 
-COMPILED_MOVES = 5
+COMPILED_MOVES = 2
 """Moves compiled into one program at the most, a penalty counting as one: what a call costs shrinks
 with their number, what compiling costs grows with it."""
 

@@ -15,6 +15,7 @@ click.rich_click.TEXT_MARKUP = "rich"
 SHORT_HELP = {
     "ls": "Show methods, data sets, networks, update rules and experiments.",
     "train": "Train one method and write one run folder.",
+    "bench": "Time our step against the loops that people write.",
     "reproduce": "Run a whole experiment: its cells, records, figures and table.",
 }
 

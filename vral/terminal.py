@@ -55,6 +55,20 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
     )
 
 
+def show_bench(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Contenders: time per D update, speed in units of the plain loop's, cost of a first round."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("who", no_wrap=True)
+    for heading in ("µs/D update", "range", "× plain", "GFLOP/s", "1st CPU-s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        cost = f"{row['first_round_cpu_s']:.1f}"
+        spread = f"{row['us_least']:,.0f}-{row['us_most']:,.0f}"
+        numbers = (f"{row['us']:,.0f}", spread, f"{row['faster']:.2f}", f"{row['gflops']:.0f}")
+        table.add_row(row["contender"], *numbers, cost)
+    console.print(table)
+
+
 def show_summary(console: Console, summary: pl.DataFrame, headings: Mapping[str, str]) -> None:
     """Method × ratio: the metrics of ``headings`` that were measured, medians and intervals."""
     values = {(r["method"], r["ratio"], r["metric"]): r for r in summary.to_dicts()}

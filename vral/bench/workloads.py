@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from vral.bench.loops import LOOPS
-from vral.bench.peers import PEERS
+from vral.bench.peers import installed
 from vral.build import Training, build, initial_profile, networks
 from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, Dataset
@@ -42,9 +42,11 @@ MODES: dict[str, Mode] = {
     "compiled": Mode(compiled=True),
     "compiled, losses only": Mode(compiled=True, readings=False),
     "compiled, bf16": Mode(compiled=True, precision="bf16"),
-    "eager, 5 lanes": Mode(lanes=5),
-    "compiled, 5 lanes": Mode(compiled=True, lanes=5),
-    "compiled, 16 lanes": Mode(compiled=True, lanes=16),
+    **{
+        f"{how}, {lanes} lanes": Mode(compiled=how == "compiled", lanes=lanes)
+        for lanes in (2, 5, 16)
+        for how in ("eager", "compiled")
+    },
     "compiled, bf16, 16 lanes": Mode(compiled=True, precision="bf16", lanes=16),
 }
 
@@ -111,7 +113,7 @@ def contenders(
     config = configuration(workload, method, ratio, **more)
     data = samples(config.dataset).to(device)
     found: dict[str, tuple[Contender, int]] = {}
-    others = {**LOOPS, **(PEERS if peers else {})}
+    others = {**LOOPS, **(installed(method)[0] if peers else {})}
     for name, loop in others.items():
         training = build(config, replace(data, train=data.train[:64]))
         for player, module in networks(training.gan).items():

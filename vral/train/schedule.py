@@ -7,7 +7,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from vral.types import Move
 
@@ -78,8 +78,8 @@ def alternating(k: int) -> Sequence[Move]:
 
 
 def runs_of_moves(moves: Sequence[Move], longest: int) -> list[list[Move]]:
-    """A round cut into runs for one program each: every move of G alone, D's side in runs of
-    nearly equal length that end with an update of D and hold ``longest`` of them at the most.
+    """A round cut into runs for one program each: every move of G alone, D's side in runs that end
+    with an update of D and hold equally many of them, at most ``longest``.
     """
     runs: list[list[Move]] = []
     for has_g, group in groupby(moves, key=lambda move: "G" in move):
@@ -87,16 +87,10 @@ def runs_of_moves(moves: Sequence[Move], longest: int) -> list[list[Move]]:
         if has_g:
             runs += [[move] for move in side]
             continue
-        count = sum("D" in move for move in side)
-        parts = -(-count // longest)
-        ends = {-(-count * (i + 1) // parts) for i in range(parts)}
-        run, done = [], 0
-        for i, move in enumerate(side):
-            run.append(move)
-            done += "D" in move
-            if i == len(side) - 1 or ("D" in move and done in ends):
-                runs.append(run)
-                run = []
+        ends = [i + 1 for i, move in enumerate(side) if "D" in move] or [len(side)]
+        size = max(n for n in range(1, longest + 1) if len(ends) % n == 0)
+        cuts = [0, *ends[size - 1 : -1 : size], len(side)]
+        runs += [side[a:b] for a, b in pairwise(cuts)]
     return runs
 
 

@@ -1,0 +1,188 @@
+"""Interleaved timing: every contender plays in turn, again and again, so that all meet the same
+machine; ratios are taken within a repeat and their median reported.
+"""
+
+import multiprocessing
+import resource
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from statistics import median
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from vral.bench.workloads import MODES, Contender, Ours, configuration, contenders, samples
+from vral.data.datasets import cache_root
+from vral.train.program import compile_program, keep_compiled_in, program
+
+REFERENCE = "plain loop"
+
+
+def machine_rates(device: torch.device, seconds: float = 0.5) -> dict[str, float]:
+    """GFLOP/s of a 1024³ product in float32 and bfloat16, GB/s of a copy of 256 MiB."""
+    rates = {}
+    for name, dtype in (("sgemm_gflops", torch.float32), ("bf16_gflops", torch.bfloat16)):
+        a = torch.randn(1024, 1024, device=device).to(dtype)
+        rates[name] = 2 * 1024**3 / _fastest(lambda a=a: a @ a, device, seconds) / 1e9
+    source = torch.empty(2**26, device=device)
+    target = torch.empty_like(source)
+    rates["copy_gbytes"] = 2 * 2**28 / _fastest(lambda: target.copy_(source), device, seconds) / 1e9
+    return rates
+
+
+def _fastest(call, device: torch.device, seconds: float) -> float:
+    best, end = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        best = min(best, _timed(call, device))
+    return best
+
+
+def _timed(call, device: torch.device) -> float:
+    began = time.perf_counter()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def flops(workload: str, method: str, **more: Any) -> float:
+    """Floating-point operations in products of matrices per D update of the compiled step, with
+    readings and with what its moves of F, R and G's fakes need.
+    """
+    config = configuration(workload, method, 1, **more)
+    ours = Ours(config, samples(config.dataset, 1000), MODES["compiled"])
+    play, counted = ours.training.play, 0.0
+
+    def counting(graph, examples):
+        nonlocal counted
+        with FlopCounterMode(display=False) as counter:
+            graph(*examples)
+        counted += counter.get_total_flops()
+        return graph
+
+    moves = [move for move in ours.training.moves(0) if move != ("G",)]
+    draws = [draw for _, draw in ours.training.stream.round(moves)]
+    plan = play.plan(moves, [True] * len(moves))
+    run = program(play.to_compile, play.prepare, plan)
+    compile_program(run, ours.state, draws, counting)
+    return counted / sum("D" in move for move in moves)
+
+
+def agreement(workload: str, method: str, ratio: int, **more: Any) -> float:
+    """Largest difference, relative to the largest parameter, between D's parameters after one
+    round of the eager and of the compiled step, in float32.
+    """
+    config = configuration(workload, method, ratio, **more)
+    data = samples(config.dataset, 1000)
+    played = []
+    for mode in ("eager", "compiled"):
+        ours = Ours(config, data, MODES[mode])
+        ours.play(1)
+        if ours.training.play.failure:
+            raise RuntimeError(f"nothing was compiled: {ours.training.play.failure}")
+        played.append(torch.cat([p.flatten() for p in ours.state.profile["D"].values()]))
+    eager, compiled = played
+    return ((eager - compiled).abs().max() / eager.abs().max()).item()
+
+
+def measure(
+    workload: str,
+    method: str,
+    ratio: int,
+    modes: Sequence[str],
+    repeats: int,
+    seconds: float,
+    peers: bool = True,
+    device: str = "cpu",
+    **more: Any,
+) -> list[dict[str, Any]]:
+    """One row per contender: µs per D update and lane (G's share included), median and range over
+    ``repeats`` of at least ``seconds`` each, and the median of its ratios to the plain loop.
+    """
+    place = torch.device(device)
+    players = contenders(workload, method, ratio, tuple(modes), peers, place, **more)
+    first = {name: _cpu_seconds(play) for name, (play, _) in players.items()}
+    times: dict[str, list[float]] = {name: [] for name in players}
+    for _ in range(repeats):
+        for name, (play, lanes) in players.items():
+            rounds, spent = 0, 0.0
+            while spent < seconds:
+                spent += _timed(lambda play=play: play(1), place)
+                rounds += 1
+            times[name].append(1e6 * spent / (rounds * ratio * lanes))
+    count = flops(workload, method, **more)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return [
+        {
+            "workload": workload,
+            "method": method,
+            "ratio": ratio,
+            **more,
+            "contender": name,
+            "us": median(found),
+            "us_least": min(found),
+            "us_most": max(found),
+            "faster": median(p / q for p, q in zip(times[REFERENCE], found, strict=True)),
+            "gflops": count / median(found) / 1e3,
+            "first_round_cpu_s": first[name],
+            "process_peak_mib": peak,
+        }
+        for name, found in times.items()
+    ]
+
+
+def _cpu_seconds(play: Contender) -> float:
+    """CPU time of a first round, children (a C++ compiler) included."""
+
+    def now() -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + children.ru_utime + children.ru_stime
+
+    began = now()
+    play(1)
+    return now() - began
+
+
+GROWTH: dict[str, tuple[Any, ...]] = {
+    "ratio": (1, 2, 5, 10, 50),
+    "batch": (16, 64, 256, 1024),
+    "width": (32, 128, 512, 1024),
+    "lanes": (1, 2, 5, 16),
+}
+"""What is varied, one at a time, around toy nonsaturating at 50:1."""
+
+
+def growth(axis: str, value: Any, repeats: int, seconds: float) -> list[dict[str, Any]]:
+    """Rows of the eager and compiled step at one value of an axis of GROWTH."""
+    modes = ["eager", "compiled"]
+    ratio, more = 50, {}
+    if axis == "lanes" and value > 1:
+        modes = [f"eager, {value} lanes", f"compiled, {value} lanes"]
+    elif axis == "ratio":
+        ratio = value
+    elif axis != "lanes":
+        more = {axis: value}
+    rows = measure("toy", "nonsaturating", ratio, modes, repeats, seconds, False, **more)
+    return [{**row, "axis": axis, "value": value} for row in rows]
+
+
+def in_own_process(
+    cell: tuple, modes: Sequence[str], repeats: int, seconds: float, grow: bool
+) -> tuple[list[dict[str, Any]], float | None]:
+    """The rows of a cell and the agreement of the modes, from a process that holds nothing else."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_cell, cell, modes, repeats, seconds, grow).result()
+
+
+def _cell(cell, modes, repeats, seconds, grow):
+    torch.set_num_threads(1)
+    keep_compiled_in(cache_root() / "inductor")
+    if grow:
+        return growth(*cell, repeats, seconds), None
+    rows = measure(*cell, modes, repeats, seconds)
+    agreed = agreement(*cell)
+    if agreed > 1e-3:
+        raise RuntimeError(f"{cell}: compiled and eager differ by {agreed:.1e} of D's parameters")
+    return rows, agreed
