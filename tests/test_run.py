@@ -108,6 +108,17 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, method,
     assert_same(content(tmp_path / "whole"), content(tmp_path / "parts"))
 
 
+def test_a_compiled_run_resumes_to_the_same_bits_and_in_the_same_mode(tmp_path):
+    config = ring("lsgan", ratio="2", rounds=6)
+    on = Execution("cpu", compile="on")
+    execute(config, tmp_path / "whole", on)
+    assert execute(config, tmp_path / "parts", on, stop=after(3))["status"] == "stopped"
+    report = execute(config, tmp_path / "parts", CPU)
+    assert report["status"] == "finished"
+    assert report["mode"] == {"compiled": True, "failure": None}
+    assert_same(content(tmp_path / "whole"), content(tmp_path / "parts"))
+
+
 def test_more_rounds_continue_a_finished_run(tmp_path):
     """The last round is always probed, so only probes in every round agree."""
     execute(ring(rounds=8, probe_every=1), tmp_path / "whole", CPU)

@@ -407,7 +407,7 @@ def bench(**options: Any) -> None:
     """Time our step against the plain loop, a lean one and installed packages.
 
     Contenders play in turn in one process on one thread. In every cell the compiled step must also
-    agree with the eager one, in D's parameters after a round.
+    agree with the eager one, in float64.
     """
     out, command = options["out"], ["vral", *sys.argv[1:]]
     if out and (out.exists() or not out.parent.is_dir()):
@@ -439,7 +439,7 @@ def bench(**options: Any) -> None:
         show_bench(console, ", ".join(map(str, cell)), found)
         rows += found
         if agreed is not None:
-            console.print(f"compiled = eager to {agreed:.0e} after a round")
+            console.print(f"compiled and eager parameters agree to {agreed:.0e} in float64")
             agreements.append({"cell": cell, "difference": agreed})
     if out:
         about = {**machine(Execution("cpu")), "rates": rates, "command": shlex.join(command)}

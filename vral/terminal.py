@@ -50,7 +50,7 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
     console.print(
         f"{len(cells)} runs, {totals[0]:,} D updates, {totals[1]:,} G updates; about "
         f"{duration(seconds)} with {jobs} process{'es' if jobs > 1 else ''}, "
-        "timed on a few updates of each kind",
+        "timed on a few updates of each kind, none of them compiled",
         soft_wrap=True,
     )
 
