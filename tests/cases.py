@@ -4,9 +4,12 @@
 that change them in place, ``backward`` on one loss at a time. It shares no formula with vral.
 """
 
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
@@ -18,6 +21,10 @@ from vral.data.draws import generator
 from vral.train.program import Player
 from vral.train.state import TrainState
 from vral.types import map_tensors
+
+NEEDS_COMPILER = pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler"
+)
 
 TINY = {"width": 8, "latent": 3, "batch": 16, "rounds": 2}
 CPU = torch.device("cpu")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from cases import NEEDS_COMPILER
 from click.testing import CliRunner
 
 from vral.bench.loops import LOOPS, slope
@@ -44,6 +45,7 @@ def test_operations_of_a_small_network_by_hand():
     assert counted == 2 * (3 * rows * weights + generator)
 
 
+@NEEDS_COMPILER
 def test_a_quick_bench_writes_what_it_measured(tmp_path):
     out = tmp_path / "bench.json"
     result = CliRunner().invoke(main, ["bench", "--quick", "--out", str(out)])

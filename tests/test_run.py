@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from cases import lane, tiny
+from cases import NEEDS_COMPILER, lane, tiny
 from polars.testing import assert_frame_equal
 
 from vral import build, run
@@ -108,6 +108,7 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, method,
     assert_same(content(tmp_path / "whole"), content(tmp_path / "parts"))
 
 
+@NEEDS_COMPILER
 def test_a_compiled_run_resumes_to_the_same_bits_and_in_the_same_mode(tmp_path):
     config = ring("lsgan", ratio="2", rounds=6)
     on = Execution("cpu", compile="on")

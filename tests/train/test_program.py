@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import OPTIONS, double, fake_data, precise, tiny
+from cases import NEEDS_COMPILER, OPTIONS, double, fake_data, precise, tiny
 
 from vral.build import build
 from vral.methods import METHODS
@@ -70,6 +70,7 @@ def test_the_graph_of_convolutions(traced, network):
     assert_equal(played(config, False, 1), played(config, True, 1), 1e-10)
 
 
+@NEEDS_COMPILER
 @pytest.mark.parametrize("method", ["vral-meta", "wgan-gp"])
 def test_compiled_trajectories(method):
     """200 updates in float64 by machine code."""

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vral.bench.workloads import MODES, Contender, Ours, configuration, contenders, samples
 from vral.data.datasets import cache_root
+from vral.errors import ConfigError
 from vral.train.program import compile_program, keep_compiled_in, program
 from vral.train.schedule import runs_of_moves
 from vral.train.state import TrainState
@@ -92,7 +93,7 @@ def agreement(workload: str, method: str, ratio: int, **more: Any) -> float:
             taken = [map_tensors(_double, next(draws)[1]) for _ in plan]
             state, _ = training.play(state, training.play.plan(plan, [True] * len(plan)), taken)
         if training.play.failure:
-            raise RuntimeError(f"nothing was compiled: {training.play.failure}")
+            raise ConfigError(f"bench: nothing was compiled: {training.play.failure}")
         played.append([p for player in state.profile.values() for p in player.values()])
     return max((a - b).abs().max().item() for a, b in zip(*played, strict=True))
 
