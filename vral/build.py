@@ -1,7 +1,6 @@
 """From a configuration to objects: the game, its rule, its steps, its stream of draws."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -29,7 +28,7 @@ from vral.penalties import PENALTIES, clip_weights, moments
 from vral.train.program import Player, Steps
 from vral.train.schedule import Ratio, alternating, round_moves
 from vral.train.state import TrainState, initial_state
-from vral.train.step import make_step, over_lanes
+from vral.train.step import PRECISIONS, make_step, over_lanes
 from vral.types import Move, Profile
 
 
@@ -121,14 +120,6 @@ def build_rule(config: RunConfig, gan: Gan) -> Rule:
         return RULES[rule].build(getattr(config, f"lr_{suffix}") or config.lr, config)
 
     return first_order({player: transform(player) for player in networks(gan)})
-
-
-PRECISIONS: dict[str, Callable[[str], Callable[[], AbstractContextManager]]] = {
-    "float32": lambda device: nullcontext,
-    "bf16": lambda device: partial(torch.autocast, device, torch.bfloat16),
-}
-"""Contexts for a kind of device. In bf16 the products of matrices take bfloat16 factors, while
-parameters, optimiser, scores and losses stay in float32."""
 
 
 @dataclass(frozen=True)

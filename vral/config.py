@@ -18,6 +18,7 @@ from vral.nets import NETWORKS, NORMS
 from vral.objectives import OBJECTIVES
 from vral.optim import RULES
 from vral.train.schedule import Ratio
+from vral.train.step import PRECISIONS
 
 MOST_SEEDS = 1000
 
@@ -132,7 +133,7 @@ class RunConfig(BaseModel):
     )
     rmsprop_decay: Share = Field(0.99, description="RMSProp's decay.")
 
-    precision: Literal["float32", "bf16"] = Field(
+    precision: Literal[*PRECISIONS] = Field(
         "float32", description="bf16: products of matrices take bfloat16 factors."
     )
 

@@ -38,7 +38,7 @@ def played(config, compiled: bool, rounds: int, precision=double):
 
 
 def assert_equal(first, second, tolerance: float) -> None:
-    for a, b in zip(program._leaves(first[0]), program._leaves(second[0]), strict=True):
+    for a, b in zip(program.leaves(first[0]), program.leaves(second[0]), strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
     for a, b in zip(first[1], second[1], strict=True):
         assert a.names == b.names
@@ -89,7 +89,7 @@ def test_a_compiler_that_fails_is_replaced_by_the_steps_and_says_why(monkeypatch
     _, draw = next(training.stream.round(moves))
     state, _ = training.play(training.initial, training.play.plan(moves[:1], [True]), [draw])
     expected, _ = training.steps[moves[0], True](training.initial, draw)
-    torch.testing.assert_close(program._leaves(state), program._leaves(expected))
+    torch.testing.assert_close(program.leaves(state), program.leaves(expected))
     assert training.play.failure == "RuntimeError: no C++ compiler"
 
 
@@ -110,9 +110,9 @@ def test_bf16_keeps_parameters_and_scores_in_float32():
     config = tiny("wgan-gp", precision="bf16", ratio="2")
     state, readings = played(config, False, 1, precision=lambda tree: tree)
     exact, _ = played(tiny("wgan-gp", ratio="2"), False, 1, precision=lambda tree: tree)
-    assert {t.dtype for t in program._leaves(state.profile)} == {torch.float32}
+    assert {t.dtype for t in program.leaves(state.profile)} == {torch.float32}
     assert all(isinstance(r, Readings) and r.values.dtype == torch.float32 for r in readings)
-    for a, b in zip(program._leaves(state.profile), program._leaves(exact.profile), strict=True):
+    for a, b in zip(program.leaves(state.profile), program.leaves(exact.profile), strict=True):
         torch.testing.assert_close(a, b, rtol=0.1, atol=0.01)
 
 

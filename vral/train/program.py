@@ -8,6 +8,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -147,14 +148,14 @@ def compile_program(
     from torch.fx import GraphModule
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    examples = _leaves((state, draws))
+    examples = leaves((state, draws))
     shape: Any = None
 
     def flat(*tensors: Tensor) -> list[Tensor]:
         nonlocal shape
         after, readings = run(*_like((state, draws), iter(tensors)))
         shape = _like(after, repeat(torch.empty(0))), [names for names, _ in readings]
-        return [*_leaves(after), *(values for _, values in readings)]
+        return [*leaves(after), *(values for _, values in readings)]
 
     with torch.no_grad(), _quiet():
         graph = make_fx(flat)(*examples)
@@ -171,20 +172,25 @@ def compile_program(
 
     def call(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Readings]]:
         with torch.no_grad():
-            tensors = iter(compiled(*_leaves((state, draws))))
+            tensors = iter(compiled(*leaves((state, draws))))
         after = _like(like, tensors)
         return after, [Readings(name, next(tensors)) for name in names]
 
     return call
 
 
-class _quiet(warnings.catch_warnings):
-    """Inductor warns of a missing GPU in the middle of a progress bar."""
-
-    def __enter__(self):
-        super().__enter__()
-        warnings.simplefilter("ignore")
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inductor warns of a missing GPU, which would tear a progress bar."""
+    log = logging.getLogger("torch.utils.cpp_extension")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def keep_compiled_in(folder: os.PathLike[str]) -> None:
@@ -192,12 +198,12 @@ def keep_compiled_in(folder: os.PathLike[str]) -> None:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.fspath(folder))
 
 
-def _leaves(tree: Any) -> list[Tensor]:
+def leaves(tree: Any) -> list[Tensor]:
     """The tensors of nested mappings and sequences, in order."""
     if isinstance(tree, Tensor):
         return [tree]
     parts = tree.values() if isinstance(tree, Mapping) else tree
-    return [tensor for part in parts for tensor in _leaves(part)]
+    return [tensor for part in parts for tensor in leaves(part)]
 
 
 def _like(tree: Any, tensors: Iterator[Tensor]) -> Any:

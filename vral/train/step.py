@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,13 @@ Step = Callable[[TrainState, Draw], tuple[TrainState, Info]]
 
 Readings = Callable[[Profile, Draw, Mapping[str, Params], Mapping[str, tuple[Tensor, Any]]], Info]
 """(profile, draw, gradients, outcomes) to readings, all of one lane and before the update."""
+
+PRECISIONS: dict[str, Callable[[str], Callable[[], AbstractContextManager]]] = {
+    "float32": lambda device: nullcontext,
+    "bf16": lambda device: partial(torch.autocast, device, torch.bfloat16),
+}
+"""Contexts for a kind of device. In bf16 the products of matrices take bfloat16 factors, while
+parameters, optimiser, scores and losses stay in float32."""
 
 Projections = Mapping[str, Callable[[Params], Params]]
 
