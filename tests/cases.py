@@ -28,6 +28,8 @@ NEEDS_COMPILER = pytest.mark.skipif(
 
 TINY = {"width": 8, "latent": 3, "batch": 16, "rounds": 2}
 CPU = torch.device("cpu")
+SMALL = ["--width", "8", "--latent", "4", "--batch", "16"]
+"""A run small enough for the command line in a test."""
 
 OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "meta-mean-matching": ("vral-meta", {"g_objective": "mean"}),
@@ -48,6 +50,9 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "narrow-clip": ("wgan", {"clip": 0.01}),
     "two-penalties": ("hinge", {"r1": 0.5, "gradient_penalty": 3.0}),
     "same-real-batch": ("nonsaturating", {"real_batch": "same"}),
+    "everything-clipped": ("wgan", {"clip": 0.05, "clip_scope": "everything"}),
+    "original-penalty": ("wgan", {"legacy_gp": 10.0}),
+    "held-generator": ("vral-meta", {"generator": "held"}),
     "own-rates": ("vral-meta", {"lr_d": 4e-3, "lr_g": 1e-4, "lr_meta": 8e-3}),
     "own-rules": ("vral-meta", {"rule_d": "rmsprop", "rule_g": "sgd", "rule_meta": "momentum"}),
     "sgd": ("standard", {"rule": "sgd", "lr": 0.1}),
@@ -60,6 +65,15 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 def tiny(method: str, **given: Any) -> RunConfig:
     """A run of ``method`` small enough for finite differences."""
     return resolve(method, {**TINY, **given})
+
+
+def one_line_error(result: Any) -> str:
+    """What a command said before it ended with exit code 2."""
+    assert result.exit_code == 2, result.output
+    text = result.stderr.strip()
+    assert text.startswith("Error: ")
+    assert "\n" not in text
+    return text
 
 
 def fake_data(name: str, count: int = 200, seed: int = 0) -> Dataset:
@@ -233,10 +247,18 @@ class PlainLoop:
                     self.step("R", self.real_meta(next(draws["R"])))
                 self.step("D", self.discriminator(next(draws["D"])))
                 if self.set["clip"]:
-                    for parameter in self.players["D"].parameters():
-                        if parameter.ndim >= 2:
-                            parameter.data.clamp_(-self.set["clip"], self.set["clip"])
-            self.step("G", self.generator(next(draws["G"])))
+                    self.clip(self.set["clip"], self.set["clip_scope"] == "everything")
+            loss = self.generator(next(draws["G"]))
+            if self.set["generator"] == "trained":
+                self.step("G", loss)
+
+    def clip(self, limit: float, everything: bool) -> None:
+        for parameter in self.players["D"].parameters():
+            if parameter.ndim >= 2 or everything:
+                parameter.data.clamp_(-limit, limit)
+            if everything:
+                for value in self.optimisers["D"].state[parameter].values():
+                    value.clamp_(-limit, limit)
 
     def step(self, player: str, loss: Tensor) -> None:
         self.optimisers[player].zero_grad()
@@ -281,6 +303,13 @@ class PlainLoop:
             weight = draw["mix"].expand_as(x)
             norms = self.slope(weight * x + (1 - weight) * fake).norm(2, dim=1)
             total = total + self.set["gradient_penalty"] * ((norms - 1) ** 2).mean()
+        if self.set["legacy_gp"]:
+            weight = draw["mix"].flatten()[0]
+            given = x.detach().requires_grad_()
+            scores = self.players["D"](weight * given + (1 - weight) * fake)
+            (slope,) = torch.autograd.grad(scores.sum(), given, create_graph=True)
+            norms = slope.reshape(len(x), -1).norm(2, dim=1)
+            total = total + self.set["legacy_gp"] * ((norms - 1) ** 2).mean()
         for name, samples in (("r1", x), ("r2", fake)):
             if self.set[name]:
                 square = self.slope(samples).pow(2).sum(1)

@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+from click.testing import CliRunner
+
+from vral.cli import main
 
 torch.set_num_threads(1)
 
@@ -13,3 +16,15 @@ def cache_folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VRAL_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def vral(tmp_path, monkeypatch):
+    """The command line, in process and in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: str):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return call

@@ -76,8 +76,16 @@ def half_mean_square(gradients):
     return np.mean([g @ g / 2 for g in gradients])
 
 
+def legacy_penalty(w, matrix, real, fake, mix):
+    """One ε a batch; by the chain rule the gradient in x is ε times the one at x̂."""
+    weight = mix[0]
+    at = critic_gradients(weight * real + (1 - weight) * fake, w, matrix)
+    return np.mean((np.linalg.norm(weight * at, axis=1) - 1) ** 2)
+
+
 PENALTY_VALUES: dict[str, Callable] = {
     "gradient_penalty": gradient_penalty,
+    "legacy_gp": legacy_penalty,
     "r1": lambda w, matrix, real, fake, mix: half_mean_square(critic_gradients(real, w, matrix)),
     "r2": lambda w, matrix, real, fake, mix: half_mean_square(critic_gradients(fake, w, matrix)),
 }

@@ -7,6 +7,7 @@ import sys
 import matplotlib.image
 import polars as pl
 import pytest
+from cases import SMALL, one_line_error
 from click.testing import CliRunner
 
 from vral.cli import main
@@ -15,27 +16,6 @@ from vral.methods import METHODS
 from vral.nets import NETWORKS
 from vral.optim import RULES
 from vral.run import locked
-
-SMALL = ["--width", "8", "--latent", "4", "--batch", "16"]
-
-
-@pytest.fixture
-def vral(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments: str):
-        return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-    return call
-
-
-def one_line_error(result) -> str:
-    assert result.exit_code == 2, result.output
-    text = result.stderr.strip()
-    assert text.startswith("Error: ")
-    assert "\n" not in text
-    return text
 
 
 def test_ls_shows_every_registry_a_line_each(vral):

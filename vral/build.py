@@ -23,7 +23,7 @@ from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
 from vral.nets import NETWORKS, OUTPUTS, initial_parameters
 from vral.nets.network import weight_names
 from vral.objectives import OBJECTIVES
-from vral.optim import RULES, Rule, first_order
+from vral.optim import RULES, Rule, clipped_whole, first_order, held
 from vral.penalties import PENALTIES, clip_weights, moments
 from vral.train.program import Player, Steps
 from vral.train.schedule import Ratio, alternating, round_moves
@@ -87,7 +87,7 @@ def _discriminator_loss(config: RunConfig) -> DiscriminatorLoss:
 
 def _discriminator_needs(config: RunConfig, shape: tuple[int, ...]) -> dict[str, Noise]:
     needs = {}
-    if config.gradient_penalty:
+    if config.gradient_penalty or config.legacy_gp:
         needs["mix"] = Noise((1,) * len(shape), "uniform")
     if config.objective == "parzen" and config.parzen_kl == "forward":
         needs["target_real"] = Noise((), mean=config.mean_real)
@@ -117,7 +117,12 @@ def build_rule(config: RunConfig, gan: Gan) -> Rule:
         suffix = {"D": "d", "G": "g"}.get(player, "meta")
         own = getattr(config, f"rule_{suffix}")
         rule = config.rule if own == "same" else own
-        return RULES[rule].build(getattr(config, f"lr_{suffix}") or config.lr, config)
+        if player == "G" and config.generator == "held":
+            return held()
+        built = RULES[rule].build(getattr(config, f"lr_{suffix}") or config.lr, config)
+        if player == "D" and config.clip_scope == "everything":
+            return clipped_whole(built, config.clip)
+        return built
 
     return first_order({player: transform(player) for player in networks(gan)})
 
@@ -165,7 +170,7 @@ def build(config: RunConfig, data: Dataset, compiled: bool = False) -> Training:
                 move,
                 lanes,
                 readings if recorded else None,
-                {"D": clip} if config.clip else None,
+                {"D": clip} if config.clip and config.clip_scope == "weights" else None,
                 precision,
             )
             for move in moves

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from vral.data.datasets import DATASETS
 from vral.errors import ConfigError
-from vral.methods import METHODS
+from vral.methods import METHODS, arm_name
 from vral.nets import NETWORKS, NORMS
 from vral.objectives import OBJECTIVES
 from vral.optim import RULES
@@ -63,6 +63,9 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal[*METHODS] = Field(description="Row of METHODS.")
+    variant: Annotated[str, Field(pattern=r"^[A-Za-z0-9.,=_-]{0,40}$")] = Field(
+        "", description="Name for settings that are not the method's; part of the run's folder."
+    )
     dataset: Literal[*DATASETS] = Field("digits", description="Data set.")
     ratio: Annotated[str, BeforeValidator(_ratio)] = Field(
         "1",
@@ -73,6 +76,13 @@ class RunConfig(BaseModel):
     ] = Field((0,), description="Seeds of the run's lanes: 0, 0-4 or 0,2,5.")
     rounds: Count = Field(description="Rounds; at k:1 a round is one G update.")
     batch: Annotated[int, Field(ge=2)] = Field(64, description="Batch of every update.")
+
+    generator: Literal["trained", "held"] = Field(
+        "trained", description="held: G's readings are kept, but it does not move."
+    )
+    warmup: Annotated[int, Field(ge=0)] = Field(
+        0, description="Rounds of LSGAN at 1:1 that G trains first; then D starts afresh."
+    )
 
     network: Literal[*NETWORKS] = Field(description="Pair of networks.")
     width: Count = Field(description="Width of the networks: hidden units, or base channels.")
@@ -110,7 +120,13 @@ class RunConfig(BaseModel):
     moment_penalty: Weight = Field(
         0.0, description="Weight of (Var-1)² + (mean-m)² of D's scores, per class."
     )
+    legacy_gp: Weight = Field(
+        0.0, description="λ of the original's penalty: ε a scalar, gradient in x not x̂ (a defect)."
+    )
     clip: Weight = Field(0.0, description="Clip D's weights to ±clip after its updates; 0: never.")
+    clip_scope: Literal["weights", "everything"] = Field(
+        "weights", description="everything: biases and Adam's moments and count too (a defect)."
+    )
     hidden_noise: Weight = Field(0.0, description="Sd of the noise on D's hidden activations.")
     instance_noise: Weight = Field(0.0, description="Sd of the noise on D's input.")
     real_batch: Literal["fresh", "same"] = Field(
@@ -145,8 +161,10 @@ class RunConfig(BaseModel):
     probe_every: Annotated[int, Field(ge=0)] = Field(
         0, description="Rounds between probes on held-out data; 0: a tenth of the run."
     )
-    probe: Literal["none", "optimality"] = Field(
-        "none", description="optimality: at the end, train a copy of D on with G held."
+    probe: Literal["none", "optimality", "interpolation"] = Field(
+        "none",
+        description="At the end. optimality: train a copy of D on with G held; interpolation: D "
+        "and ‖∇D‖ along segments from real to fake.",
     )
 
     @model_validator(mode="after")
@@ -167,12 +185,19 @@ class RunConfig(BaseModel):
                 f"--g-objective: own given, but --objective {self.objective} has none for G; "
                 "allowed: target, mean"
             )
+        if self.clip_scope == "everything" and not self.clip:
+            raise ValueError("--clip-scope: everything given, but --clip is 0; allowed: above 0")
         if self.norm_d == "batch" and (self.r1 or self.r2 or self.gradient_penalty):
             raise ValueError(
                 "--norm-d: batch given, but a gradient penalty is per sample, and with batch "
                 "norm a score depends on its whole batch; allowed: none, group"
             )
         return self
+
+    @property
+    def arm(self) -> str:
+        """Its name among the arms of an experiment."""
+        return arm_name(self.method, self.variant)
 
     @property
     def recorded_every(self) -> int:

@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from vral.methods import METHODS
+from vral.methods import colour as colour_of
+from vral.methods import label
 from vral.study import band
 
 Cell = tuple[str, str]
@@ -50,10 +51,6 @@ def ratio_label(ratio: str) -> str:
     return f"{ratio}:1" if ratio.isdigit() else ratio
 
 
-def label(method: str) -> str:
-    return METHODS[method].label
-
-
 # --- panels --------------------------------------------------------------------------------------
 
 
@@ -78,7 +75,7 @@ def draw_histogram(
     top = 0.0
     for i, (real, fake) in enumerate(seeds):
         names = ("D(G(z))", "D(x)") if i == 0 else (None, None)
-        colour = METHODS[method].colour
+        colour = colour_of(method)
         heights = [np.histogram(part, edges, density=True)[0] for part in (fake, real)]
         ax.stairs(heights[0], edges, fill=True, color=colour, alpha=faint, label=names[0])
         ax.stairs(heights[1], edges, color=REAL, lw=0.7, alpha=0.7, label=names[1])
@@ -121,7 +118,7 @@ def draw_gradient_and_variance(
     ax: Axes, method: str, records: pl.DataFrame, clock: str = "g_updates"
 ) -> None:
     """‖∇D‖ in the method's colour and Var D(G(z)) dashed, on one log axis."""
-    colour = METHODS[method].colour
+    colour = colour_of(method)
     draw_band(ax, band(records, clock, "grad_norm_fake"), clock, color=colour, label="E‖∇ₓD(G(z))‖")
     draw_band(
         ax,
@@ -263,7 +260,7 @@ def generator_gradients(
             for ax, ratio in zip(row, ratios, strict=True):
                 for method in methods:
                     curve = band(_cell(records, method, ratio), clock, metric)
-                    colour = METHODS[method].colour
+                    colour = colour_of(method)
                     draw_band(ax, curve, clock, color=colour, label=label(method))
                 _log_axis(ax)
                 ax.set_xlabel(CLOCKS[clock])
@@ -287,7 +284,7 @@ def sample_grids(
         figure, axes = _grid(len(ratios), len(methods), 1.6, 1.75)
         for row, ratio in zip(axes, ratios, strict=True):
             for ax, method in zip(row, methods, strict=True):
-                draw_samples(ax, samples.get((method, ratio)), METHODS[method].colour)
+                draw_samples(ax, samples.get((method, ratio)), colour_of(method))
             row[0].set_ylabel(f"D:G = {ratio_label(ratio)}")
         for ax, method in zip(axes[0], methods, strict=True):
             ax.set_title(label(method))
@@ -318,7 +315,7 @@ def overview(
         axes = figure.subplots(*shape, squeeze=False, height_ratios=ratio_heights)
         ordered = list(reversed(ratios))
         for column, method in enumerate(methods):
-            axes[0, column].set_title(label(method), color=METHODS[method].colour, weight="bold")
+            axes[0, column].set_title(label(method), color=colour_of(method), weight="bold")
             for i, kind in enumerate(kinds):
                 for j, ratio in enumerate(ordered):
                     ax = axes[i * len(ratios) + j, column]
@@ -326,12 +323,12 @@ def overview(
                     if kind == "output":
                         _histogram_panel(ax, probes, method, ratio, targets)
                     elif kind == "samples":
-                        draw_samples(ax, samples.get((method, ratio)), METHODS[method].colour)
+                        draw_samples(ax, samples.get((method, ratio)), colour_of(method))
                     elif kind == "gradient":
                         draw_gradient_and_variance(ax, method, cell)
                     else:
                         curve = band(cell, "g_updates", "signal_fake")
-                        draw_band(ax, curve, "g_updates", color=METHODS[method].colour)
+                        draw_band(ax, curve, "g_updates", color=colour_of(method))
                         _log_axis(ax)
         names = {
             "output": "D's output",

@@ -102,3 +102,25 @@ METHODS: dict[str, Method] = {
         "#fb8072",
     ),
 }
+
+
+def arm_name(method: str, variant: str) -> str:
+    """A method under settings of its own is an arm of an experiment: METHOD or METHOD+VARIANT."""
+    return f"{method}+{variant}" if variant else method
+
+
+def label(arm: str) -> str:
+    """How figures and tables call an arm."""
+    method, _, variant = arm.partition("+")
+    return f"{METHODS[method].label} {variant}".strip()
+
+
+def colour(arm: str) -> str:
+    """An arm has its method's colour; its label tells it from the method's other arms."""
+    return METHODS[arm.partition("+")[0]].colour
+
+
+def arm_order(arm: str) -> tuple[int, str]:
+    """Sorts arms by their method's place in METHODS."""
+    method, _, variant = arm.partition("+")
+    return list(METHODS).index(method), variant

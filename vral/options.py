@@ -1,17 +1,31 @@
-"""The command-line options of a run, generated from RunConfig's fields."""
+"""Options of the commands: a run's, generated from RunConfig's fields, and where it computes."""
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import rich_click as click
+import torch
 from pydantic.fields import FieldInfo
 
 from vral.config import RunConfig, option_name
 from vral.data.datasets import DATASETS
+from vral.errors import ConfigError
 from vral.methods import METHODS
+from vral.run import Execution
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "The run": ("dataset", "ratio", "seeds", "rounds", "batch", "real_batch"),
+    "The run": (
+        "dataset",
+        "ratio",
+        "seeds",
+        "rounds",
+        "batch",
+        "real_batch",
+        "generator",
+        "warmup",
+        "variant",
+    ),
     "Networks": (
         "network",
         "width",
@@ -27,8 +41,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "gradient_penalty",
         "r1",
         "r2",
+        "legacy_gp",
         "moment_penalty",
         "clip",
+        "clip_scope",
     ),
     "VRAL": (
         "mean_fake",
@@ -100,3 +116,52 @@ def config_options(skip: Collection[str] = ()) -> Callable[[Callable], Callable]
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """The settings that the user gave."""
     return {name: options[name] for name in RunConfig.model_fields if options.get(name) is not None}
+
+
+def execution_options(command):
+    """Where and how a run computes."""
+    options = [
+        click.option("--out", type=click.Path(path_type=Path), help="Folder to write to."),
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+            help="Where to compute; auto takes a GPU if there is one.",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(min=1),
+            help="Threads of each process. [dim](default: 1; all for one convolutional run)[/]",
+        ),
+        click.option(
+            "--compile",
+            type=click.Choice(["auto", "on", "off"]),
+            default="auto",
+            show_default=True,
+            help="Compile updates: twice as fast after half a minute; auto: if the run is long.",
+        ),
+        click.option(
+            "--data-root",
+            type=click.Path(file_okay=False),
+            help="Folder of torchvision data. [dim](default: $VRAL_DATA, else the cache)[/]",
+        ),
+        click.option("--download", is_flag=True, help="Fetch the data set if it is missing."),
+        click.option("--dry-run", is_flag=True, help="Show the plan and its time; train nothing."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def execution_of(options: dict[str, Any], threads: int) -> Execution:
+    """Raises ConfigError where the device is missing."""
+    if options["device"] == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device: cuda given, but torch sees no GPU; allowed: cpu, auto")
+    return Execution(
+        device=options["device"],
+        threads=threads,
+        compile=options["compile"],
+        data_root=options["data_root"],
+        download=options["download"],
+    )

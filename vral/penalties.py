@@ -37,6 +37,16 @@ def gradient_penalty(critic: Critic, scored: Scored, draw: Draw) -> Scalar:
     return ((gradient_norm(critic, between) - 1) ** 2).mean()
 
 
+def legacy_gradient_penalty(critic: Critic, scored: Scored, draw: Draw) -> Scalar:
+    """The penalty of the original VRAL code: one ε a batch, and the gradient taken in x, not x̂.
+
+    Since ∂D(x̂)/∂x = ε ∇D(x̂), it asks for ‖∇D(x̂)‖ = 1/ε instead of 1.
+    """
+    mix = draw["mix"][:1]
+    between = mix * scored.real + (1 - mix) * scored.fake
+    return ((mix.flatten() * gradient_norm(critic, between) - 1) ** 2).mean()
+
+
 def r1(critic: Critic, scored: Scored, draw: Draw) -> Scalar:
     """½ E‖∇D(x)‖² on real samples (Mescheder et al. 2018); the weight in front is their γ."""
     return 0.5 * (input_gradient(critic, scored.real).flatten(1) ** 2).sum(1).mean()
@@ -60,6 +70,7 @@ Penalty = Callable[[Critic, Scored, Draw], Scalar]
 
 PENALTIES: dict[str, Penalty] = {
     "gradient_penalty": gradient_penalty,
+    "legacy_gp": legacy_gradient_penalty,
     "r1": r1,
     "r2": r2,
 }

@@ -25,7 +25,7 @@ import polars as pl
 import torch
 
 from vral.build import build
-from vral.config import RunConfig, differences
+from vral.config import RunConfig, differences, resolve
 from vral.data.datasets import Dataset, cache_root, data_root, load_dataset
 from vral.data.draws import DrawStream
 from vral.diagnostics.optimality import optimality_gap
@@ -46,12 +46,15 @@ from vral.train.records import (
 )
 from vral.train.schedule import Ratio
 from vral.train.state import Clock, TrainState
-from vral.types import map_tensors
+from vral.types import Params, map_tensors
 
 JUDGED = 16
 """Batches on which the optimality probe judges D's loss."""
 OWN_SEEDS = 10**9
 """First of the seeds that only the optimality probe draws from."""
+
+TABLES = ("records", "probes", "interpolation")
+"""Folders of parquet parts."""
 
 FLUSH_SECONDS = 15
 """Between two flushes of the records, each with a checkpoint; less is lost to a kill."""
@@ -127,7 +130,7 @@ def folder_name(config: RunConfig) -> Path:
         else ",".join(map(str, seeds))
     )
     return Path(
-        f"method={config.method}",
+        f"method={config.arm}",
         f"ratio={config.ratio.replace(':', '-')}",
         f"dataset={config.dataset}",
         f"seeds={text}",
@@ -278,14 +281,16 @@ class _Run:
                 f"--out: {folder} holds {old['rounds_done']} rounds but no checkpoint.pt, so it "
                 "cannot continue; restore it, or delete the folder to start again"
             )
+        if config.warmup and not resumed:
+            self.state.profile["G"] = warmed_up(config, self.data)
         if resumed:
             content = checkpoint.load(folder / "checkpoint.pt", device)
             self.state = TrainState(content["profile"], content["opt"])
             self.training.stream.restore(content["stream"])
             self.clock, self.diverged = Clock(**content["clock"]), content["diverged"]
-        for name in ("records", "probes", "samples"):
+        for name in (*TABLES, "samples"):
             drop_after(folder / name, self.clock.round)
-        for name in ("records", "probes"):
+        for name in TABLES:
             read_parts(folder / name)
         spent = old["seconds"]
         self.began = time.monotonic() - spent
@@ -390,7 +395,7 @@ class _Run:
         if clock.round % self.config.probe_every and not final:
             return
         gone = {entry["seed"] for entry in self.diverged}
-        rows, grids = [], {}
+        rows, along, grids = [], [], {}
         measured = per_lane(state.profile, len(self.config.seeds), self.probe)
         for lane, (seed, found) in enumerate(zip(self.config.seeds, measured, strict=True)):
             if found is None or seed in gone:
@@ -400,10 +405,16 @@ class _Run:
                 row |= self.optimality(state, lane)
             clocks = {**vars(clock), "images": clock.d_updates * self.config.batch}
             rows.append({"seed": seed, **clocks, **row})
+            if self.config.probe == "interpolation" and final:
+                profile = map_tensors(lambda t, i=lane: t[i], state.profile)
+                found_along = self.probe.segments(profile)
+                along += [{"seed": seed, **clocks, **place} for place in found_along]
             grids[f"seed{seed}"] = compact(grid, self.data.output)
         if not rows:
             return
         write_part(pl.DataFrame(rows), self.folder / "probes", clock.round + 1)
+        if along:
+            write_part(pl.DataFrame(along), self.folder / "interpolation", clock.round + 1)
         path = self.folder / "samples" / f"round-{clock.round + 1:08d}.npz"
         path.parent.mkdir(exist_ok=True)
         with replace_file(path) as temporary, open(temporary, "wb") as file:
@@ -444,6 +455,29 @@ class _Run:
             *(map_tensors(lambda t: t[lane : lane + 1] if t.ndim else t, part) for part in state)
         )
         return optimality_gap(here, moves_without_generator(), judge)
+
+
+def warmed_up(config: RunConfig, data: Dataset) -> Params:
+    """G's parameters after ``config.warmup`` rounds of LSGAN at 1:1, with a D that is then gone.
+
+    The original's fixed-generator experiment starts from such a G.
+    """
+    kept = ("dataset", "seeds", "batch", "network", "width", "latent", "norm_d", "norm_g", "lr")
+    settings = {name: getattr(config, name) for name in kept}
+    training = build(resolve("lsgan", {**settings, "rounds": config.warmup}), data)
+    unread = Recorder(config.seeds, config.warmup + 1, config.batch)
+    state = train(
+        training.initial,
+        Clock(),
+        config.warmup,
+        training.play,
+        training.moves,
+        training.stream,
+        unread,
+        lambda state, clock: None,
+        lambda state, clock: False,
+    )
+    return state.profile["G"]
 
 
 def compact(samples: np.ndarray, output: str) -> np.ndarray:

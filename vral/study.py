@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from vral.methods import METHODS
+from vral.methods import arm_name, arm_order
 from vral.run import outcome_of
 from vral.train.records import read_parts
 from vral.train.schedule import Ratio
@@ -28,13 +28,22 @@ def runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         yield path.parent, outcome_of(path.parent)
 
 
+def coordinates(config: Mapping[str, Any]) -> dict[str, str]:
+    """Where a run stands in its study; "method" is its arm, variant included."""
+    arm = arm_name(config["method"], config.get("variant", ""))
+    return {"method": arm, "ratio": config["ratio"], "dataset": config["dataset"]}
+
+
 def read(root: Path, kind: str) -> pl.DataFrame:
-    """All "records" or "probes" under ``root``, with method, ratio and dataset as columns."""
+    """All tables of a ``kind`` under ``root`` ("records", "probes", "interpolation").
+
+    COORDINATES are columns of them.
+    """
     frames = []
     for folder, report in runs(root):
         frame = read_parts(folder / kind)
         if frame is not None:
-            names = {name: pl.lit(report["config"][name]) for name in COORDINATES}
+            names = {k: pl.lit(value) for k, value in coordinates(report["config"]).items()}
             frames.append(frame.with_columns(**names))
     empty = pl.DataFrame(schema=dict.fromkeys(COORDINATES, pl.String) | {"seed": pl.Int64})
     return pl.concat([empty, *frames], how="diagonal_relaxed")
@@ -127,8 +136,7 @@ def summary(final: pl.DataFrame) -> pl.DataFrame:
                 | {"metric": metric, "seeds": len(values)}
                 | {"median": middle, "low": low, "high": high}
             )
-    methods = list(METHODS)
-    rows.sort(key=lambda r: (methods.index(r["method"]), ratio_key(r["ratio"]), r["metric"]))
+    rows.sort(key=lambda r: (arm_order(r["method"]), ratio_key(r["ratio"]), r["metric"]))
     numbers = {"seeds": pl.Int64, "median": pl.Float64, "low": pl.Float64, "high": pl.Float64}
     texts = dict.fromkeys((*COORDINATES, "metric"), pl.String)
     return pl.DataFrame(rows, schema=texts | numbers)
@@ -143,10 +151,16 @@ def ratio_key(ratio: str) -> tuple[float, str]:
 def diverged(root: Path) -> list[dict[str, Any]]:
     """Every seed of a study that diverged: its cell, its update and the reading that showed it."""
     return [
-        {name: report["config"][name] for name in COORDINATES} | entry
+        coordinates(report["config"]) | entry
         for _, report in runs(root)
         for entry in report["diverged"]
     ]
+
+
+def not_compiled(root: Path) -> list[tuple[Path, str]]:
+    """Every run of a study that was to be compiled and could not, and why."""
+    modes = [(folder, report.get("mode", {})) for folder, report in runs(root)]
+    return [(folder, mode["failure"]) for folder, mode in modes if mode.get("failure")]
 
 
 def band(frame: pl.DataFrame, clock: str, metric: str, points: int = 200) -> pl.DataFrame:
@@ -181,8 +195,7 @@ def band(frame: pl.DataFrame, clock: str, metric: str, points: int = 200) -> pl.
 def last_samples(root: Path, method: str, ratio: str, dataset: str) -> NDArray | None:
     """The last sample grid of a cell's first seed; the seed's folder decides, None if absent."""
     for folder, report in runs(root):
-        config = report["config"]
-        if (config["method"], config["ratio"], config["dataset"]) == (method, ratio, dataset):
+        if tuple(coordinates(report["config"]).values()) == (method, ratio, dataset):
             grids = sorted((folder / "samples").glob("round-*.npz"))
             if grids:
                 with np.load(grids[-1]) as arrays:

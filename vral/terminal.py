@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from vral import study
-from vral.methods import METHODS
+from vral.methods import label
 from vral.sweep import Cell
 
 
@@ -44,7 +44,7 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
         done = cell.rounds_done
         state = "done" if cell.finished else f"{done:,} done" if done else "new"
         numbers = [lanes, config.rounds, *updates]
-        texts = [config.method, config.ratio, config.dataset, *(f"{n:,}" for n in numbers), state]
+        texts = [config.arm, config.ratio, config.dataset, *(f"{n:,}" for n in numbers), state]
         table.add_row(*texts)
     console.print(table)
     console.print(
@@ -89,7 +89,7 @@ def show_summary(console: Console, summary: pl.DataFrame, headings: Mapping[str,
     for method, ratio in dict.fromkeys((method, ratio) for method, ratio, _ in values):
         entries = [values.get((method, ratio, metric)) for metric in shown]
         texts = [_interval(entry) if entry else "–" for entry in entries]
-        table.add_row(METHODS[method].label, ratio, *texts)
+        table.add_row(label(method), ratio, *texts)
     console.print(table)
 
 
@@ -102,6 +102,14 @@ def show_diverged(console: Console, root: Path) -> None:
             f"at D update {entry['d_update']:,}",
             style="yellow",
             soft_wrap=True,
+        )
+
+
+def show_not_compiled(console: Console, root: Path) -> None:
+    """A line for every run under ``root`` that was to be compiled and could not."""
+    for folder, reason in study.not_compiled(root):
+        console.print(
+            f"not compiled: {folder}: {reason}", style="yellow", markup=False, soft_wrap=True
         )
 
 

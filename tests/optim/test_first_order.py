@@ -4,7 +4,8 @@ import pytest
 import torch
 from cases import flat, lane, tiny
 
-from vral.optim import RULES, first_order
+from vral.optim import RULES, clipped_whole, first_order, held
+from vral.optim.first_order import adam
 from vral.types import map_tensors
 
 LR, UPDATES = 0.03, 100
@@ -118,3 +119,32 @@ def test_an_update_changes_nothing_in_place():
         before = str((params, state, slope))
         transform.update(slope, state, params)
         assert str((params, state, slope)) == before
+
+
+def test_a_held_player_stays():
+    transform = held()
+    params, state = start(), transform.init(start())
+    moved, _ = transform.update(gradient(params, 1), state, params)
+    assert all(torch.equal(moved[name], value) for name, value in params.items())
+
+
+def test_clipping_everything_freezes_adams_count_and_shrinks_its_step_sixteenfold():
+    """Spec section 4.5: with t stuck at 1 + c and β₁ = 0.5, a steady gradient moves a parameter by
+    6.2e-6 where the learning rate is 1e-4."""
+    limit, slope = 0.1, 0.01
+    lr, beta1, beta2 = 1e-4, 0.5, 0.999
+    transform = clipped_whole(adam(lr, beta1, beta2, 1e-12), limit)
+    params = {"weight": torch.zeros(1, dtype=torch.float64)}
+    steady = {"weight": torch.full((1,), slope, dtype=torch.float64)}
+    state = transform.init(params)
+    first, state = transform.update(steady, state, params)
+    assert state["count"] == limit
+    state |= {"mean": steady, "square": {"weight": steady["weight"] ** 2}}
+    second, state = transform.update(steady, state, first)
+    step = (first["weight"] - second["weight"]).item()
+    assert step == pytest.approx(
+        lr * (1 - beta2 ** (1 + limit)) ** 0.5 / (1 - beta1 ** (1 + limit)), rel=1e-9
+    )
+    assert step == pytest.approx(6.2e-6, rel=0.01)
+    far = {"weight": torch.full((1,), 3.0, dtype=torch.float64)}
+    assert transform.update(steady, state, far)[0]["weight"] == limit

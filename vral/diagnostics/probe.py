@@ -12,6 +12,12 @@ from vral.data.draws import generator
 from vral.diagnostics.gradients import per_sample_gradients
 from vral.diagnostics.quality import Quality
 from vral.diagnostics.scores import score_statistics
+from vral.diagnostics.segments import (
+    along_segments,
+    empirical_lipschitz,
+    interpolates,
+    latent_gradient_square,
+)
 from vral.games.gan import Gan
 from vral.types import Profile, map_tensors
 
@@ -26,6 +32,8 @@ PROBE_METRICS: dict[str, str] = {
     "held_out_var_fake": "variance of D(G(z))",
     "median_grad_norm_fake": "median ‖∇ₓD(G(z))‖",
     "median_signal_fake": "median ‖∂l_G/∂G(z)‖",
+    "lipschitz": "99.9th percentile of ‖∇ₓD‖ on segments from real to fake",
+    "latent_grad_square": "E‖∇_z D(G(z))‖², at least Var D(G(z)) by Poincaré's inequality",
     "frechet": "Fréchet distance to held-out data (images: on a classifier's features)",
     "coverage": "share of held-out samples with a generated one among their neighbours",
     "modes_covered": "modes of the mixture that are reached",
@@ -78,6 +86,7 @@ class Probe:
         noiseless = self.gan.without_noise()
         scored = noiseless.score(profile, draw)
         gradients = per_sample_gradients(noiseless, profile, draw, scored)
+        between = interpolates(scored.real, scored.fake, self.data.name)
         count = min(PROBE_SIZE, len(self.data.held_out))
         score_real = scored.score_real[:count].cpu().numpy()
         score_fake = scored.score_fake.cpu().numpy()
@@ -88,11 +97,20 @@ class Probe:
             **score_statistics(score_real, score_fake, self.mean_real, self.mean_fake),
             "median_grad_norm_fake": gradients["grad_norm_fake"].median().item(),
             "median_signal_fake": gradients["signal_fake"].median().item(),
+            "lipschitz": empirical_lipschitz(noiseless.critic(profile["D"]), between),
+            "latent_grad_square": latent_gradient_square(noiseless, profile, draw).item(),
             **self.quality(fake),
             "scores_real": score_real.tolist(),
             "scores_fake": score_fake.tolist(),
         }
         return row, fake.numpy() if len(self.data.shape) == 1 else fake[:GRID].numpy()
+
+    def segments(self, profile: Profile) -> list[dict[str, object]]:
+        """Of one lane: D and ‖∇D‖ along segments between held-out and generated samples."""
+        draw = held_out_draw(self.gan, self.data)
+        noiseless = self.gan.without_noise()
+        scored = noiseless.score(profile, draw)
+        return along_segments(noiseless.critic(profile["D"]), scored.real, scored.fake)
 
 
 def per_lane(profile: Profile, lanes: int, function: Callable[[Profile], object]) -> list:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vral.types import Params
+from vral.types import Params, map_tensors
 
 State = dict[str, Mapping[str, Tensor] | Tensor]
 
@@ -101,6 +101,29 @@ def adam(lr: float, beta1: float, beta2: float, eps: float) -> Transform:
         return _each(params, moved), state
 
     return Transform(init, update)
+
+
+def held() -> Transform:
+    """A player that stays where it is."""
+    return Transform(lambda params: {}, lambda gradient, state, params: (dict(params), state))
+
+
+def clipped_whole(transform: Transform, limit: float) -> Transform:
+    """``transform`` with parameters *and optimiser state* clipped to ±limit after every update.
+
+    A defect of the original VRAL code, for comparison: it clipped every entry of the optimiser's
+    update dictionary, so that norm scales and biases, Adam's moments and its step count (which
+    stays at 1 + limit from then on) went with the weights.
+    """
+
+    def clip(tree):
+        return map_tensors(lambda value: value.clamp(-limit, limit), tree)
+
+    def update(gradient, state, params):
+        params, state = transform.update(gradient, state, params)
+        return clip(params), clip(state)
+
+    return Transform(transform.init, update)
 
 
 class RuleRow(NamedTuple):

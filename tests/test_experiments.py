@@ -1,0 +1,116 @@
+"""The table of experiments, and what their settings do to a run."""
+
+import pytest
+import torch
+from cases import SMALL, fake_data, one_line_error, tiny
+
+from vral import run
+from vral.build import build
+from vral.config import resolve
+from vral.data.datasets import DATASETS
+from vral.experiments import EXPERIMENTS, FIGURES
+from vral.methods import arm_order, label
+from vral.reproduce import _arms
+from vral.run import Execution, folder_name
+from vral.train import checkpoint
+
+
+def configs(name):
+    row = EXPERIMENTS[name]
+    for dataset in row.datasets:
+        for ratio in row.ratios:
+            for arm in row.arms:
+                settings = {**row.settings_on(dataset), **arm.settings, "ratio": ratio}
+                yield resolve(arm.method, {**settings, "variant": arm.variant})
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_arm_is_a_run_with_a_folder_of_its_own(name):
+    every = list(configs(name))
+    assert len({folder_name(config) for config in every}) == len(every)
+    assert len({config.model_copy(update={"variant": ""}) for config in every}) == len(every)
+    assert all(label(config.arm).endswith(config.variant) for config in every)
+    assert name in FIGURES
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_fits_mnist_too(name):
+    row = EXPERIMENTS[name]
+    for arm in row.arms:
+        resolve(arm.method, {**row.settings_on("mnist"), **arm.settings})
+
+
+def test_points_get_ten_seeds_and_images_five():
+    row = EXPERIMENTS["mode-collapse"]
+    seeds = {name: row.seeds_on(name) for name in DATASETS}
+    assert {name for name, count in seeds.items() if count == 10} == {"ring", "grid", "segments"}
+    assert set(seeds.values()) == {5, 10}
+
+
+def test_arms_are_read_from_a_list_commas_in_their_names_included():
+    row = EXPERIMENTS["parzen"]
+    text = "vral-parzen+h=0.3,vral-parzen+h=0.3,backward,lsgan"
+    names = [arm.name for arm in _arms(row, text)]
+    assert names == ["vral-parzen+h=0.3", "vral-parzen+h=0.3,backward", "lsgan"]
+    assert [arm.settings for arm in _arms(row, "vral-parzen+h=0.3")] == [
+        {"bandwidth": 0.3, "parzen_kl": "forward"}
+    ]
+
+
+def test_arms_stand_in_the_order_of_their_methods():
+    arms = ["vral-meta+mean", "standard", "vral-meta"]
+    assert sorted(arms, key=arm_order) == ["standard", "vral-meta", "vral-meta+mean"]
+
+
+def trained(config, folder):
+    report = run.execute(config, folder, Execution("cpu"))
+    assert report["status"] == "finished"
+    return checkpoint.load(folder / "checkpoint.pt", torch.device("cpu"))["profile"]
+
+
+def test_a_warmed_up_generator_is_that_of_the_lsgan_run_and_stays_when_held(tmp_path):
+    shape = {"width": 8, "latent": 3, "batch": 16, "seeds": "0-1"}
+    lsgan = trained(resolve("lsgan", {**shape, "rounds": 5}), tmp_path / "lsgan")
+    held = {"generator": "held", "warmup": 5, "rounds": 3, "ratio": "4"}
+    config = resolve("vral-meta", {**shape, **held})
+    profile = trained(config, tmp_path / "held")
+    for name, value in lsgan["G"].items():
+        assert torch.equal(profile["G"][name], value)
+    fresh = build(config, fake_data("digits")).initial.profile
+    assert not torch.equal(profile["D"]["score.weight"], fresh["D"]["score.weight"])
+    readings = run.read_parts(tmp_path / "held" / "records")
+    assert readings.filter(readings["g_grad_rms"] > 0).height == 2 * 3
+
+
+def test_a_run_keeps_its_segments(tmp_path):
+    config = tiny("lsgan", probe="interpolation", seeds="0-1")
+    trained(config, tmp_path / "run")
+    table = run.read_parts(tmp_path / "run" / "interpolation")
+    assert set(table["seed"]) == {0, 1}
+    assert set(table["pairing"]) == {"random", "nearest"}
+    assert table["gamma"].min() == -0.5
+    assert table["gamma"].max() == 1.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["parzen", "--bandwidth", "0.3"], "--bandwidth: given, but it is what makes the arms"),
+        (["noise", "--methods", "standard+hidden=7"], "--methods: 'standard+hidden=7' given"),
+        (["necessity", "--dataset", "imagenet"], "--dataset"),
+        (["clipping", "--clip-scope", "all"], "--clip-scope"),
+    ],
+)
+def test_bad_input_is_one_line(vral, arguments, said):
+    assert said in one_line_error(vral("reproduce", *arguments))
+
+
+def test_a_folder_holds_one_experiment(vral, tmp_path):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.json").write_text('{"experiment": "ratios", "commands": []}')
+    said = one_line_error(vral("reproduce", "clipping", "--out", "study", *SMALL))
+    assert "holds the experiment ratios" in said
+
+
+def test_the_original_s_clipping_needs_a_limit(vral):
+    assert "--clip is 0" in one_line_error(vral("train", "lsgan", "--clip-scope", "everything"))

@@ -1,0 +1,229 @@
+"""``vral reproduce``: a command per row of EXPERIMENTS."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from rich.console import Console
+
+from vral.config import RunConfig, option_name, resolve
+from vral.data.datasets import DATASETS, Dataset, cache_root
+from vral.diagnostics.quality import quality_measure
+from vral.errors import ConfigError, FolderError
+from vral.experiments import EXPERIMENTS, Arm, Experiment
+from vral.methods import METHODS
+from vral.options import config_options, execution_of, execution_options, given
+from vral.results import LEGACY_METRICS, selection_of, summarise, write_figures
+from vral.run import Execution, locked, make_folder, read_json, write_json
+from vral.sweep import Cell, estimate, plan, run_cells
+from vral.terminal import progress_bar, show_plan
+from vral.train.schedule import ratio_list
+
+INTERRUPTED = 130
+
+
+@click.group()
+def reproduce() -> None:
+    """Run a whole experiment: its cells, records, figures and table."""
+
+
+def study_options(row: Experiment) -> Callable[[Callable], Callable]:
+    """What a study has beyond the options of its runs."""
+    arms = ", ".join(arm.name for arm in row.arms)
+    options = [
+        click.option(
+            "--methods",
+            help="Arms or any methods, separated by commas; an arm's own commas are part of its "
+            f"name. [dim](default: {arms})[/]",
+        ),
+        click.option(
+            "--ratios",
+            help="Ratios, separated by commas, or by spaces where one is a schedule: "
+            f"'1 100x25,5'. [dim](default: {','.join(row.ratios)})[/]",
+        ),
+        click.option(
+            "--dataset",
+            type=click.Choice(list(DATASETS)),
+            help=f"One data set. [dim](default: {', '.join(row.datasets)})[/]",
+        ),
+        click.option(
+            "--seeds",
+            "seed_count",
+            type=click.IntRange(min=1),
+            help="Number of seeds. [dim](default: 5; 10 on points)[/]",
+        ),
+        click.option("--quick", is_flag=True, help="Few rounds and seeds, in a folder of its own."),
+        click.option(
+            "--jobs",
+            type=click.IntRange(min=1),
+            help="Cells side by side. [dim](default: cores)[/]",
+        ),
+        click.option(
+            "--legacy-scales",
+            is_flag=True,
+            help="Also show ‖∇D‖² on the original code's two scales, 64-fold apart at batch 64.",
+        ),
+    ]
+
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def _command(name: str, row: Experiment) -> click.Command:
+    @study_options(row)
+    @config_options(skip=("ratio", "seeds", "dataset", "variant"))
+    @execution_options
+    def run(**options: Any) -> None:
+        _study(name, options)
+
+    more = (
+        f"Writes records, figures and tables to runs/{name}. The same command again does what is "
+        "missing; more seeds, methods or ratios add to what is there."
+    )
+    return click.command(name, help=f"{row.question}\n\n{row.about}\n\n{more}")(run)
+
+
+for name, row in EXPERIMENTS.items():
+    reproduce.add_command(_command(name, row))
+
+
+def _study(name: str, options: dict[str, Any]) -> None:
+    row = EXPERIMENTS[name]
+    configs = list(_configs(row, options))
+    root = options["out"] or Path("runs", f"{name}-quick" if options["quick"] else name)
+    console = Console()
+    execution = execution_of(options, options["threads"] or 1)
+    on_gpu = execution.torch_device.type == "cuda"
+    planned = (plan([config], root, on_gpu or config.lanes_pay) for config in configs)
+    cells = [cell for some in planned for cell in some]
+    unfinished = [cell for cell in cells if not cell.finished]
+    jobs = min(options["jobs"] or (1 if on_gpu else os.cpu_count() or 1), max(1, len(unfinished)))
+    if options["dry_run"]:
+        show_plan(console, cells, estimate(cells, execution, jobs), jobs)
+        return
+    data = [execution.load(dataset) for dataset in dict.fromkeys(c.dataset for c in configs)]
+    make_folder(root, "study.json")
+    with locked(root):
+        _run_study(name, root, configs, cells, execution, jobs, data, options["legacy_scales"])
+
+
+def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
+    """Every run that the options ask for, data set by data set, each with all its seeds."""
+    quick = row.quick if options["quick"] else {}
+    arms = _arms(row, options["methods"])
+    try:
+        ratios = row.ratios if options["ratios"] is None else ratio_list(options["ratios"])
+    except ValueError as error:
+        raise ConfigError(f"--ratios: {error}") from None
+    own = given(options)
+    own.pop("dataset", None)
+    for setting in own:
+        names = [arm.name for arm in arms if setting in arm.settings]
+        if names:
+            raise ConfigError(
+                f"{option_name(setting)}: given, but it is what makes the arms {', '.join(names)}; "
+                "leave it out, or choose others with --methods"
+            )
+    for dataset in [options["dataset"]] if options["dataset"] else row.datasets:
+        count = options["seed_count"] or quick.get("seeds") or row.seeds_on(dataset)
+        common = {**row.settings_on(dataset), "seeds": tuple(range(count))}
+        if quick:
+            common["rounds"] = quick["rounds"]
+        for ratio in ratios:
+            for arm in arms:
+                settings = {**common, **arm.settings, **own, "ratio": ratio}
+                yield resolve(arm.method, {**settings, "variant": arm.variant})
+
+
+def _arms(row: Experiment, text: str | None) -> Sequence[Arm]:
+    """The arms of a comma-separated list; a name may itself hold commas."""
+    if text is None:
+        return row.arms
+    known = {name: Arm(name) for name in METHODS} | {arm.name: arm for arm in row.arms}
+    found: dict[str, Arm] = {}
+    pieces = [piece.strip() for piece in text.split(",")]
+    while pieces:
+        lengths = range(len(pieces), 0, -1)
+        taken = next((n for n in lengths if ",".join(pieces[:n]) in known), None)
+        if taken is None:
+            raise ConfigError(f"--methods: {pieces[0]!r} given; allowed: {', '.join(known)}")
+        arm = known[",".join(pieces[:taken])]
+        found[arm.name] = arm
+        pieces = pieces[taken:]
+    return tuple(found.values())
+
+
+def _run_study(
+    name: str,
+    root: Path,
+    configs: Sequence[RunConfig],
+    cells: Sequence[Cell],
+    execution: Execution,
+    jobs: int,
+    data: Sequence[Dataset],
+    legacy: bool,
+) -> None:
+    row, console = EXPERIMENTS[name], Console()
+    note_command(root, name)
+    unfinished = [cell for cell in cells if not cell.finished]
+    failed = interrupted = False
+    if unfinished:
+        for one in data:  # the feature classifiers, once, before the workers start
+            quality_measure(one, cache_root())
+        console.print(
+            f"{row.question}\n{len(unfinished)} of {len(cells)} runs to do, "
+            f"{jobs} at a time → {root}",
+            soft_wrap=True,
+        )
+        with progress_bar(console) as progress:
+            task = progress.add_task(name, total=sum(sum(cell.updates) for cell in unfinished))
+            done: dict[Path, float] = {}
+
+            def report(cell, rounds: int) -> None:
+                done[cell.folder] = sum(cell.updates) * rounds / cell.config.rounds
+                progress.update(task, completed=sum(done.values()))
+
+            for cell in unfinished:
+                report(cell, cell.rounds_done)
+            outcome = run_cells(unfinished, execution, jobs, report)
+        failed, interrupted = bool(outcome.errors), outcome.interrupted
+        for cell, error in outcome.errors.items():
+            console.print(f"{cell.folder}: {error}", style="red", markup=False, soft_wrap=True)
+    if interrupted:
+        console.print("Interrupted; the same command continues it.")
+        sys.exit(INTERRUPTED)
+    tables = [row.metrics, LEGACY_METRICS] if legacy else [row.metrics]
+    for one in data:
+        here = [config for config in configs if config.dataset == one.name]
+        selection = selection_of(root, here)
+        if len(data) > 1:
+            console.print(one.name, style="bold")
+        summarise(console, selection, tables)
+        write_figures(console, name, selection, here[0])
+    if failed:
+        sys.exit(2)
+
+
+def note_command(root: Path, experiment: str) -> None:
+    """Add this command to the study's study.json.
+
+    Raises FolderError where the folder holds another experiment.
+    """
+    marker, history = root / "study.json", []
+    if marker.exists():
+        old = read_json(marker, ["experiment", "commands"])
+        if old["experiment"] != experiment:
+            raise FolderError(
+                f"--out: {root} holds the experiment {old['experiment']}; name another folder"
+            )
+        history = old["commands"]
+    commands = [*history, shlex.join(sys.argv[1:])]
+    write_json(marker, {"experiment": experiment, "commands": commands})

@@ -1,0 +1,86 @@
+"""What a run or a study leaves beside its records: tables on the terminal, CSV files, figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from vral import study
+from vral.config import RunConfig
+from vral.experiments import FIGURES, Selection
+from vral.figures import ratio_label
+from vral.files import replace_file
+from vral.terminal import show_diverged, show_not_compiled, show_summary
+from vral.train.records import legacy_scales
+
+LEGACY_METRICS = {
+    "legacy_fake_summed": "‖∇D‖²/B",
+    "legacy_fake_averaged": "‖∇D‖²/B²",
+}
+OPTIMALITY_METRICS = {
+    "optimality_loss_gap": "D's loss: gain by training on",
+    "optimality_auc_before": "held-out AUC",
+    "optimality_auc_after": "AUC trained on",
+    "optimality_updates": "D updates",
+    "optimality_converged": "share converged",
+}
+
+
+def selection_of(root: Path, configs: Sequence[RunConfig]) -> Selection:
+    """What ``configs`` cover of the study in ``root``."""
+    return Selection(
+        root,
+        configs[0].dataset,
+        list(dict.fromkeys(config.arm for config in configs)),
+        list(dict.fromkeys(config.ratio for config in configs)),
+        configs[0].seeds,
+        {c.arm: (c.mean_fake, c.mean_real) for c in configs if has_targets(c)},
+        configs[0].batch,
+    )
+
+
+def has_targets(config: RunConfig) -> bool:
+    """Whether D is asked for N(m_r, 1) and N(m_f, 1)."""
+    return config.objective in ("meta", "parzen") or config.moment_penalty > 0
+
+
+def summarise(console: Console, selection: Selection, tables: Sequence[Mapping[str, str]]) -> None:
+    """Print the selection's tables; write every metric of the whole study beside the records.
+
+    ``final.csv`` has every seed, ``summary.csv`` medians and intervals.
+    """
+    root = selection.root
+    records, probes = study.read(root, "records"), study.read(root, "probes")
+    show_diverged(console, root)
+    show_not_compiled(console, root)
+    if records.is_empty() or probes.is_empty():
+        console.print("No readings were kept, so there is nothing to tabulate.")
+        return
+    legacy = legacy_scales(records, selection.batch)
+    final = study.final_values(legacy, probes, study.diverged(root))
+    for name, frame in {"final.csv": final, "summary.csv": study.summary(final)}.items():
+        with replace_file(root / name) as temporary:
+            frame.write_csv(temporary)
+    shown = study.summary(selection.restrict(final))
+    for headings in tables:
+        show_summary(console, shown, headings)
+    if "optimality_loss_gap" in final.columns:
+        show_summary(console, shown, OPTIMALITY_METRICS)
+
+
+def write_figures(
+    console: Console, experiment: str, selection: Selection, config: RunConfig
+) -> None:
+    """Every figure of the experiment on the selection's data set, as PNG and PDF."""
+    folder = selection.root / "figures" / selection.dataset
+    folder.mkdir(parents=True, exist_ok=True)
+    count = len(selection.seeds)
+    caption = (
+        f"D:G = {', '.join(map(ratio_label, selection.ratios))} · "
+        f"{selection.dataset}, {config.network}, {count} seed{'s' if count > 1 else ''}"
+    )
+    for name, figure in FIGURES[experiment](selection, caption).items():
+        for kind in ("png", "pdf"):
+            with replace_file(folder / f"{name}.{kind}") as temporary:
+                figure.savefig(temporary, format=kind, dpi=160)
+    console.print(f"figures → {folder}", soft_wrap=True)
