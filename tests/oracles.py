@@ -125,6 +125,28 @@ def normal_quantiles(count):
     return torch.from_numpy(points / points.std())
 
 
+# ---- histograms of modes ----------------------------------------------------------------------
+
+
+def plug_in_kl_mean(shares, count):
+    """E KL(p̂ ‖ p) of ``count`` samples of p: a sum of binomial expectations, exact."""
+    from scipy.stats import binom
+
+    hits = np.arange(1, count + 1)
+    shares, times = np.unique(shares, return_counts=True)
+    terms = [
+        (binom.pmf(hits, count, p) * hits / count * np.log(hits / (count * p))).sum()
+        for p in shares
+    ]
+    return float(times @ terms)
+
+
+def plug_in_kl_sd(modes, count):
+    """Of the same, by 2 · count · KL ~ χ² with modes - 1 degrees of freedom, whose variance is
+    twice that."""
+    return math.sqrt(2 * (modes - 1)) / (2 * count)
+
+
 # ---- differences ----------------------------------------------------------------------------
 
 

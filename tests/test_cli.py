@@ -38,6 +38,23 @@ def test_train_writes_a_run_and_says_where(vral, tmp_path):
     assert records["d_updates"].to_list() == list(range(1, 13))
 
 
+def test_train_on_stacks_runs_to_the_end_and_reads_their_modes(vral, tmp_path):
+    arguments = ("--dataset", "stacked-digits", "--rounds", 2, "--probe-every", 2, *SMALL)
+    result = vral("train", "lsgan", *arguments)
+    assert result.exit_code == 0, result.output
+    run = tmp_path / "runs/train/method=lsgan/ratio=1/dataset=stacked-digits/seeds=0"
+    report = json.loads((run / "run.json").read_text())
+    assert report["status"] == "finished"
+    assert {"reverse_kl_floor", "modes_covered_floor"} <= set(report["quality"])
+    probes = pl.read_parquet(run / "probes")
+    assert probes["scores_real"].list.len().to_list() == [10_000] * len(probes)
+    assert probes["scores_fake"].list.len().to_list() == [10_000] * len(probes)
+    # untrained, G makes next to nothing but one mode
+    assert probes["modes_covered"].is_between(1, 100).all()
+    assert probes["reverse_kl"].is_between(2, 8).all()
+    assert {"frechet", "coverage"} <= set(probes.columns)
+
+
 def test_the_same_command_again_does_nothing_and_more_rounds_prolong(vral, tmp_path):
     vral("train", "lsgan", "--rounds", 2, *SMALL)
     run = next(tmp_path.rglob("run.json"))

@@ -248,7 +248,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "standard", "nonsaturating", "lsgan", "wgan-gp", "vral-meta", "vral-parzen", "r1"
         ),
         ratios=("1", "50"),
-        datasets=("ring", "grid"),
+        datasets=("ring", "grid", "stacked-digits"),
         settings={"rounds": 400},
         metrics={
             "modes_covered": "modes covered",
@@ -270,6 +270,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Arm("wgan"),
             Arm("wgan", "clip-all", {"clip_scope": "everything"}),
             Arm("wgan-gp"),
+            Arm("wgan-gp", "same-real", {"real_batch": "same"}),
             Arm("wgan-gp", "real-gp", {"gradient_penalty": 0.0, "legacy_gp": 10.0}),
             *_with_defects("vral-meta"),
         ),

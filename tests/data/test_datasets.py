@@ -15,9 +15,14 @@ from vral.errors import DataError
 from vral.nets import NETWORKS
 
 NOWHERE = Path("/nonexistent/vral")
-FETCHED = ("mnist", "fashion-mnist", "cifar10")
+FETCHED = ("mnist", "stacked-mnist", "fashion-mnist", "cifar10")
 BUNDLED = [name for name in DATASETS if name not in FETCHED]
-FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "cifar-10-batches-py"}
+FOLDERS = {
+    "mnist": "MNIST",
+    "stacked-mnist": "MNIST",
+    "fashion-mnist": "FashionMNIST",
+    "cifar10": "cifar-10-batches-py",
+}
 
 
 def prepared_root(name):
@@ -118,6 +123,43 @@ def test_digits_keep_image_and_label_together():
         assert [known[(16 * x).numpy().tobytes()] for x in samples] == own.tolist()
 
 
+def test_stacked_digits_are_three_known_images_of_their_split():
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    data = load_dataset("stacked-digits", NOWHERE)
+    train, held_out = rows(data.channel.train), rows(data.channel.held_out)
+    known = {image.astype(np.float32).tobytes(): label for image, label in zip(images, labels)}  # noqa: B905
+    for samples, own, split in (
+        (data.train, data.train_labels, train),
+        (data.held_out, data.held_out_labels, held_out),
+    ):
+        assert rows(samples.flatten(0, 1)) == split
+        digits = [[known[(16 * x).numpy().tobytes()] for x in stack] for stack in samples]
+        assert [int("".join(map(str, triple))) for triple in digits] == own.tolist()
+    for stack, label, indices in (  # in scikit-learn's order
+        (data.train[0], 712, (112, 1256, 600)),
+        (data.train[-1], 777, (1314, 1711, 963)),
+        (data.held_out[0], 811, (170, 312, 667)),
+    ):
+        expected = images[list(indices)].reshape(3, 8, 8) / 16
+        assert np.array_equal(stack, expected)
+        assert int("".join(str(labels[i]) for i in indices)) == label
+
+
+@pytest.mark.parametrize("name", ["stacked-digits", "stacked-mnist"])
+def test_triples_are_independent_draws_that_show_every_mode(name):
+    from scipy.stats import chisquare
+
+    data = load_dataset(name, prepared_root(name) if name in FETCHED else NOWHERE)
+    assert data.probe_size == len(data.held_out) == 10_000
+    counts = torch.bincount(data.train_labels, minlength=1000).numpy()
+    assert counts.min() > 0
+    one = (torch.bincount(data.channel.train_labels) / len(data.channel.train)).double()
+    shares = torch.einsum("a,b,c->abc", one, one, one).flatten().numpy()
+    assert chisquare(counts, 20_000 * shares / shares.sum()).pvalue > 1e-3
+
+
 def test_ring_centres_are_the_eighth_roots_of_unity():
     modes = load_dataset("ring", NOWHERE).modes.double()
     turns = (torch.view_as_complex(modes) ** 8).real
@@ -202,7 +244,7 @@ def test_missing_data_is_an_error_that_names_the_cure(name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+@pytest.mark.parametrize("name", ["mnist", "stacked-mnist", "fashion-mnist"])
 @pytest.mark.parametrize("file", MNIST_MD5)
 def test_a_truncated_file_is_an_error_that_names_the_cure(name, file, tmp_path):
     folder = tmp_path / FOLDERS[name]
@@ -270,6 +312,24 @@ def test_mnist_is_mnist():
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert torch.bincount(data.train_labels).tolist() == counts
     assert data.held_out_labels[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_stacked_mnist_is_three_known_images_of_their_split():
+    root = prepared_root("mnist")
+    data = load_dataset("stacked-mnist", root)
+    assert tuple(data.train.shape) == (20_000, 3, 28, 28)
+    assert data.shape == DATASETS["stacked-mnist"].shape
+    assert len(data.train) == DATASETS["stacked-mnist"].size
+    assert data.output == "unit"
+    train, held_out = (torchvision.datasets.MNIST(root, train) for train in (True, False))
+    for stack, label, mnist, indices in (
+        (data.train[0], data.train_labels[0], train, (51037, 38217, 30668)),
+        (data.train[-1], data.train_labels[-1], train, (47484, 37140, 13215)),
+        (data.held_out[0], data.held_out_labels[0], held_out, (9323, 5404, 7051)),
+        (data.held_out[-1], data.held_out_labels[-1], held_out, (6021, 1066, 638)),
+    ):
+        assert torch.equal(stack, mnist.data[list(indices)] / 255)
+        assert label == int("".join(str(mnist.targets[i].item()) for i in indices))
 
 
 def test_one_flipped_bit_of_mnist_is_noticed(tmp_path):

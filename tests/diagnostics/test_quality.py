@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from oracles import plug_in_kl_mean, plug_in_kl_sd
 from scipy.linalg import sqrtm
 
 from vral.data.datasets import load_dataset
@@ -15,6 +16,7 @@ from vral.diagnostics.quality import (
     features,
     frechet_distance,
     quality_measure,
+    read_labels,
     train_classifier,
 )
 
@@ -31,6 +33,16 @@ def standardised(count, dim, seed=0):
 @pytest.fixture(scope="module")
 def digits():
     return load_dataset("digits", NOWHERE)
+
+
+@pytest.fixture(scope="module")
+def stacked():
+    return load_dataset("stacked-digits", NOWHERE)
+
+
+@pytest.fixture(scope="module")
+def measure(stacked, cache_folder):
+    return quality_measure(stacked, cache_folder)
 
 
 @pytest.fixture
@@ -178,8 +190,19 @@ def test_the_digits_classifier_knows_its_digits(digits, cache_folder):
 def test_mixtures_are_judged_by_their_modes(name, tmp_path):
     data = load_dataset(name, NOWHERE)
     judge, known = quality_measure(data, tmp_path)
-    assert judge(data.modes) == {"modes_covered": len(data.modes), "high_quality": 1}
-    assert judge(data.modes[:1].expand(100, 2)) == {"modes_covered": 1, "high_quality": 1}
+    count = len(data.modes)
+    assert judge(data.modes) == {
+        "modes_covered": count,
+        "high_quality": 1,
+        "reverse_kl": pytest.approx(0, abs=1e-12),
+    }
+    assert judge(data.modes[:1].expand(100, 2)) == {
+        "modes_covered": 1,
+        "high_quality": 1,
+        "reverse_kl": pytest.approx(np.log(count)),
+    }
+    floor = plug_in_kl_mean(np.full(count, 1 / count), 2000)
+    assert abs(known.pop("reverse_kl_floor") - floor) < 4 * plug_in_kl_sd(count, 2000)
     assert known == {}
     assert not list(tmp_path.iterdir())
 
@@ -206,3 +229,86 @@ def test_a_damaged_cache_is_trained_anew(digits, tmp_path, content):
         again = cached_classifier(digits, tmp_path)
         assert np.array_equal(features(first, digits.held_out), features(again, digits.held_out))
         assert path.stat().st_size == whole
+
+
+# ---- stacks, read channel by channel --------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def product_shares(stacked):
+    """Of a label abc: the product of the shares of a, b and c in the digits' training split."""
+    one = np.bincount(stacked.channel.train_labels) / len(stacked.channel.train)
+    return np.array([one[k // 100] * one[k // 10 % 10] * one[k % 10] for k in range(1000)])
+
+
+def test_a_stack_is_read_by_the_classifier_of_one_channel(stacked, digits, cache_folder):
+    network = cached_classifier(digits, cache_folder)
+    alone = features(network, digits.held_out)
+    chosen = np.array([[0, 1, 2], [30, 30, 4], [359, 7, 100]])
+    stacks = digits.held_out[chosen, 0]
+    side_by_side = features(network, stacks)
+    assert side_by_side.shape == (3, 3 * FEATURES)
+    np.testing.assert_allclose(side_by_side, alone[chosen].reshape(3, -1), rtol=1e-4, atol=1e-5)
+    read = network(digits.held_out).argmax(1).numpy()
+    assert read_labels(network, alone).tolist() == read.tolist()
+    expected = [int("".join(map(str, read[triple]))) for triple in chosen]
+    assert read_labels(network, side_by_side).tolist() == expected
+
+
+@pytest.mark.usefixtures("measure")
+def test_a_stack_has_no_classifier_of_its_own(cache_folder):
+    assert not list(cache_folder.glob("*stacked*"))
+
+
+def test_training_triples_show_every_mode_at_the_finite_sample_bias(
+    stacked, measure, product_shares
+):
+    judge, known = measure
+    count = stacked.probe_size
+    found = judge(stacked.train[:count])
+    expected, sd = plug_in_kl_mean(product_shares, count), plug_in_kl_sd(1000, count)
+    assert found["modes_covered"] == 1000
+    assert abs(found["reverse_kl"] - expected) < 4 * sd
+    assert found["frechet"] == known["frechet_floor"]
+    assert found["coverage"] == known["coverage_floor"]
+
+
+def test_the_floor_of_reverse_kl_is_that_of_held_out_triples(
+    stacked, measure, digits, cache_folder
+):
+    judge, known = measure
+    found = judge(stacked.held_out)
+    assert found["modes_covered"] == known["modes_covered_floor"]
+    assert found["reverse_kl"] == known["reverse_kl_floor"]
+    assert abs(found["frechet"]) < 1e-3
+    assert found["coverage"] == 1
+    # one digit in forty is misread, one triple in thirteen
+    assert 0.88 < known["classifier_accuracy"] < 1
+    # E KL(p̂ ‖ s) = E KL(p̂ ‖ q) + KL(q ‖ s), where q is what the classifier makes of held-out data
+    network = cached_classifier(digits, cache_folder)
+    q = np.bincount(network(digits.held_out).argmax(1)) / len(digits.held_out)
+    s = np.bincount(digits.train_labels) / len(digits.train)
+    misread = 3 * (q * np.log(q / s)).sum()
+    read_shares = np.einsum("a,b,c->abc", q, q, q).ravel()
+    expected = plug_in_kl_mean(read_shares, 10_000) + misread
+    assert abs(known["reverse_kl_floor"] - expected) < 4 * plug_in_kl_sd(1000, 10_000)
+
+
+def test_one_triple_over_and_over_is_one_mode(stacked, measure, product_shares):
+    judge, _ = measure
+    found = judge(stacked.train[:1].expand(500, -1, -1, -1))
+    assert found["modes_covered"] == 1
+    surprise = -np.log(product_shares[stacked.train_labels[0]])
+    assert found["reverse_kl"] == pytest.approx(surprise)
+    assert surprise == pytest.approx(np.log(1000), rel=0.01)
+
+
+def test_equal_channels_are_ten_modes(stacked, measure, digits, cache_folder):
+    judge, _ = measure
+    found = judge(digits.train.expand(-1, 3, -1, -1))
+    assert found["modes_covered"] == 10
+    one = np.bincount(digits.train_labels) / len(digits.train)
+    network = cached_classifier(digits, cache_folder)
+    read = np.bincount(network(digits.train).argmax(1)) / len(digits.train)
+    assert found["reverse_kl"] == pytest.approx((read * np.log(read / one**3)).sum())
+    assert found["reverse_kl"] == pytest.approx(2 * np.log(10), rel=0.01)

@@ -32,6 +32,10 @@ class Dataset:
     modes: Tensor | None = None
     """Centres (modes, dim) of a mixture, None otherwise."""
     mode_sd: float = 0.0
+    channel: "Dataset | None" = None
+    """Of stacks: the one-channel data set whose images they stack."""
+    probe_size: int = 2000
+    """Latents of a probe, and at most as many held-out samples."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -180,6 +184,42 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None):
     return load
 
 
+STACKS = (20_000, 10_000)
+"""Training and held-out triples: some twenty and ten of every mode."""
+
+
+def _stacked(name: str, base: str):
+    """Three images of ``base``, drawn with replacement, as channels; labels 100a + 10b + c."""
+
+    def load(root: Path, download: bool) -> Dataset:
+        try:
+            channel = DATASETS[base].load(root, download)
+        except DataError as error:
+            message = str(error).replace(f"--dataset {base}:", f"--dataset {name}:")
+            raise DataError(message) from error
+        random = np.random.default_rng(0)
+        stacks = []
+        for images, labels, count in (
+            (channel.train, channel.train_labels, STACKS[0]),
+            (channel.held_out, channel.held_out_labels, STACKS[1]),
+        ):
+            chosen = torch.from_numpy(random.integers(len(images), size=(count, 3)))
+            stacks += [images[chosen, 0], labels[chosen] @ torch.tensor([100, 10, 1])]
+        train, train_labels, held_out, held_out_labels = stacks
+        return Dataset(
+            name,
+            train,
+            held_out,
+            channel.output,
+            train_labels,
+            held_out_labels,
+            channel=channel,
+            probe_size=10_000,
+        )
+
+    return load
+
+
 def _data_error(name: str, kind: str, root: Path, download: bool, error: Exception) -> DataError:
     reason = str(error).partition("\n")[0] or "unreadable"
     if download:
@@ -198,6 +238,8 @@ def _data_error(name: str, kind: str, root: Path, download: bool, error: Excepti
 
 
 POINTS = {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 128}
+DIGITS = {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 64}
+MNIST = {"network": "mlp", "latent": 100, "rounds": 1000, "lr": 1e-3, "width": 256}
 
 DATASETS: dict[str, DatasetRow] = {
     "digits": DatasetRow(
@@ -206,7 +248,15 @@ DATASETS: dict[str, DatasetRow] = {
         1437,
         (1, 8, 8),
         "unit",
-        {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 64},
+        DIGITS,
+    ),
+    "stacked-digits": DatasetRow(
+        "3 digits as channels, 1000 modes: 20,000 triples to train, 10,000 held out",
+        _stacked("stacked-digits", "digits"),
+        STACKS[0],
+        (3, 8, 8),
+        "unit",
+        DIGITS,
     ),
     "ring": DatasetRow(
         "8 Gaussians (sd 0.05) on the unit circle", _ring, 20_000, (2,), "real", POINTS
@@ -228,7 +278,15 @@ DATASETS: dict[str, DatasetRow] = {
         60_000,
         (1, 28, 28),
         "unit",
-        {"network": "mlp", "latent": 100, "rounds": 1000, "lr": 1e-3, "width": 256},
+        MNIST,
+    ),
+    "stacked-mnist": DatasetRow(
+        "3 MNIST images as channels, 1000 modes: 20,000 triples to train, 10,000 held out",
+        _stacked("stacked-mnist", "mnist"),
+        STACKS[0],
+        (3, 28, 28),
+        "unit",
+        MNIST,
     ),
     "fashion-mnist": DatasetRow(
         "Fashion-MNIST, 28×28: 60,000 to train, 10,000 held out (torchvision)",
@@ -236,7 +294,7 @@ DATASETS: dict[str, DatasetRow] = {
         60_000,
         (1, 28, 28),
         "unit",
-        {"network": "mlp", "latent": 100, "rounds": 1000, "lr": 1e-3, "width": 256},
+        MNIST,
     ),
     "cifar10": DatasetRow(
         "CIFAR-10, 32×32 colour: 50,000 to train, 10,000 held out (torchvision)",

@@ -19,17 +19,32 @@ def coverage(real: Array, fake: Array, neighbours: int = 5) -> float:
     return float((nearest_fake < radius).mean())
 
 
+def reverse_kl(modes: NDArray[np.integer], shares: Array) -> float:
+    """KL(samples' modes ‖ data's modes) in nats.
+
+    ``modes`` (n,) numbers each sample's mode from 0, ``shares`` (K,) are the data's, all positive.
+    All samples in mode k give -log shares[k]; a generator that drops every mode but m of K equal
+    ones gives log(K / m). It is the plug-in estimate: n samples of the data itself score about
+    (K-1) / 2n, not 0, because 2n times it is nearly χ² with K-1 degrees of freedom.
+    """
+    from scipy.stats import entropy
+
+    return float(entropy(np.bincount(modes, minlength=len(shares)), shares))
+
+
 def mixture_quality(samples: Array, modes: Array, sd: float) -> dict[str, float]:
-    """Of a mixture of Gaussians: modes covered and the share of high-quality samples.
+    """Of a mixture of equal Gaussians: modes covered, share of high-quality samples, reverse KL.
 
     A sample is of high quality within 3·sd of its nearest centre; a mode is covered if at least
     1 % of its fair share (n / modes) of the samples, and at least one, are of high quality there.
+    The reverse KL counts every sample at its nearest centre.
     """
     distance = np.linalg.norm(samples[:, None] - modes[None], axis=-1)
-    good = distance.min(1) < 3 * sd
-    counts = np.bincount(distance.argmin(1)[good], minlength=len(modes))
+    nearest, good = distance.argmin(1), distance.min(1) < 3 * sd
+    counts = np.bincount(nearest[good], minlength=len(modes))
     needed = max(1.0, 0.01 * len(samples) / len(modes))
     return {
         "modes_covered": float((counts >= needed).sum()),
         "high_quality": float(good.mean()),
+        "reverse_kl": reverse_kl(nearest, np.full(len(modes), 1 / len(modes))),
     }

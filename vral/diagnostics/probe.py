@@ -36,7 +36,8 @@ PROBE_METRICS: dict[str, str] = {
     "latent_grad_square": "E‖∇_z D(G(z))‖², at least Var D(G(z)) by Poincaré's inequality",
     "frechet": "Fréchet distance to held-out data (images: on a classifier's features)",
     "coverage": "share of held-out samples with a generated one among their neighbours",
-    "modes_covered": "modes of the mixture that are reached",
+    "modes_covered": "modes of the data that are reached",
+    "reverse_kl": "KL of the samples' modes to the data's in nats; bias (modes-1)/2n",
     "high_quality": "share of samples within three sd of a mode",
     "optimality_loss_gap": "what D's loss gains when D is trained on with G held",
     "optimality_auc_before": "D's AUC as it is",
@@ -46,21 +47,19 @@ PROBE_METRICS: dict[str, str] = {
 }
 """What a probe's columns hold; all on held-out data, just before G's update."""
 
-PROBE_SIZE = 2000
-"""Latents, and at most as many held-out samples."""
 GRID = 36
 """Images kept for the sample grid; of points all are kept."""
 
 
 def held_out_draw(gan: Gan, data: Dataset) -> dict[str, Tensor]:
-    """PROBE_SIZE fixed latents, and held-out samples, recycled where the split is smaller.
+    """``probe_size`` fixed latents, and held-out samples, recycled where the split is smaller.
 
     Scoring wants equally many of both kinds; ``Probe`` keeps each held-out sample's score once.
     """
     device = data.held_out.device
     random = generator(torch.device("cpu"), "held-out", data.name)
-    latent = torch.randn(PROBE_SIZE, gan.generator.latent, generator=random)
-    index = torch.arange(PROBE_SIZE, device=device) % len(data.held_out)
+    latent = torch.randn(data.probe_size, gan.generator.latent, generator=random)
+    index = torch.arange(data.probe_size, device=device) % len(data.held_out)
     return {"real": data.held_out[index], "latent": latent.to(device)}
 
 
@@ -87,7 +86,7 @@ class Probe:
         scored = noiseless.score(profile, draw)
         gradients = per_sample_gradients(noiseless, profile, draw, scored)
         between = interpolates(scored.real, scored.fake, self.data.name)
-        count = min(PROBE_SIZE, len(self.data.held_out))
+        count = min(self.data.probe_size, len(self.data.held_out))
         score_real = scored.score_real[:count].cpu().numpy()
         score_fake = scored.score_fake.cpu().numpy()
         fake = scored.fake.cpu()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from vral.data.datasets import Dataset
 from vral.data.draws import generator
-from vral.diagnostics.coverage import coverage, mixture_quality
+from vral.diagnostics.coverage import coverage, mixture_quality, reverse_kl
 from vral.errors import FolderError
 from vral.files import replace_file
 
@@ -48,6 +48,7 @@ class Classifier(nn.Module):
     def __init__(self, shape: tuple[int, ...], classes: int):
         super().__init__()
         side = -(-shape[1] // 4)
+        self.channels = shape[0]
         self.body = nn.Sequential(
             nn.Conv2d(shape[0], 32, 3, 2, 1),
             nn.ReLU(),
@@ -107,9 +108,20 @@ def cached_classifier(data: Dataset, cache: Path) -> Classifier:
 
 
 def features(network: Classifier, images: Tensor) -> NDArray:
-    """Penultimate activations, (n, FEATURES)."""
+    """Penultimate activations, (n, FEATURES); of stacks those of each channel, side by side."""
+    alone = images.reshape(-1, network.channels, *images.shape[2:])
     with torch.no_grad():
-        return torch.cat([network.body(part) for part in images.split(1000)]).numpy()
+        found = torch.cat([network.body(part) for part in alone.split(1000)])
+    return found.reshape(len(images), -1).numpy()
+
+
+def read_labels(network: Classifier, found: NDArray) -> NDArray[np.integer]:
+    """Labels (n,) read off features; of stacks the number whose digits are the channels' labels."""
+    with torch.no_grad():
+        logits = network.head(torch.from_numpy(found).unflatten(1, (-1, FEATURES)))
+    digits = logits.argmax(-1).numpy()
+    places = logits.shape[-1] ** np.arange(digits.shape[1])[::-1]
+    return digits @ places
 
 
 Quality = Callable[[Tensor], dict[str, float]]
@@ -120,12 +132,21 @@ def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, floa
     """How to judge samples of ``data`` (on the CPU), and what is known of the measure itself.
 
     Labelled images: "frechet" (lower is better) and "coverage" against the held-out split. Its own
-    floor, the training split judged as if it were generated, comes with it. Mixtures:
-    "modes_covered" and "high_quality". Other points: the two image measures on the coordinates.
+    floor, the training split judged as if it were generated, comes with it. Stacks: the same, by
+    the classifier of one channel; "modes_covered", the labels read at least once; and "reverse_kl"
+    to the shares that the training triples are drawn with. Mixtures: "modes_covered",
+    "high_quality" and "reverse_kl". The floor of "reverse_kl" is that of the held-out split: what a
+    perfect generator gets from the finite sample and from labels misread. Other points: the two
+    image measures on the coordinates.
     """
     if data.modes is not None:
         modes = data.modes.numpy()
-        return lambda samples: mixture_quality(samples.numpy(), modes, data.mode_sd), {}
+
+        def judge_mixture(samples: Tensor) -> dict[str, float]:
+            return mixture_quality(samples.numpy(), modes, data.mode_sd)
+
+        floor = judge_mixture(data.held_out[: data.probe_size])["reverse_kl"]
+        return judge_mixture, {"reverse_kl_floor": floor}
     if len(data.shape) == 1:
         held_out = data.held_out.numpy()
 
@@ -136,18 +157,29 @@ def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, floa
             }
 
         return judge_points, {}
-    network = cached_classifier(data, cache)
+    network = cached_classifier(data.channel or data, cache)
     held_out = features(network, data.held_out)
+
+    def judge_modes(labels: NDArray[np.integer]) -> dict[str, float]:
+        if data.channel is None:
+            return {}
+        one = np.bincount(data.channel.train_labels) / len(data.channel.train_labels)
+        shares = np.kron(np.kron(one, one), one)
+        return {
+            "modes_covered": float(len(np.unique(labels))),
+            "reverse_kl": reverse_kl(labels, shares),
+        }
 
     def judge(samples: Tensor) -> dict[str, float]:
         fake = features(network, samples)
         return {
             "frechet": frechet_distance(fake, held_out),
             "coverage": coverage(held_out[:2000], fake),
+            **judge_modes(read_labels(network, fake)),
         }
 
-    with torch.no_grad():
-        guess = network.head(torch.from_numpy(held_out)).argmax(1)
-    known = {f"{name}_floor": value for name, value in judge(data.train[:2000]).items()}
-    known["classifier_accuracy"] = float((guess == data.held_out_labels).float().mean())
+    labels = read_labels(network, held_out)
+    floor = judge(data.train[: data.probe_size]) | judge_modes(labels[: data.probe_size])
+    known = {f"{name}_floor": value for name, value in floor.items()}
+    known["classifier_accuracy"] = float((labels == data.held_out_labels.numpy()).mean())
     return judge, known
