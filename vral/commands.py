@@ -19,6 +19,7 @@ from vral import study
 from vral.bench.measure import GROWTH, in_own_process, machine_rates
 from vral.bench.workloads import METHODS as BENCH_METHODS
 from vral.bench.workloads import MODES, WORKLOADS
+from vral.claims_command import claims
 from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.gradients import METRICS
@@ -463,4 +464,10 @@ def _positive(option: str, text: str) -> int:
     return int(text)
 
 
-COMMANDS = {"ls": list_everything, "train": train, "bench": bench, "reproduce": reproduce}
+COMMANDS = {
+    "ls": list_everything,
+    "train": train,
+    "bench": bench,
+    "reproduce": reproduce,
+    "claims": claims,
+}

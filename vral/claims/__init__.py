@@ -1,10 +1,16 @@
-"""CLAIMS, and the ledger: what a study's records say about each of them."""
+"""CLAIMS, and the ledger: what studies' records say about each of them."""
 
-from vral.claims.verdict import Claim, Threshold, Verdict
+from vral.claims.catalogue import CLAIMS
+from vral.claims.ledger import Unjudged, examine, ledger
+from vral.claims.verdict import Claim, Registered, Threshold, Verdict
 
-__all__ = ["Claim", "Threshold", "Verdict", "ledger"]
-
-
-def ledger(roots):
-    """A verdict for every claim that the studies in ``roots`` can judge."""
-    raise NotImplementedError
+__all__ = [
+    "CLAIMS",
+    "Claim",
+    "Registered",
+    "Threshold",
+    "Unjudged",
+    "Verdict",
+    "examine",
+    "ledger",
+]

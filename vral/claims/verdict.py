@@ -82,10 +82,12 @@ class Claim:
     arms: tuple[str, ...]
     """Arms the test reads; the first is the subject, the others are what it is compared with."""
     test: Callable[[Any], dict[int, float]] = field(repr=False, compare=False)
+    ratios: tuple[str, ...] = ("50",)
     datasets: tuple[str, ...] = ()
     """Data sets it speaks of; all if empty."""
-    divergence_supports: bool = False
-    """Whether a subject that diverged is what the claim says."""
+    divergence: Literal["fails", "supports", "ignored"] = "fails"
+    """What a subject that diverged does to the claim, the whole of that seed; "ignored" where the
+    test reads what was recorded until then."""
     history: tuple[Registered, ...] = ()
     """Its thresholds with their dates, the one in force last."""
 
@@ -109,3 +111,109 @@ class Verdict:
     """Of a t-test against the threshold over seeds, two-sided; 1 if the claim is undecided."""
     survives: bool = False
     """Whether the verdict still stands when all verdicts of the ledger are judged as one family."""
+
+
+HUGE = 1e300
+"""Stands for ∞ while medians are taken: the mean of two of them is still finite."""
+
+
+def interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval.
+
+    ``values`` is (…, seeds). ±∞ are values like others. NaN is a seed of which nothing is known:
+    the interval's low end takes it for -∞ and its high end for ∞; the median leaves it out.
+    """
+    unknown = np.isnan(values)
+    least = study.bootstrap_median(np.clip(np.where(unknown, -inf, values), -HUGE, HUGE))
+    most = study.bootstrap_median(np.clip(np.where(unknown, inf, values), -HUGE, HUGE))
+    known = np.where(unknown, np.nan, np.clip(values, -HUGE, HUGE))
+    middle = np.full(values.shape[:-1], np.nan)
+    some = ~unknown.all(-1)
+    middle[some] = np.nanmedian(known[some], axis=-1)
+    return _unbounded(middle), _unbounded(least[1]), _unbounded(most[2])
+
+
+def _unbounded(values: NDArray) -> NDArray:
+    return np.where(np.abs(values) > HUGE / 1e6, np.copysign(inf, values), values)
+
+
+def outcomes(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
+    """What intervals [``low``, ``high``] over ``seeds`` seeds say: an array of Outcome."""
+    inside = (low >= threshold.low) & (high <= threshold.high)
+    outside = (high < threshold.low) | (low > threshold.high)
+    decided = np.where(inside, "confirmed", np.where(outside, "refuted", "inconclusive"))
+    return decided if seeds >= FEWEST_SEEDS else np.full_like(decided, "inconclusive")
+
+
+def p_value(values: NDArray, threshold: Threshold, outcome: Outcome) -> float:
+    """Two-sided p of the t-test that the mean of ``values`` (seeds,) lies where ``outcome`` says.
+
+    Taken of logarithms where values and limit are positive. 1 where no t-test can be made: an
+    undecided claim, a value that is not finite.
+    """
+    if outcome == "inconclusive" or not np.isfinite(values).all():
+        return 1.0
+    low, high = threshold.low, threshold.high
+    if (values > 0).all() and all(limit > 0 for limit in (low, high) if np.isfinite(limit)):
+        values, high = np.log(values), np.log(high)
+        low = np.log(low) if low > 0 else -inf
+    doubt = max(_p_above(values, low), _p_above(-values, -high))
+    return float(min(1.0, 2 * (doubt if outcome == "confirmed" else 1 - doubt)))
+
+
+def _p_above(values: NDArray, limit: float) -> float:
+    """One-sided p of the t-test that the mean of ``values`` is above ``limit``."""
+    gap, error = values.mean() - limit, values.std(ddof=1) / np.sqrt(len(values))
+    if error == 0:
+        return float(gap <= 0)
+    return float(student.sf(gap / error, len(values) - 1))
+
+
+def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
+    """Which of a family survive Holm's step-down at ``level`` (Holm 1979)."""
+    survivors = [False] * len(p)
+    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        if p[i] > level / (len(p) - rank):
+            break
+        survivors[i] = True
+    return survivors
+
+
+def judge(
+    claim: Claim,
+    values: dict[int, float],
+    dataset: str,
+    root: Path,
+    subject_diverged: frozenset[int] = frozenset(),
+    others_diverged: frozenset[int] = frozenset(),
+) -> Verdict:
+    """The verdict on ``claim`` from one value per seed.
+
+    A seed whose subject diverged fails the claim (or meets it, where the claim says that the
+    subject breaks down). A seed with a NaN for another reason, say a baseline that diverged, speaks
+    neither for nor against: the interval reaches as far as its value could.
+    """
+    if claim.divergence != "ignored":
+        sign = 1 if claim.divergence == "fails" else -1
+        values |= dict.fromkeys(subject_diverged & values.keys(), sign * claim.threshold.worst)
+    numbers = np.array(list(values.values()))
+    effect, low, high = (float(end) for end in interval(numbers))
+    outcome = outcomes(np.array(low), np.array(high), len(numbers), claim.threshold).item()
+    return Verdict(
+        claim=claim,
+        dataset=dataset,
+        effect=effect,
+        low=low,
+        high=high,
+        seeds=len(numbers),
+        verdict=outcome,
+        study=root,
+        diverged=len((subject_diverged | others_diverged) & values.keys()),
+        p=p_value(numbers, claim.threshold, outcome),
+    )
+
+
+def as_family(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The same verdicts with ``survives`` settled among all of them."""
+    kept = holm([verdict.p for verdict in verdicts])
+    return [replace(v, survives=stands) for v, stands in zip(verdicts, kept, strict=True)]
