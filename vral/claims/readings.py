@@ -66,7 +66,8 @@ class Readings:
         for (seed,), part in chosen.group_by("seed"):
             if seed not in gone:
                 arrays = (part[name].cast(pl.Float64).to_numpy() for name in columns)
-                values[seed] = float(reduce(*arrays))
+                with np.errstate(all="ignore"):  # 0/0 is NaN, a value that does not exist
+                    values[seed] = float(reduce(*arrays))
         return dict(sorted(values.items()))
 
 
@@ -131,19 +132,20 @@ def fold(first: Test, second: Test) -> Test:
     return paired(lambda a, b: np.maximum(a / b, b / a), first, second)
 
 
-def end_over_peak(arm: str, column: str) -> Test:
-    """Last probe over the largest one of the run, G held."""
-    return lambda found: found.by_seed(found.probes, arm, "50", [column], lambda x: x[-1] / x.max())
+def end_over_peak(arm: str, column: str, ratio: str) -> Test:
+    """Last probe over the largest one of the run."""
+    return lambda found: found.by_seed(
+        found.probes, arm, ratio, [column], lambda x: x[-1] / x.max()
+    )
 
 
-def end_over_start(arm: str, column: str, parts: int = 60) -> Test:
-    """Last probe over the one nearest 1/``parts`` of the run's D updates, G held."""
+def end_over_start(arm: str, column: str, ratio: str, parts: int = 60) -> Test:
+    """Last probe over the one nearest to 1/``parts`` of the run's D updates."""
 
     def reduce(updates: NDArray, values: NDArray) -> float:
-        with np.errstate(all="ignore"):
-            return values[-1] / values[np.abs(updates - updates[-1] / parts).argmin()]
+        return values[-1] / values[np.abs(updates - updates[-1] / parts).argmin()]
 
-    return lambda found: found.by_seed(found.probes, arm, "50", ["d_updates", column], reduce)
+    return lambda found: found.by_seed(found.probes, arm, ratio, ["d_updates", column], reduce)
 
 
 def late_variation(arm: str, column: str, ratio: str) -> Test:
