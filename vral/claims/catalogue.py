@@ -151,7 +151,7 @@ C2 = [
             restatement=f"G held: {arm}'s median signal at the end is ten times Standard's or "
             "more.",
             quantity=f"median ‖∂l_G/∂G(z)‖ of {arm} over that of Standard, at the end",
-            threshold=at_least(10),
+            threshold=at_least(10.0),
             would_change="A Standard D that does not saturate.",
             arms=(arm, "standard"),
             test=quotient(
@@ -164,7 +164,7 @@ C2 = [
             **TRAINING,
             restatement=f"While G trains at 50:1, {arm}'s signal is ten times Standard's or more.",
             quantity=f"E‖∂l_G/∂G(z)‖ of {arm} over that of Standard at 50:1",
-            threshold=at_least(10),
+            threshold=at_least(10.0),
             would_change="A Standard D that does not saturate at 50:1.",
             arms=(arm, "standard"),
             test=quotient(last(arm, "signal_fake"), last("standard", "signal_fake")),
@@ -309,7 +309,7 @@ C4 = [
             restatement=f"At 50:1 {arm}'s Var D(G(z)) is ten times too small or too large: at "
             "most 0.1 or at least 10.",
             quantity=f"larger of Var D(G(z)) and its inverse, {arm} at 50:1",
-            threshold=at_least(10),
+            threshold=at_least(10.0),
             would_change="Another length of training: unbounded scores grow with it.",
             arms=(arm,),
             test=paired(lambda v: np.maximum(v, 1 / v), last(arm, "score_var_fake")),
@@ -333,7 +333,7 @@ C5 = [
                 restatement=f"At 50:1, in the last half, the largest mean ‖∇D‖ of a round of {arm} "
                 "is at most ten times the smallest.",
                 quantity=f"largest over smallest E‖∇D(G(z))‖ in the last half, {arm} at 50:1",
-                threshold=at_most(10),
+                threshold=at_most(10.0),
                 would_change="Bursts late in a longer run.",
                 arms=(arm,),
                 test=last(arm, "grad_norm_swing"),
@@ -362,7 +362,7 @@ C5 = [
             figure="gradients",
             restatement=f"At 50:1 VRAL meta's ‖∇D‖ swings no more than {arm}'s.",
             quantity=f"largest over smallest E‖∇D(G(z))‖ of VRAL meta over that of {arm}",
-            threshold=at_most(1),
+            threshold=at_most(1.0),
             would_change="A setting in which the other loss is unsteady.",
             arms=("vral-meta", arm),
             test=quotient(last("vral-meta", "grad_norm_swing"), last(arm, "grad_norm_swing")),
@@ -378,7 +378,7 @@ C5 = [
             restatement=f"Along {pairing} pairs from real to fake, VRAL meta's mean ‖∇D‖ varies at "
             "most tenfold.",
             quantity="largest over smallest mean ‖∇D‖ over γ in [0, 1], VRAL meta at 50:1",
-            threshold=at_most(10),
+            threshold=at_most(10.0),
             would_change="Pairs further apart: between them D has never been trained.",
             arms=("vral-meta",),
             test=path_swing("vral-meta", pairing),
@@ -427,7 +427,7 @@ C6 = [
         **INTERPRETATION,
         restatement="At 50:1 VRAL meta's empirical Lipschitz constant is at most twice WGAN-GP's.",
         quantity="99.9th percentile of ‖∇D‖ on interpolates, VRAL meta over WGAN-GP",
-        threshold=at_most(2),
+        threshold=at_most(2.0),
         would_change="A gradient penalty on VRAL's D, as its co-author's later port has.",
         arms=("vral-meta", "wgan-gp"),
         test=quotient(last("vral-meta", "lipschitz"), last("wgan-gp", "lipschitz")),
@@ -457,7 +457,7 @@ C7 = [
         **ROBUST,
         restatement="Standard's Fréchet distance at 50:1 is at least twice that at 1:1.",
         quantity="Fréchet distance of Standard at 50:1 over that at 1:1",
-        threshold=at_least(2),
+        threshold=at_least(2.0),
         would_change="A D that stays weak at 50:1.",
         arms=("standard",),
         ratios=("50", "1"),
@@ -519,7 +519,7 @@ C8 = [
         experiment="ratios",
         restatement="At 50:1 matching the means does at least as well as aiming at 1.",
         quantity="Fréchet distance of VRAL meta with mean matching over that with G aiming at 1",
-        threshold=at_most(1),
+        threshold=at_most(1.0),
         would_change="(D(G(z))-1)² punishes the variance D is asked for; less so if that is small.",
         arms=("vral-meta+mean", "vral-meta"),
         test=quotient(last("vral-meta+mean", "frechet"), last("vral-meta", "frechet")),
@@ -627,7 +627,7 @@ C10 = [
             restatement=f"With weights clipped at {clip}, ‖∇D‖ varies at least twice as much over "
             "time as with a gradient penalty.",
             quantity=f"coefficient of variation over time of E‖∇D(G(z))‖, clip {clip} over WGAN-GP",
-            threshold=at_least(2),
+            threshold=at_least(2.0),
             would_change="Another clip, or a penalty so weak that it does not bind.",
             arms=(arm, "wgan-gp"),
             test=quotient(
@@ -677,7 +677,7 @@ C11 = [
             restatement=f"G held, Standard with noise {noise}: Var D(G(z)), read without noise, is "
             "at the end at least twice that of Standard without.",
             quantity=f"Var D(G(z)) of {arm} over Standard's, at the end",
-            threshold=at_least(2),
+            threshold=at_least(2.0),
             would_change="More noise, up to where D can no longer tell.",
             arms=(arm, "standard"),
             test=quotient(
@@ -690,7 +690,7 @@ C11 = [
             restatement=f"G held, Standard with noise {noise}: the median signal to G is at the "
             "end at least twice that of Standard without.",
             quantity=f"median ‖∂l_G/∂G(z)‖ of {arm} over Standard's, at the end",
-            threshold=at_least(2),
+            threshold=at_least(2.0),
             would_change="More noise, up to where D can no longer tell.",
             arms=(arm, "standard"),
             test=quotient(
@@ -773,7 +773,7 @@ QUESTIONS = [
             restatement=f"VRAL meta fails with {text}: its Fréchet distance at 50:1 at least "
             "doubles.",
             quantity=f"Fréchet distance of {arm} over that of VRAL meta at 50:1",
-            threshold=at_least(2),
+            threshold=at_least(2.0),
             would_change="Other settings at which that one starts.",
             arms=(arm, "vral-meta"),
             test=quotient(last(arm, "frechet"), last("vral-meta", "frechet")),
@@ -793,7 +793,7 @@ QUESTIONS = [
         restatement="The control: the moment penalty too fails with mean matching; its Fréchet "
         "distance at 50:1 at least doubles.",
         quantity="Fréchet distance of moment+mean over that of moment at 50:1",
-        threshold=at_least(2),
+        threshold=at_least(2.0),
         would_change="Another weight of the penalty.",
         arms=("moment+mean", "moment"),
         test=quotient(last("moment+mean", "frechet"), last("moment", "frechet")),
@@ -958,7 +958,7 @@ ARTEFACTS = [
         statement="Clipping Adam's state too makes a crippled critic.",
         restatement="E‖∇D(G(z))‖ with everything clipped differs at least tenfold.",
         quantity="fold change of E‖∇D(G(z))‖ by clipping everything",
-        threshold=at_least(10),
+        threshold=at_least(10.0),
         would_change="Enough updates: a slow critic arrives later.",
         arms=("wgan+clip-all", "wgan"),
         test=fold(last("wgan+clip-all", "grad_norm_fake"), last("wgan", "grad_norm_fake")),
@@ -985,7 +985,7 @@ ARTEFACTS = [
             statement="Batch norm in D at measurement distorts ‖∇D‖.",
             restatement=f"E‖∇D(G(z))‖ of {arm} with batch norm in D differs at least twofold.",
             quantity=f"fold change of E‖∇D(G(z))‖ of {arm} by batch norm",
-            threshold=at_least(2),
+            threshold=at_least(2.0),
             would_change="Larger batches: the coupling of samples falls with them.",
             arms=(f"{arm}+norm-d=batch", arm),
             test=fold(last(f"{arm}+norm-d=batch", "grad_norm_fake"), last(arm, "grad_norm_fake")),

@@ -113,8 +113,8 @@ class Verdict:
     """Whether the verdict still stands when all verdicts of the ledger are judged as one family."""
 
 
-HUGE = 1e300
-"""Stands for ∞ while medians are taken: the mean of two of them is still finite."""
+HUGE = 1e150
+"""Stands for ∞ while medians are taken: sums and squares of it are still finite."""
 
 
 def interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -124,13 +124,13 @@ def interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     the interval's low end takes it for -∞ and its high end for ∞; the median leaves it out.
     """
     unknown = np.isnan(values)
-    least = study.bootstrap_median(np.clip(np.where(unknown, -inf, values), -HUGE, HUGE))
-    most = study.bootstrap_median(np.clip(np.where(unknown, inf, values), -HUGE, HUGE))
+    bounds = np.stack([np.where(unknown, -inf, values), np.where(unknown, inf, values)])
+    _, low, high = study.bootstrap_median(np.clip(bounds, -HUGE, HUGE))
     known = np.where(unknown, np.nan, np.clip(values, -HUGE, HUGE))
     middle = np.full(values.shape[:-1], np.nan)
     some = ~unknown.all(-1)
     middle[some] = np.nanmedian(known[some], axis=-1)
-    return _unbounded(middle), _unbounded(least[1]), _unbounded(most[2])
+    return _unbounded(middle), _unbounded(low[0]), _unbounded(high[1])
 
 
 def _unbounded(values: NDArray) -> NDArray:
