@@ -1,4 +1,4 @@
-"""The statistics of a verdict: by hand, against SciPy, and over simulated studies without effect."""
+"""Statistics of a verdict: by hand, against SciPy, and over simulated studies without effect."""
 
 from dataclasses import replace
 from math import inf, nan
@@ -62,17 +62,17 @@ def test_one_seed_has_no_interval():
 @pytest.mark.parametrize(
     ("low", "high", "threshold", "said"),
     [
-        (2, 3, Threshold(low=2), "confirmed"),
-        (1, 3, Threshold(low=2), "inconclusive"),
-        (1, 1.9, Threshold(low=2), "refuted"),
-        (1, 2, Threshold(high=2), "confirmed"),
-        (2.1, 9, Threshold(high=2), "refuted"),
+        (2, 3, Threshold(low=2.0), "confirmed"),
+        (1, 3, Threshold(low=2.0), "inconclusive"),
+        (1, 1.9, Threshold(low=2.0), "refuted"),
+        (1, 2, Threshold(high=2.0), "confirmed"),
+        (2.1, 9, Threshold(high=2.0), "refuted"),
         (0.6, 1.4, Threshold(0.5, 1.5), "confirmed"),
         (0.4, 1.4, Threshold(0.5, 1.5), "inconclusive"),
         (0.1, 0.4, Threshold(0.5, 1.5), "refuted"),
         (1.6, inf, Threshold(0.5, 1.5), "refuted"),
         (0.1, 9, Threshold(0.5, 1.5), "inconclusive"),
-        (nan, nan, Threshold(low=2), "inconclusive"),
+        (nan, nan, Threshold(low=2.0), "inconclusive"),
     ],
 )
 def test_a_verdict_needs_the_whole_interval_on_one_side(low, high, threshold, said):
