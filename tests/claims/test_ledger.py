@@ -99,7 +99,7 @@ def test_the_same_study_twice_counts_once_and_two_studies_apart(tmp_path):
 def test_a_folder_that_is_no_study_is_refused(tmp_path, made):
     if made:
         (tmp_path / "x").mkdir()
-    with pytest.raises(FolderError, match="STUDY: .*/x given, which holds no study.json"):
+    with pytest.raises(FolderError, match=r"STUDY: .*/x given, which holds no study\.json"):
         ledger([tmp_path / "x"])
 
 

@@ -35,12 +35,7 @@ def test_the_interval_agrees_with_scipy_on_other_resamples():
     theirs = bootstrap(
         (values,), np.median, method="percentile", n_resamples=20_000, rng=1
     ).confidence_interval
-    ordered = np.sort(values)
-    assert float(ours[0]) == float(np.median(values))
-    # The ends are order statistics; other resamples may move them to a neighbour.
-    for mine, other in zip(ours[1:], theirs, strict=True):
-        places = [np.abs(ordered - end).argmin() for end in (mine, other)]
-        assert abs(places[0] - places[1]) <= 1
+    assert tuple(map(float, ours)) == (float(np.median(values)), theirs.low, theirs.high)
 
 
 def test_infinite_values_count_like_others():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, spearmanr
 
 from vral import study
@@ -163,12 +163,12 @@ def late_variation(arm: str, column: str, ratio: str) -> Test:
 def deviation(values: NDArray) -> NDArray:
     """How far each of (…, seeds) is from the mean of the others, relative to it.
 
-    In units with which the median over seeds is the coefficient of variation for a normal law. The
-    coefficient of five values, resampled, would come out too small; these do not.
+    In units in which a normal law's median distance from its mean is the coefficient of variation;
+    that the others' mean errs too makes it a little larger, so that a bound on it is strict. The
+    coefficient itself, of a few values resampled, would come out too small.
     """
-    n = values.shape[-1]
-    others = (values.sum(-1, keepdims=True) - values) / (n - 1)
-    return np.abs(values - others) / np.abs(others) / (norm.ppf(0.75) * np.sqrt(n / (n - 1)))
+    others = (values.sum(-1, keepdims=True) - values) / (values.shape[-1] - 1)
+    return np.abs(values - others) / np.abs(others) / norm.ppf(0.75)
 
 
 def spread(test: Test) -> Test:
@@ -200,12 +200,15 @@ def path_swing(arm: str, pairing: str) -> Test:
     return values
 
 
-def poincare_ratio(variance: NDArray, gradient_square: NDArray) -> NDArray:
+def poincare_ratio(variance: ArrayLike, gradient_square: ArrayLike) -> NDArray:
     """Var f(z) / E‖∇f(z)‖², at most 1 for z ~ N(0, I): the Gaussian Poincaré inequality.
 
     1 for a linear f; 0 for a constant one, where both vanish.
     """
-    return np.where(variance == 0, 0.0, variance / np.where(variance == 0, 1.0, gradient_square))
+    variance, gradient_square = np.asarray(variance), np.asarray(gradient_square)
+    with np.errstate(divide="ignore"):
+        ratio = variance / np.where(variance == 0, 1.0, gradient_square)
+    return np.where(variance == 0, 0.0, ratio)
 
 
 def over_arms(

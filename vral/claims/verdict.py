@@ -9,6 +9,7 @@ the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted 
 law of the values. With n < 5 it would be more than 5 %; such studies are inconclusive.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -17,9 +18,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 from scipy.stats import t as student
-
-from vral import study
 
 LEVEL = 0.05
 """Of an interval, and of the whole family of verdicts where they are judged together."""
@@ -113,28 +113,28 @@ class Verdict:
     """Whether the verdict still stands when all verdicts of the ledger are judged as one family."""
 
 
-HUGE = 1e150
-"""Stands for ∞ while medians are taken: sums and squares of it are still finite."""
-
-
 def interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval.
+    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval, without luck.
 
-    ``values`` is (…, seeds). ±∞ are values like others. NaN is a seed of which nothing is known:
-    the interval's low end takes it for -∞ and its high end for ∞; the median leaves it out.
+    ``values`` is (…, seeds). The k-th smallest of n values is at least a resample's median with
+    probability P(Bin(n, k/n) ≥ ⌈n/2⌉), so the ends are those of infinitely many resamples. For an
+    even n the low end is that of the lower median and the high end that of the upper one: a mean of
+    the two would not hold the nominal rate for skewed laws.
+
+    ±∞ are values like others. NaN is a seed of which nothing is known: the low end takes it for -∞
+    and the high end for ∞; the median leaves it out. One seed has no interval; its ends are NaN.
     """
-    unknown = np.isnan(values)
-    bounds = np.stack([np.where(unknown, -inf, values), np.where(unknown, inf, values)])
-    _, low, high = study.bootstrap_median(np.clip(bounds, -HUGE, HUGE))
-    known = np.where(unknown, np.nan, np.clip(values, -HUGE, HUGE))
-    middle = np.full(values.shape[:-1], np.nan)
-    some = ~unknown.all(-1)
-    middle[some] = np.nanmedian(known[some], axis=-1)
-    return _unbounded(middle), _unbounded(low[0]), _unbounded(high[1])
-
-
-def _unbounded(values: NDArray) -> NDArray:
-    return np.where(np.abs(values) > HUGE / 1e6, np.copysign(inf, values), values)
+    n = values.shape[-1]
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all NaN: the median is NaN
+        middle = np.asarray(np.nanmedian(values, axis=-1))
+    if n < 2:
+        return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
+    at_least = binom.sf((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n)
+    k = int(np.argmax(at_least > LEVEL / 2))
+    least = np.sort(np.where(np.isnan(values), -inf, values), axis=-1)
+    most = np.sort(np.where(np.isnan(values), inf, values), axis=-1)
+    return middle, np.asarray(least[..., k]), np.asarray(most[..., n - 1 - k])
 
 
 def outcomes(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
