@@ -17,6 +17,7 @@ SHORT_HELP = {
     "train": "Train one method and write one run folder.",
     "bench": "Time our step against the loops that people write.",
     "reproduce": "Run a whole experiment: its cells, records, figures and table.",
+    "claims": "Judge every claim of the paper and the deck on finished studies.",
 }
 
 

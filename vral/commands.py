@@ -18,6 +18,7 @@ from rich.text import Text
 from vral.bench.measure import GROWTH, in_own_process, machine_rates
 from vral.bench.workloads import METHODS as BENCH_METHODS
 from vral.bench.workloads import MODES, WORKLOADS
+from vral.claims_command import claims
 from vral.config import resolve
 from vral.data.datasets import DATASETS
 from vral.diagnostics.gradients import METRICS
@@ -201,4 +202,10 @@ def _positive(option: str, text: str) -> int:
     return int(text)
 
 
-COMMANDS = {"ls": list_everything, "train": train, "bench": bench, "reproduce": reproduce}
+COMMANDS = {
+    "ls": list_everything,
+    "train": train,
+    "bench": bench,
+    "reproduce": reproduce,
+    "claims": claims,
+}

@@ -1,0 +1,88 @@
+"""Every claim on studies whose truth is known, and the register of thresholds."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from worlds import true_and_false
+
+from vral.claims.catalogue import CLAIMS, register
+from vral.claims.verdict import Claim, judge
+from vral.experiments import EXPERIMENTS
+
+EVERY = pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+
+
+def verdict(claim: Claim, found):
+    subject, *others = claim.arms
+    return judge(
+        claim,
+        claim.test(found),
+        "digits",
+        Path("study"),
+        found.diverged_seeds([subject], claim.ratios),
+        found.diverged_seeds(others, claim.ratios),
+    )
+
+
+@EVERY
+def test_a_claim_that_is_true_is_confirmed_and_one_that_is_false_refuted(claim):
+    true, false = true_and_false(claim)
+    assert verdict(claim, true).verdict == "confirmed"
+    assert verdict(claim, false).verdict == "refuted"
+
+
+@EVERY
+def test_what_a_subject_that_diverges_does_to_a_claim(claim):
+    true, false = true_and_false(claim)
+    gone = frozenset((claim.arms[0], claim.ratios[0], seed) for seed in range(5))
+    found = verdict(claim, replace(true, diverged=gone))
+    expected = {"fails": "refuted", "supports": "confirmed", "ignored": "confirmed"}
+    assert found.verdict == expected[claim.divergence]
+    assert (found.seeds, found.diverged) == (5, 5)
+    if claim.divergence == "supports":
+        assert verdict(claim, replace(false, diverged=gone)).verdict == "confirmed"
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [c for c in CLAIMS.values() if len(c.arms) == 2 and c.divergence != "ignored"],
+    ids=lambda claim: claim.id,
+)
+def test_a_baseline_that_diverges_leaves_a_claim_open(claim):
+    true, _ = true_and_false(claim)
+    gone = frozenset((claim.arms[1], claim.ratios[0], seed) for seed in range(3))
+    found = verdict(claim, replace(true, diverged=gone))
+    assert found.verdict == "inconclusive"
+    assert (found.seeds, found.diverged) == (5, 3)
+
+
+@EVERY
+def test_every_claim_asks_for_what_the_register_says(claim):
+    """To change a threshold or a quantity, add a line to register.csv; leave the old ones."""
+    quantity, entry = register()[claim.id][-1]
+    assert (entry.threshold, quantity) == (str(claim.threshold), claim.quantity)
+    dates = [entry.since for entry in claim.history]
+    assert dates == sorted(dates)
+
+
+def test_the_register_knows_no_other_claims():
+    assert register().keys() == CLAIMS.keys()
+
+
+def test_ids_are_those_of_the_specification():
+    families = {name.split(".")[0] for name in CLAIMS}
+    assert families == {*(f"C{i}" for i in range(1, 12)), "Q1", "Q2", "P1", "A"}
+
+
+def test_a_subject_can_only_be_said_to_break_down_by_a_one_sided_claim():
+    for claim in CLAIMS.values():
+        if claim.divergence == "supports":
+            assert float("inf") in (claim.threshold.high, -claim.threshold.low)
+
+
+@EVERY
+def test_a_claim_s_experiment_runs_what_it_needs(claim):
+    row = EXPERIMENTS[claim.experiment]
+    assert set(claim.arms) <= {arm.name for arm in row.arms}
+    assert set(claim.ratios) <= set(row.ratios)

@@ -1,0 +1,160 @@
+"""The ledger of studies on disk, and ``vral claims``."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from worlds import Column, readings
+
+from vral.claims import CLAIMS, examine, ledger
+from vral.cli import main
+from vral.errors import FolderError
+from vral.run import write_json
+from vral.train.records import write_part
+
+SEEDS = range(5)
+FRECHET = {"1": 100.0, "50": 50.0}
+
+
+def write_study(root, experiment="ratios", arm="vral-meta", seeds=5, diverged=(), status=None):
+    """One arm at 1:1 and 50:1 on digits; its Fréchet distance halves."""
+    root.mkdir()
+    write_json(root / "study.json", {"experiment": experiment, "commands": ["reproduce"]})
+    claim = replace(CLAIMS["C7.frechet"], arms=(arm,))
+    columns = tuple(Column(arm, ratio, "frechet", value) for ratio, value in FRECHET.items())
+    made = readings(claim, columns, seeds)
+    for ratio in FRECHET:
+        folder = root / f"method={arm}" / f"ratio={ratio}"
+        for kind in ("records", "probes"):
+            rows = getattr(made, kind).filter(pl.col("ratio") == ratio)
+            write_part(rows.drop("method", "ratio", "dataset"), folder / kind, 10)
+        config = {"method": arm, "ratio": ratio, "dataset": "digits", "batch": 64}
+        gone = [{"seed": s, "d_update": 3, "reading": "loss_D", "value": "nan"} for s in diverged]
+        report = {
+            "config": config | {"seeds": list(range(seeds))},
+            "status": (status or {}).get(ratio, "finished"),
+            "rounds_done": 10,
+            "diverged": gone if ratio == "50" else [],
+        }
+        write_json(folder / "run.json", report)
+    return root
+
+
+def test_a_study_is_judged_on_what_it_holds(tmp_path):
+    root = write_study(tmp_path / "study")
+    verdicts = {v.claim.id: v for v in ledger([root])}
+    found = verdicts["C7.frechet"]
+    assert (found.verdict, found.dataset, found.seeds) == ("confirmed", "digits", 5)
+    assert found.effect == pytest.approx(0.5)
+    assert found.study == root
+    assert all(v.claim.experiment == "ratios" for v in verdicts.values())
+    assert "C7.standard" not in verdicts
+
+
+def test_every_claim_is_either_judged_or_open_with_a_command(tmp_path):
+    verdicts, still_open = examine([write_study(tmp_path / "a study")])
+    judged = {v.claim.id for v in verdicts}
+    waiting = {entry.claim.id for entry in still_open}
+    assert judged | waiting == CLAIMS.keys()
+    assert not judged & waiting
+    entry = next(e for e in still_open if e.claim.id == "C7.standard")
+    assert entry.reason == "standard at 50 has not been run"
+    assert entry.command == f"vral reproduce ratios --out '{tmp_path}/a study'"
+    entry = next(e for e in still_open if e.claim.id == "P1.kl.stacked-mnist")
+    assert entry.command == "vral reproduce mode-collapse --dataset stacked-mnist"
+
+
+def test_an_unfinished_run_is_not_judged(tmp_path):
+    root = write_study(tmp_path / "study", status={"50": "stopped"})
+    verdicts, still_open = examine([root])
+    assert "C7.frechet" not in {v.claim.id for v in verdicts}
+    reasons = {entry.claim.id: entry.reason for entry in still_open}
+    assert reasons["C7.frechet"] == "vral-meta at 50 has not been run"
+
+
+def test_a_study_without_a_finished_run_has_no_verdict(tmp_path):
+    root = write_study(tmp_path / "study", status={"1": "stopped", "50": "stopped"})
+    assert ledger([root]) == []
+
+
+def test_seeds_that_diverged_are_counted_and_reported(tmp_path):
+    root = write_study(tmp_path / "study", diverged=[0, 3, 4])
+    found = next(v for v in ledger([root]) if v.claim.id == "C7.frechet")
+    assert (found.seeds, found.diverged) == (5, 3)
+    assert found.effect == float("inf")
+    assert found.verdict == "inconclusive"
+
+
+def test_the_same_study_twice_counts_once_and_two_studies_apart(tmp_path):
+    first, second = (write_study(tmp_path / name) for name in "ab")
+    assert len(ledger([first, first])) == len(ledger([first]))
+    count = Counter(v.claim.id for v in ledger([first, second]))
+    assert set(count.values()) == {2}
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_folder_that_is_no_study_is_refused(tmp_path, made):
+    if made:
+        (tmp_path / "x").mkdir()
+    with pytest.raises(FolderError, match=r"STUDY: .*/x given, which holds no study\.json"):
+        ledger([tmp_path / "x"])
+
+
+# ---- vral claims ---------------------------------------------------------------------------
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["claims", *map(str, arguments)], env={"COLUMNS": "160"})
+
+
+def test_the_command_shows_verdicts_seeds_and_the_family(tmp_path):
+    result = call(write_study(tmp_path / "study"))
+    assert result.exit_code == 0, result.output
+    line = next(text for text in result.output.splitlines() if "C7.frechet" in text)
+    assert "confirmed" in line
+    assert "≤ 1.25" in line
+    assert "claims judged, each by itself at the nominal 5%" in result.output
+    assert "Holm" in result.output
+    assert "vral reproduce parzen" in result.output
+
+
+def test_the_command_says_that_few_seeds_decide_nothing(tmp_path):
+    result = call(write_study(tmp_path / "study", seeds=2))
+    assert "With fewer than 5 seeds a claim stays inconclusive" in result.output
+    assert "confirmed  " not in result.output
+
+
+def test_json_holds_the_whole_ledger(tmp_path):
+    result = call(write_study(tmp_path / "study", diverged=[0, 3, 4]), "--json")
+    data = json.loads(result.output)
+    assert data["judged"] == len(data["verdicts"])
+    found = next(entry for entry in data["verdicts"] if entry["claim"] == "C7.frechet")
+    assert (found["effect"], found["diverged"], found["threshold"]) == ("inf", 3, "≤ 1.25")
+    assert found["history"] == [
+        {"since": "2026-11-22", "threshold": "≤ 1.25", "note": "specification section 6"}
+    ]
+    known = {entry["claim"] for part in ("verdicts", "not_run") for entry in data[part]}
+    assert known == CLAIMS.keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["nowhere"], "holds no study.json"), ([], "STUDY")]
+)
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.strip().count("\n") == 0
+
+
+def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path):
+    root = write_study(tmp_path / "study")
+    (root / "study.json").write_text("[]")
+    result = call(root)
+    assert result.exit_code == 2
+    assert "corrupt" in result.stderr
+    assert result.stderr.strip().count("\n") == 0

@@ -1,0 +1,148 @@
+"""Quantities of claims on cases done by hand."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+from vral.claims import readings
+from vral.claims.readings import NotRun, Readings
+
+
+def made(records=(), probes=(), interpolation=(), diverged=frozenset()) -> Readings:
+    cell = {"method": "lsgan", "ratio": "50", "dataset": "digits"}
+    frames = [pl.DataFrame([{**cell, **row} for row in rows]) for rows in (records, probes)]
+    return Readings(*frames, pl.DataFrame(interpolation), diverged, 64)
+
+
+def series(name: str, values, seed: int = 0) -> list[dict]:
+    times = ("round", "g_updates", "images")
+    return [
+        {"seed": seed, **dict.fromkeys(times, i), "d_updates": 10 * (i + 1), name: float(value)}
+        for i, value in enumerate(values)
+    ]
+
+
+def test_end_over_peak_and_end_over_start():
+    found = made(probes=series("m", [4, 8, 6, 2, 1, 2]))
+    assert readings.end_over_peak("lsgan", "m", "50")(found) == {0: 0.25}
+    # The run ends at 60 D updates; a third of them is the second probe.
+    assert readings.end_over_start("lsgan", "m", "50", parts=3)(found) == {0: 0.25}
+
+
+def test_late_variation_averages_within_a_round():
+    rows = [
+        {"seed": 0, "round": r, "m": m}
+        for r, m in [(0, 99.0), (1, 99.0), (2, 0.0), (2, 2.0), (3, 2.0), (4, 4.0), (4, 2.0)]
+    ]
+    # Rounds 2, 3, 4 have means 1, 2, 3: standard deviation √(2/3), mean 2.
+    value = readings.late_variation("lsgan", "m", "50")(made(records=rows))[0]
+    assert value == pytest.approx(math.sqrt(2 / 3) / 2)
+
+
+def test_deviation_by_hand():
+    """Of 1, 2, 3 the others' means are 2.5, 2, 1.5: 0.6, 0 and 1 of them away."""
+    unit = 0.6744897501960817
+    found = readings.deviation(np.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(found, np.array([0.6, 0.0, 1.0]) / unit)
+
+
+def test_the_median_deviation_of_a_normal_law_is_its_coefficient_of_variation():
+    """Times √(n/(n - 1)), for the error of the others' mean."""
+    values = np.random.default_rng(0).normal(10, 1, (20_000, 8))
+    expected = 0.1 * math.sqrt(8 / 7)
+    assert np.median(readings.deviation(values)) == pytest.approx(expected, rel=0.02)
+
+
+def test_spread_leaves_out_what_is_not_known():
+    found = readings.spread(lambda _: {0: 1.0, 1: 3.0, 2: float("nan")})(made())
+    assert list(found) == [0, 1, 2]
+    assert math.isnan(found[2])
+    np.testing.assert_allclose([found[0], found[1]], readings.deviation(np.array([1.0, 3.0])))
+
+
+def test_the_poincare_ratio_of_functions_with_known_moments():
+    """z ~ N(0, 1): of 3z it is 1, of z² it is 2/4, of sin z it is tanh 1."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    for value, slope, expected in (
+        (3 * nodes, 3 * np.ones_like(nodes), 1.0),
+        (nodes**2, 2 * nodes, 0.5),
+        (np.sin(nodes), np.cos(nodes), math.tanh(1)),
+    ):
+        variance = weights @ value**2 - (weights @ value) ** 2
+        ratio = readings.poincare_ratio(variance, weights @ slope**2)
+        assert float(ratio) == pytest.approx(expected)
+
+
+def test_the_poincare_ratio_of_a_constant_is_zero_and_of_a_breach_infinite():
+    found = readings.poincare_ratio(np.array([0.0, 1.0]), np.array([0.0, 0.0]))
+    np.testing.assert_array_equal(found, [0, np.inf])
+
+
+def test_the_filler_adds_what_the_array_itself_says():
+    rng = np.random.default_rng(0)
+    written = rng.standard_normal(readings.ROWS - readings.FILLER_ROWS)
+    written = (written - written.mean()) / written.std()
+    for mean, sd in ((0.0, 1.0), (-3.0, 2.0)):
+        whole = np.concatenate([mean + sd * written, np.full(readings.FILLER_ROWS, 99.0)])
+        added = readings.filler_variance(mean, sd**2)
+        assert added == pytest.approx(whole.var() - sd**2)
+    assert readings.filler_variance(0.0, 1.0) == pytest.approx(5.22, abs=0.005)
+
+
+def test_a_path_swings_between_real_and_fake_only():
+    rows = [
+        {"method": "lsgan", "ratio": "50", "seed": 0, "pairing": pairing}
+        | {"gamma": gamma, "grad_norm_mean": norm * scale}
+        for pairing, scale in (("random", 1.0), ("nearest", 2.0))
+        for gamma, norm in ((-0.5, 100.0), (0.0, 2.0), (0.5, 1.0), (1.0, 5.0), (1.5, 0.001))
+    ]
+    found = made(interpolation=rows)
+    assert readings.path_swing("lsgan", "random")(found) == {0: 5.0}
+    with pytest.raises(NotRun, match="not recorded"):
+        readings.path_swing("lsgan", "random")(made())
+
+
+def test_pairs_are_of_the_same_seed_and_a_lacking_one_is_left_out():
+    first, second = {0: 2.0, 1: 6.0, 2: 1.0}, {1: 3.0, 2: 0.0, 3: 1.0}
+    assert readings.quotient(lambda _: first, lambda _: second)(made()) == {1: 2.0, 2: math.inf}
+    assert readings.fold(lambda _: first, lambda _: {0: 8.0})(made()) == {0: 4.0}
+    with pytest.raises(NotRun, match="no seed"):
+        readings.quotient(lambda _: first, lambda _: {7: 1.0})(made())
+
+
+def test_correlation_and_inequality_are_taken_within_a_seed_over_arms_and_checkpoints():
+    probes = [
+        {"method": arm, "ratio": "50", "seed": seed, "v": float(v), "l": float(v) ** 3 * sign}
+        for seed, sign in ((0, 1), (1, -1))
+        for arm, values in (("lsgan", (1, 4)), ("r1", (2, 3)))
+        for v in values
+    ]
+    found = made(probes=probes)
+    correlation = readings.over_arms(["lsgan", "r1"], "v", "l", readings.rank_correlation)
+    assert correlation(found) == {0: pytest.approx(1), 1: pytest.approx(-1)}
+    worst = readings.over_arms(["lsgan", "r1"], "v", "l", readings.worst_poincare)
+    assert worst(found)[0] == 1.0
+    with pytest.raises(NotRun, match="moment at 50 has not been run"):
+        readings.over_arms(["lsgan", "moment"], "v", "l", readings.rank_correlation)(found)
+
+
+def test_what_was_not_run_or_measured_is_said():
+    found = made(records=series("grad_norm_fake", [1, 2]), probes=series("m", [1, 2]))
+    with pytest.raises(NotRun, match="r1 at 50 has not been run"):
+        readings.last("r1", "m")(found)
+    with pytest.raises(NotRun, match="lipschitz of lsgan at 50 was not measured"):
+        readings.last("lsgan", "lipschitz")(found)
+
+
+def test_a_diverged_seed_has_no_value_even_if_it_left_no_rows():
+    gone = frozenset({("lsgan", "50", 0), ("lsgan", "50", 7)})
+    probes = series("m", [1, 2]) + series("m", [1, 3], seed=1)
+    records = series("grad_norm_fake", [1, 2]) + series("grad_norm_fake", [1, 2], seed=1)
+    found = readings.last("lsgan", "m")(made(records, probes, diverged=gone))
+    assert list(found) == [0, 1, 7]
+    assert found[1] == 3
+    assert math.isnan(found[0])
+    assert math.isnan(found[7])

@@ -1,0 +1,196 @@
+"""Statistics of a verdict: by hand, against SciPy, and over simulated studies without effect."""
+
+from dataclasses import replace
+from math import inf, nan
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, ttest_1samp
+
+from vral.claims.catalogue import CLAIMS
+from vral.claims.readings import deviation
+from vral.claims.verdict import (
+    LEVEL,
+    Threshold,
+    as_family,
+    holm,
+    interval,
+    judge,
+    outcomes,
+    p_value,
+)
+
+STUDIES = 1000
+
+
+def test_the_interval_of_five_seeds_is_their_range():
+    """The median of a resample is the smallest of five with probability 5.8 %, above 2.5 %."""
+    assert tuple(map(float, interval(np.array([3.0, 1.0, 5.0, 2.0, 4.0])))) == (3, 1, 5)
+
+
+def test_the_interval_agrees_with_scipy_on_other_resamples():
+    values = np.random.default_rng(0).standard_normal(11)
+    ours = interval(values)
+    theirs = bootstrap(
+        (values,), np.median, method="percentile", n_resamples=20_000, rng=1
+    ).confidence_interval
+    assert tuple(map(float, ours)) == (float(np.median(values)), theirs.low, theirs.high)
+
+
+def test_infinite_values_count_like_others():
+    assert tuple(map(float, interval(np.array([1.0, 2.0, 3.0, inf, inf])))) == (3, 1, inf)
+    assert tuple(map(float, interval(np.array([-inf] * 5)))) == (-inf, -inf, -inf)
+
+
+def test_an_unknown_seed_widens_the_interval_to_both_sides():
+    effect, low, high = map(float, interval(np.array([1.0, 2.0, 3.0, 4.0, nan])))
+    assert (effect, low, high) == (2.5, -inf, inf)
+
+
+def test_one_seed_has_no_interval():
+    effect, low, high = map(float, interval(np.array([2.0])))
+    assert effect == 2
+    assert np.isnan([low, high]).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "threshold", "said"),
+    [
+        (2, 3, Threshold(low=2.0), "confirmed"),
+        (1, 3, Threshold(low=2.0), "inconclusive"),
+        (1, 1.9, Threshold(low=2.0), "refuted"),
+        (1, 2, Threshold(high=2.0), "confirmed"),
+        (2.1, 9, Threshold(high=2.0), "refuted"),
+        (0.6, 1.4, Threshold(0.5, 1.5), "confirmed"),
+        (0.4, 1.4, Threshold(0.5, 1.5), "inconclusive"),
+        (0.1, 0.4, Threshold(0.5, 1.5), "refuted"),
+        (1.6, inf, Threshold(0.5, 1.5), "refuted"),
+        (0.1, 9, Threshold(0.5, 1.5), "inconclusive"),
+        (nan, nan, Threshold(low=2.0), "inconclusive"),
+    ],
+)
+def test_a_verdict_needs_the_whole_interval_on_one_side(low, high, threshold, said):
+    assert outcomes(np.array(low), np.array(high), 5, threshold).item() == said
+
+
+def test_fewer_than_five_seeds_decide_nothing():
+    claim = CLAIMS["C7.frechet"]
+    for seeds, said in ((1, "inconclusive"), (4, "inconclusive"), (5, "confirmed")):
+        values = dict.fromkeys(range(seeds), 0.1)
+        assert judge(claim, values, "digits", Path()).verdict == said
+
+
+# ---- a null effect: the true median lies at the threshold ------------------------------------
+
+
+def centred(rng: np.random.Generator, seeds: int):
+    """(STUDIES, seeds) of laws with median 1."""
+    shape = (STUDIES, seeds)
+    return {
+        "normal": 1 + 0.2 * rng.standard_normal(shape),
+        "lognormal": np.exp(2 * rng.standard_normal(shape)),
+        "quotient of arms": np.exp(rng.standard_normal(shape) - rng.standard_normal(shape)),
+        "Cauchy": 1 + rng.standard_cauchy(shape),
+    }
+
+
+@pytest.mark.parametrize("seeds", [5, 6, 10])
+@pytest.mark.parametrize("law", ["normal", "lognormal", "quotient of arms", "Cauchy"])
+@pytest.mark.parametrize("threshold", [Threshold(low=1.0), Threshold(high=1.0)])
+def test_a_null_effect_is_confirmed_at_most_at_the_nominal_rate(seeds, law, threshold):
+    values = centred(np.random.default_rng(seeds), seeds)[law]
+    said = outcomes(*interval(values)[1:], seeds, threshold)
+    assert (said == "confirmed").mean() <= LEVEL
+    assert (said != "inconclusive").mean() <= 2 * LEVEL
+
+
+def test_with_five_seeds_the_rate_is_one_in_thirty_two():
+    values = centred(np.random.default_rng(0), 5)["lognormal"]
+    said = outcomes(*interval(values)[1:], 5, Threshold(low=1.0))
+    exact = (values > 1).all(1)  # probability 2⁻⁵
+    np.testing.assert_array_equal(said == "confirmed", exact)
+
+
+@pytest.mark.parametrize("seeds", [5, 10])
+@pytest.mark.parametrize("law", ["normal", "gamma"])
+def test_a_null_spread_is_confirmed_at_most_at_the_nominal_rate(seeds, law):
+    """The coefficient of variation is 0.5, as C5.seeds asks at most."""
+    rng = np.random.default_rng(seeds)
+    shape = (STUDIES, seeds)
+    values = {"normal": rng.normal(1, 0.5, shape), "gamma": rng.gamma(4, 0.25, shape)}[law]
+    said = outcomes(*interval(deviation(values))[1:], seeds, Threshold(high=0.5))
+    assert (said == "confirmed").mean() <= LEVEL
+
+
+def test_resampling_the_coefficient_of_variation_itself_would_not_hold_the_rate():
+    """Why C5.seeds is judged on distances: five values resampled vary too little."""
+    values = np.random.default_rng(0).normal(1, 0.5, (200, 5))
+    high = bootstrap(
+        (values,),
+        lambda x, axis: x.std(axis, ddof=1) / x.mean(axis),
+        axis=-1,
+        method="percentile",
+        n_resamples=500,
+        rng=0,
+    ).confidence_interval.high
+    assert (high <= 0.5).mean() > 2 * LEVEL
+
+
+# ---- many claims at once -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("law", ["normal", "lognormal"])
+def test_p_is_that_of_scipys_t_test(law):
+    values = np.random.default_rng(3).standard_normal(6) + 3
+    if law == "normal":
+        values -= 4  # some are negative, so no logarithms
+    logs = np.log(values) if law == "lognormal" else values
+    limit = 0.5
+    at = np.log(limit) if law == "lognormal" else limit
+    above = float(ttest_1samp(logs, at, alternative="greater").pvalue)
+    below = float(ttest_1samp(logs, at, alternative="less").pvalue)
+    assert p_value(values, Threshold(low=limit), "confirmed") == pytest.approx(min(1, 2 * above))
+    assert p_value(values, Threshold(high=limit), "confirmed") == pytest.approx(min(1, 2 * below))
+    assert p_value(values, Threshold(low=limit), "refuted") == pytest.approx(min(1, 2 * below))
+
+
+def test_p_of_a_band_is_that_of_its_nearer_end():
+    values = np.array([0.9, 1.0, 1.1, 1.05, 0.95])
+    low = p_value(values, Threshold(low=0.8), "confirmed")
+    assert p_value(values, Threshold(0.8, 50.0), "confirmed") == pytest.approx(low)
+    assert p_value(values, Threshold(1.2, 2.0), "refuted") == pytest.approx(
+        p_value(values, Threshold(low=1.2), "refuted")
+    )
+
+
+def test_p_without_a_test():
+    assert p_value(np.array([1.0, 2.0]), Threshold(low=0.0), "inconclusive") == 1
+    assert p_value(np.array([1.0, inf]), Threshold(low=0.0), "confirmed") == 1
+    assert p_value(np.full(5, 2.0), Threshold(low=1.0), "confirmed") == 0
+    assert p_value(np.full(5, 2.0), Threshold(low=2.0), "confirmed") == 1
+
+
+def test_holm_by_hand():
+    """0.01 ≤ 0.05/4, 0.015 ≤ 0.05/3, but 0.03 > 0.05/2: there it stops, 0.04 with it."""
+    assert holm([0.03, 0.01, 0.04, 0.015]) == [False, True, False, True]
+    assert holm([]) == []
+    assert holm([0.05]) == [True]
+
+
+def test_the_family_wise_rate_is_held_over_null_claims():
+    rng = np.random.default_rng(5)
+    some = 0
+    for _ in range(200):
+        values = rng.standard_normal((8, 10))
+        said = outcomes(*interval(values)[1:], 10, Threshold(low=0.0))
+        p = [p_value(v, Threshold(low=0.0), s) for v, s in zip(values, said, strict=True)]
+        some += any(holm(p))
+    assert some / 200 <= LEVEL
+
+
+def test_a_verdict_that_survives_alone_may_fall_among_many():
+    strong = judge(CLAIMS["C7.frechet"], dict(enumerate([0.8, 0.9, 0.7, 1.0, 1.1])), "", Path())
+    weak = replace(strong, p=0.5)
+    assert as_family([strong])[0].survives
+    assert [v.survives for v in as_family([strong] + [weak] * 200)] == [False] * 201

@@ -1,0 +1,195 @@
+"""Studies made by hand, in which the truth of every claim is known."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import polars as pl
+
+from vral.claims.catalogue import MODES
+from vral.claims.readings import Readings
+from vral.claims.verdict import Claim
+from vral.diagnostics.gradients import METRICS
+
+TRAINING = {*METRICS, "d_step_rms"}
+D_UPDATES = (200, 6000, 12000)
+ROUNDS = 10
+
+
+class Column(NamedTuple):
+    """What a column holds in a cell: one number, a course in time, or a number per seed."""
+
+    arm: str
+    ratio: str
+    name: str
+    values: float | tuple[float, ...]
+    per_seed: bool = False
+
+
+def wobble(seed: int) -> float:
+    """Seeds differ by some per cent, with median 1."""
+    return 1 + 0.01 * ((seed * 2) % 5 - 2)
+
+
+def readings(
+    claim: Claim,
+    columns: tuple[Column, ...],
+    seeds: int = 5,
+    diverged: frozenset[tuple[str, str, int]] = frozenset(),
+    batch: int = 64,
+) -> Readings:
+    """All that ``claim`` reads is 1, but for ``columns``."""
+    given: Mapping = {(c.arm, c.ratio, c.name): c for c in columns}
+    names = {c.name for c in columns} | {"grad_norm_fake", "grad_square_real", "grad_square_fake"}
+    names.add("frechet")
+
+    def value(arm: str, ratio: str, name: str, seed: int, step: int) -> float:
+        column = given.get((arm, ratio, name))
+        if column is None:
+            return wobble(seed)
+        if column.per_seed:
+            return column.values[seed]
+        if isinstance(column.values, tuple):
+            return column.values[step % len(column.values)] * wobble(seed)
+        return column.values * wobble(seed)
+
+    def rows(chosen: set[str], steps: int, clock, **more) -> list[dict]:
+        return [
+            {"method": arm, "ratio": ratio, "dataset": "digits", "seed": seed}
+            | {**clock(step), **more}
+            | {name: value(arm, ratio, name, seed, step) for name in chosen}
+            for arm in claim.arms
+            for ratio in claim.ratios
+            for seed in range(seeds)
+            for step in range(steps)
+        ]
+
+    def training_clock(step: int) -> dict:
+        return {"round": step, "d_updates": step, "g_updates": step, "images": step}
+
+    def probe_clock(step: int) -> dict:
+        return training_clock(step) | {"d_updates": D_UPDATES[step]}
+
+    probed = names - TRAINING - {"grad_norm_mean"}
+    between = [
+        row
+        for pairing in ("random", "nearest")
+        for row in rows({"grad_norm_mean"}, 3, lambda i: {"gamma": i / 2}, pairing=pairing)
+    ]
+    return Readings(
+        records=pl.DataFrame(rows(names & TRAINING, ROUNDS, training_clock)),
+        probes=pl.DataFrame(rows(probed, len(D_UPDATES), probe_clock)),
+        interpolation=pl.DataFrame(between),
+        diverged=diverged,
+        batch=batch,
+    )
+
+
+FALLS, STAYS = (1, 0.5, 0.001), (1, 0.9, 0.8)
+
+SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
+    "C1.saturating": (("median_signal_fake",), FALLS, STAYS),
+    "C1.control.*": (("median_signal_fake",), STAYS, FALLS),
+    "C1.logit": (("median_grad_norm_fake",), STAYS, FALLS),
+    "C1.training": (("signal_fake",), 0.001, 0.5),
+    "C1.eps": (("g_grad_below_eps",), 0.9, 0.1),
+    "C2.time.*": (("median_signal_fake",), STAYS, FALLS),
+    "C2.standard.*": (("median_signal_fake",), 100, 2),
+    "C2.training.*": (("signal_fake",), 100, 2),
+    "C2.parameters.*": (("g_grad_below_eps",), 0.1, 0.9),
+    "C2.perfect": (("auc",), 0.99, 0.76),
+    "C3.mean-fake*": (("held_out_mean_fake",), 0.05, -0.8),
+    "C3.mean-real*": (("held_out_mean_real",), 0.9, 0.2),
+    "C3.sd-fake*": (("held_out_var_fake",), 1.2, 0.2),
+    "C3.sd-real*": (("held_out_var_real",), 1.2, 3.0),
+    "C3.ks-fake*": (("ks_fake",), 0.05, 0.3),
+    "C3.ks-real*": (("ks_real",), 0.05, 0.3),
+    "C3.overlap-standard*": (("overlap",), 0.01, 0.3),
+    "C3.overlap": (("overlap",), 0.6, 0.1),
+    "C3.overlap.held": (("overlap",), 0.6, 0.1),
+    "C4.vral-*": (("score_var_fake",), 1.0, 0.1),
+    "C4.lsgan": (("score_var_fake",), 0.01, 0.5),
+    "C4.standard": (("score_var_fake",), 0.01, 2.0),
+    "C4.nonsaturating": (("score_var_fake",), 100.0, 0.5),
+    "C4.wgan": (("score_var_fake",), 100.0, 2.0),
+    "C5.swing.*": (("grad_norm_fake",), (1, 2), (1, 100)),
+    "C5.path.*": (("grad_norm_mean",), (1, 2, 1.5), (1, 50, 1)),
+    "C6.lipschitz": (("lipschitz",), 1.5, 5),
+    "C7.frechet": (("frechet",), 1, 2),
+    "C7.standard": (("frechet",), 3, 1),
+    "C7.coverage": (("coverage",), 1, 0.5),
+    "C8.target": (("frechet",), 1, 2),
+    "C8.mean": (("frechet",), 1, 2),
+    "C8.mean-target": (("frechet",), 0.8, 1.5),
+    "C9.no-variance": (("score_var_fake", "score_var_real"), 0.01, 0.5),
+    "C9.sd.*": (("score_var_fake", "score_var_real"), 0.9, 0.2),
+    "C9.gradient.*": (("g_grad_below_eps",), 0.1, 0.9),
+    "C9.benefit": (("frechet",), 1, 3),
+    "C10.clip-all": (("grad_norm_fake",), 0.01, 0.5),
+    "C11.variance.*": (("held_out_var_fake",), 4, 1),
+    "C11.signal.*": (("median_signal_fake",), 4, 1),
+    "C11.auc.*": (("auc",), 0.98, 0.6),
+    "Q1.lipschitz": (("lipschitz",), 0.2, 1),
+    "Q1.r1": (("lipschitz",), 1, 3),
+    "Q1.earns.*": (("frechet",), 0.5, 1),
+    "Q2.*": (("frechet",), 4, 1),
+    "P1.ratio.*": (("modes_covered",), 1, 0.5),
+    "P1.best.*": (("modes_covered",), 1, 0.5),
+    "P1.quality.*": (("high_quality",), 0.8, 0.2),
+    "P1.kl.*": (("reverse_kl",), 0.2, 1),
+    "A.clip-all": (("grad_norm_fake",), 0.01, 0.5),
+    "A.label": (("frechet",), 1.1, 1.1),
+    "A.batch-norm.*": (("grad_norm_fake",), 0.3, 1.1),
+    "A.same-real.*": (("frechet",), 2, 1.1),
+    "A.real-gp": (("grad_norm_real",), 1.5, 1),
+}
+"""Claim to what its subject reads, where the claim is true and where it is false."""
+
+
+def true_and_false(claim: Claim) -> tuple[Readings, Readings]:
+    """Two studies: in the one the claim holds, in the other it does not."""
+    subject, ratio = claim.arms[0], claim.ratios[0]
+
+    def world(*columns: tuple, **more) -> Readings:
+        return readings(claim, tuple(Column(*column) for column in columns), **more)
+
+    def pair(name: str, good, bad, others: tuple = (), **more) -> tuple[Readings, Readings]:
+        return tuple(world((subject, ratio, name, v), *others, **more) for v in (good, bad))
+
+    if claim.id == "A.scale":
+        return tuple(world((subject, ratio, "grad_square_fake", 3), batch=b) for b in (64, 32))
+    if claim.id == "A.filler":
+        variance = (subject, ratio, "held_out_var_fake", 1)
+        return pair("held_out_mean_fake", 0.5, -20, (variance,))
+    if claim.id == "A.label":
+        return tuple(
+            world((subject, "10", "frechet", v), (subject, "50", "frechet", 1)) for v in (2, 1.1)
+        )
+    if fnmatchcase(claim.id, "C5.seeds.*"):
+        good, bad = (0.9, 1.0, 1.05, 1.1, 0.95), (0.1, 0.2, 0.3, 1.0, 100.0)
+        return tuple(world((subject, ratio, "grad_norm_fake", v, True)) for v in (good, bad))
+    if fnmatchcase(claim.id, "C5.than.*"):
+        other = (claim.arms[1], ratio, "grad_norm_fake", (1, 4))
+        return pair("grad_norm_fake", (1, 2), (1, 9), (other,))
+    if fnmatchcase(claim.id, "C10.clip=*"):
+        other = (claim.arms[1], ratio, "grad_norm_fake", (1, 1.1))
+        return pair("grad_norm_fake", (1, 3), (1, 1.12), (other,))
+    if claim.id == "C6.correlation":
+        count = len(claim.arms)
+        return tuple(
+            world(
+                *((arm, ratio, "held_out_var_fake", i + 1) for i, arm in enumerate(claim.arms)),
+                *((arm, ratio, "lipschitz", order(i)) for i, arm in enumerate(claim.arms)),
+            )
+            for order in (lambda i: 3 * i + 5, lambda i: count - i)
+        )
+    if claim.id == "C6.poincare":
+        square = tuple((arm, ratio, "latent_grad_square", 1) for arm in claim.arms)
+        return pair("held_out_var_fake", 0.5, 2, square)
+    if fnmatchcase(claim.id, "P1.problem.*") or fnmatchcase(claim.id, "P1.vral-*"):
+        modes = MODES[claim.datasets[0]]
+        few, many = 0.3 * modes, 0.97 * modes
+        good, bad = (few, many) if "problem" in claim.id else (many, few)
+        return pair("modes_covered", good, bad)
+    (names, good, bad) = next(v for k, v in SUBJECT.items() if fnmatchcase(claim.id, k))
+    return tuple(world(*((subject, ratio, name, v) for name in names)) for v in (good, bad))

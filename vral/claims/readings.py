@@ -1,0 +1,277 @@
+"""From a study's records to one value per seed: the quantities that claims are about."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm, spearmanr
+
+from vral import study
+from vral.train.records import legacy_scales
+
+Values = dict[int, float]
+"""Seed to value; NaN where the seed diverged or the value does not exist."""
+
+
+class NotRun(Exception):
+    """The study lacks what a test reads; the message says what."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What the finished runs of one study have recorded on one data set."""
+
+    records: pl.DataFrame
+    probes: pl.DataFrame
+    interpolation: pl.DataFrame
+    diverged: frozenset[tuple[str, str, int]]
+    """(arm, ratio, seed) of every seed that diverged."""
+    batch: int
+
+    @cached_property
+    def final(self) -> pl.DataFrame:
+        if self.records.is_empty() or self.probes.is_empty():
+            return pl.DataFrame(schema=self.records.schema)
+        return study.final_values(self.records, self.probes)
+
+    def rows(self, frame: pl.DataFrame, arm: str, ratio: str, *columns: str) -> pl.DataFrame:
+        """The rows of a cell with these columns; NotRun if there are none."""
+        chosen = frame.filter((pl.col("method") == arm) & (pl.col("ratio") == ratio))
+        if chosen.is_empty() and not self.diverged_seeds([arm], [ratio]):
+            raise NotRun(f"{arm} at {ratio} has not been run")
+        for column in columns:
+            if column not in frame.columns or (chosen.height and chosen[column].is_null().all()):
+                raise NotRun(f"{column} of {arm} at {ratio} was not measured")
+        return chosen
+
+    def diverged_seeds(self, arms: Sequence[str], ratios: Sequence[str]) -> frozenset[int]:
+        return frozenset(s for arm, ratio, s in self.diverged if arm in arms and ratio in ratios)
+
+    def by_seed(
+        self,
+        frame: pl.DataFrame,
+        arm: str,
+        ratio: str,
+        columns: Sequence[str],
+        reduce: Callable[..., float],
+    ) -> Values:
+        """``reduce`` of the columns (as arrays, in time's order) of every seed of a cell."""
+        chosen = self.rows(frame, arm, ratio, *columns)
+        gone = self.diverged_seeds([arm], [ratio])
+        values = dict.fromkeys(gone, float("nan"))
+        for (seed,), part in chosen.group_by("seed"):
+            if seed not in gone:
+                arrays = (part[name].cast(pl.Float64).to_numpy() for name in columns)
+                with np.errstate(all="ignore"):  # 0/0 is NaN, a value that does not exist
+                    values[seed] = float(reduce(*arrays))
+        return dict(sorted(values.items()))
+
+
+Test = Callable[[Readings], Values]
+
+
+def read(root: Path, dataset: str) -> Readings:
+    """The readings of ``root`` on ``dataset``, without the seeds of unfinished runs."""
+    frames = {}
+    unfinished = set()
+    batches = set()
+    for _, report in study.runs(root):
+        config = report["config"]
+        if config["dataset"] == dataset:
+            batches.add(config["batch"])
+            if report["status"] not in ("finished", "diverged"):
+                arm = study.coordinates(config)["method"]
+                unfinished |= {(arm, config["ratio"], seed) for seed in config["seeds"]}
+    left_out = pl.DataFrame(
+        sorted(unfinished),
+        schema={"method": pl.String, "ratio": pl.String, "seed": pl.Int64},
+        orient="row",
+    )
+    for kind in ("records", "probes", "interpolation"):
+        frame = study.read(root, kind).filter(pl.col("dataset") == dataset)
+        frame = frame.with_columns(pl.col("seed").cast(pl.Int64))
+        frame = frame.join(left_out, on=left_out.columns, how="anti")
+        frames[kind] = frame.sort("round") if "round" in frame.columns else frame
+    gone = frozenset(
+        (entry["method"], entry["ratio"], entry["seed"])
+        for entry in study.diverged(root)
+        if entry["dataset"] == dataset
+    )
+    return Readings(**frames, diverged=gone, batch=max(batches))
+
+
+def last(arm: str, column: str, ratio: str = "50") -> Test:
+    """Final value: of a training reading the mean over the last fifth, of a probe the last one."""
+    return lambda found: found.by_seed(found.final, arm, ratio, [column], lambda x: x[0])
+
+
+def paired(function: Callable[..., float], *tests: Test) -> Test:
+    """``function`` of what the tests give for the same seed; seeds that one lacks are left out."""
+
+    def values(found: Readings) -> Values:
+        columns = [test(found) for test in tests]
+        common = sorted(set.intersection(*(set(column) for column in columns)))
+        if not common:
+            raise NotRun("no seed is common to the arms")
+        with np.errstate(all="ignore"):
+            return {s: float(function(*(np.float64(c[s]) for c in columns))) for s in common}
+
+    return values
+
+
+def quotient(first: Test, second: Test) -> Test:
+    return paired(np.divide, first, second)
+
+
+def fold(first: Test, second: Test) -> Test:
+    """How many times the larger of two is the smaller."""
+    return paired(lambda a, b: np.maximum(a / b, b / a), first, second)
+
+
+def end_over_peak(arm: str, column: str, ratio: str) -> Test:
+    """Last probe over the largest one of the run."""
+    return lambda found: found.by_seed(
+        found.probes, arm, ratio, [column], lambda x: x[-1] / x.max()
+    )
+
+
+def end_over_start(arm: str, column: str, ratio: str, parts: int = 60) -> Test:
+    """Last probe over the one nearest to 1/``parts`` of the run's D updates."""
+
+    def reduce(updates: NDArray, values: NDArray) -> float:
+        return values[-1] / values[np.abs(updates - updates[-1] / parts).argmin()]
+
+    return lambda found: found.by_seed(found.probes, arm, ratio, ["d_updates", column], reduce)
+
+
+def late_variation(arm: str, column: str, ratio: str) -> Test:
+    """Coefficient of variation over time of a round's mean, in the last half of the run."""
+
+    def reduce(rounds: NDArray, values: NDArray) -> float:
+        late = rounds >= 0.5 * rounds.max()
+        _, index = np.unique(rounds[late], return_inverse=True)
+        means = np.bincount(index, values[late]) / np.bincount(index)
+        return means.std() / means.mean()
+
+    return lambda found: found.by_seed(found.records, arm, ratio, ["round", column], reduce)
+
+
+def deviation(values: NDArray) -> NDArray:
+    """How far each of (…, seeds) is from the mean of the others, relative to it.
+
+    In units in which a normal law's median distance from its mean is the coefficient of variation;
+    that the others' mean errs too makes it a little larger, so that a bound on it is strict. The
+    coefficient itself, of a few values resampled, would come out too small.
+    """
+    others = (values.sum(-1, keepdims=True) - values) / (values.shape[-1] - 1)
+    return np.abs(values - others) / np.abs(others) / norm.ppf(0.75)
+
+
+def spread(test: Test) -> Test:
+    """``deviation`` of a test's values over the seeds that have one."""
+
+    def values(found: Readings) -> Values:
+        column = test(found)
+        known = {seed: value for seed, value in column.items() if np.isfinite(value)}
+        if len(known) < 2:
+            return dict.fromkeys(column, float("nan"))
+        far = deviation(np.array(list(known.values()))).tolist()
+        return column | dict(zip(known, far, strict=True))
+
+    return values
+
+
+def path_swing(arm: str, pairing: str) -> Test:
+    """Largest over smallest mean ‖∇D‖ between real (γ = 0) and fake (γ = 1)."""
+
+    def values(found: Readings) -> Values:
+        if "gamma" not in found.interpolation.columns:
+            raise NotRun("the interpolation table was not recorded")
+        between = found.interpolation.filter(
+            (pl.col("pairing") == pairing) & pl.col("gamma").is_between(0, 1)
+        )
+        columns = ["grad_norm_mean"]
+        return found.by_seed(between, arm, "50", columns, lambda x: x.max() / x.min())
+
+    return values
+
+
+def poincare_ratio(variance: ArrayLike, gradient_square: ArrayLike) -> NDArray:
+    """Var f(z) / E‖∇f(z)‖², at most 1 for z ~ N(0, I): the Gaussian Poincaré inequality.
+
+    1 for a linear f; 0 for a constant one, where both vanish.
+    """
+    variance, gradient_square = np.asarray(variance), np.asarray(gradient_square)
+    with np.errstate(divide="ignore"):
+        ratio = variance / np.where(variance == 0, 1.0, gradient_square)
+    return np.where(variance == 0, 0.0, ratio)
+
+
+def over_arms(
+    arms: Sequence[str], first: str, second: str, reduce: Callable[[NDArray, NDArray], float]
+) -> Test:
+    """``reduce`` of two probe columns over all arms and checkpoints, within each seed.
+
+    Seeds that an arm lacks are left out; of a seed that diverged its probes until then count.
+    """
+
+    def values(found: Readings) -> Values:
+        parts = [found.rows(found.probes, arm, "50", first, second) for arm in arms]
+        seeds = set.intersection(
+            *(
+                set(part["seed"]) | found.diverged_seeds([arm], ["50"])
+                for arm, part in zip(arms, parts, strict=True)
+            )
+        )
+        frame = pl.concat(part.select("seed", first, second) for part in parts)
+        by_seed = {seed: frame.filter(pl.col("seed") == seed) for seed in sorted(seeds)}
+        return {
+            seed: float(reduce(part[first].to_numpy(), part[second].to_numpy()))
+            for seed, part in by_seed.items()
+        }
+
+    return values
+
+
+def rank_correlation(first: NDArray, second: NDArray) -> float:
+    """Spearman's."""
+    return float(spearmanr(first, second).statistic)
+
+
+def worst_poincare(variance: NDArray, gradient_square: NDArray) -> float:
+    return float(np.max(poincare_ratio(variance, gradient_square)))
+
+
+FILLER_ROWS, FILLER, ROWS = 32, 99.0, 60_000
+"""The original's arrays of WGAN outputs: 32 of 60,000 rows are never written and stay 99."""
+
+
+def filler_variance(mean: float, variance: float) -> float:
+    """What those rows add to the variance of D's outputs; +5.22 at N(0, 1)."""
+    share = FILLER_ROWS / ROWS
+    return share * (1 - share) * (FILLER - mean) ** 2 - share * variance
+
+
+def scale_gap(first: str, second: str) -> Test:
+    """How much E‖∇D‖² of ``first`` on the original's summed scale over that of ``second`` on its
+    averaged one exceeds their true quotient."""
+
+    def values(found: Readings) -> Values:
+        for arm in (first, second):
+            found.rows(found.final, arm, "50", "grad_square_fake")
+        scaled = legacy_scales(found.final, found.batch)
+
+        def column(arm: str, name: str) -> Test:
+            return lambda seen: seen.by_seed(scaled, arm, "50", [name], lambda x: x[0])
+
+        legacy = quotient(
+            column(first, "legacy_fake_summed"), column(second, "legacy_fake_averaged")
+        )
+        true = quotient(column(first, "grad_square_fake"), column(second, "grad_square_fake"))
+        return quotient(legacy, true)(found)
+
+    return values

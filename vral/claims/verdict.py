@@ -1,0 +1,219 @@
+"""What a claim is, and how values over seeds become a verdict on it.
+
+One rule for every claim. A test gives one value per seed; the effect is their median, with its 95 %
+percentile-bootstrap interval over seeds. The claim is confirmed if the whole interval lies within
+its threshold, refuted if all of it lies outside on one side, else inconclusive.
+
+How far to trust that: with five seeds the interval is the range, so a null effect (a true median at
+the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted as often, whatever the
+law of the values. With n < 5 it would be more than 5 %; such studies are inconclusive.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+from scipy.stats import t as student
+
+LEVEL = 0.05
+"""Of an interval, and of the whole family of verdicts where they are judged together."""
+
+FEWEST_SEEDS = 5
+"""The fewest seeds with which a null effect is called confirmed in at most LEVEL of studies."""
+
+Outcome = Literal["confirmed", "refuted", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The effects with which a claim holds: ``low`` to ``high``, ends included."""
+
+    low: float = -inf
+    high: float = inf
+
+    def __str__(self) -> str:
+        if self.low == -inf:
+            return f"≤ {self.high:g}"
+        return f"≥ {self.low:g}" if self.high == inf else f"{self.low:g} … {self.high:g}"
+
+    @property
+    def worst(self) -> float:
+        """A value that fails."""
+        return inf if self.high < inf else -inf
+
+
+@dataclass(frozen=True)
+class Registered:
+    """An entry of the register: what a claim asked for from ``since`` (YYYY-MM-DD) on, and why."""
+
+    since: str
+    threshold: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the source made precise, with the test that judges it.
+
+    ``test`` maps a study's readings to one value per seed: NaN where a seed diverged or where the
+    value does not exist. It raises ``readings.NotRun`` where the study lacks something.
+    """
+
+    id: str
+    statement: str
+    """In the source's words, shortened."""
+    source: str
+    restatement: str
+    experiment: str
+    """Row of EXPERIMENTS whose records judge it."""
+    figure: str
+    """File name of the figure it belongs to, without its ending."""
+    quantity: str
+    """What the effect is, with its unit."""
+    threshold: Threshold
+    would_change: str
+    """What would change the verdict."""
+    arms: tuple[str, ...]
+    """Arms the test reads; the first is the subject, the others are what it is compared with."""
+    test: Callable[[Any], dict[int, float]] = field(repr=False, compare=False)
+    ratios: tuple[str, ...] = ("50",)
+    datasets: tuple[str, ...] = ()
+    """Data sets it speaks of; all if empty."""
+    divergence: Literal["fails", "supports", "ignored"] = "fails"
+    """What a subject that diverged does to the claim, the whole of that seed; "ignored" where the
+    test reads what was recorded until then."""
+    history: tuple[Registered, ...] = ()
+    """Its thresholds with their dates, the one in force last."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim judged on one data set of one study."""
+
+    claim: Claim
+    dataset: str
+    effect: float
+    """Median over seeds of the claim's quantity; low and high are its 95 % interval."""
+    low: float
+    high: float
+    seeds: int
+    verdict: Outcome
+    study: Path
+    diverged: int
+    """How many of the seeds diverged in an arm that the test reads."""
+    p: float
+    """Of a t-test against the threshold over seeds, two-sided; 1 if the claim is undecided."""
+    survives: bool = False
+    """Whether the verdict still stands when all verdicts of the ledger are judged as one family."""
+
+
+def interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval, without luck.
+
+    ``values`` is (…, seeds). The k-th smallest of n values is at least a resample's median with
+    probability P(Bin(n, k/n) ≥ ⌈n/2⌉), so the ends are those of infinitely many resamples. For an
+    even n the low end is that of the lower median and the high end that of the upper one: a mean of
+    the two would not hold the nominal rate for skewed laws.
+
+    ±∞ are values like others. NaN is a seed of which nothing is known: the low end takes it for -∞
+    and the high end for ∞; the median leaves it out. One seed has no interval; its ends are NaN.
+    """
+    n = values.shape[-1]
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all NaN: the median is NaN
+        middle = np.asarray(np.nanmedian(values, axis=-1))
+    if n < 2:
+        return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
+    at_least = binom.sf((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n)
+    k = int(np.argmax(at_least > LEVEL / 2))
+    least = np.sort(np.where(np.isnan(values), -inf, values), axis=-1)
+    most = np.sort(np.where(np.isnan(values), inf, values), axis=-1)
+    return middle, np.asarray(least[..., k]), np.asarray(most[..., n - 1 - k])
+
+
+def outcomes(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
+    """What intervals [``low``, ``high``] over ``seeds`` seeds say: an array of Outcome."""
+    inside = (low >= threshold.low) & (high <= threshold.high)
+    outside = (high < threshold.low) | (low > threshold.high)
+    decided = np.where(inside, "confirmed", np.where(outside, "refuted", "inconclusive"))
+    return decided if seeds >= FEWEST_SEEDS else np.full_like(decided, "inconclusive")
+
+
+def p_value(values: NDArray, threshold: Threshold, outcome: Outcome) -> float:
+    """Two-sided p of the t-test that the mean of ``values`` (seeds,) lies where ``outcome`` says.
+
+    Taken of logarithms where values and limit are positive. 1 where no t-test can be made: an
+    undecided claim, a value that is not finite.
+    """
+    if outcome == "inconclusive" or not np.isfinite(values).all():
+        return 1.0
+    low, high = threshold.low, threshold.high
+    if (values > 0).all() and all(limit > 0 for limit in (low, high) if np.isfinite(limit)):
+        values, high = np.log(values), np.log(high)
+        low = np.log(low) if low > 0 else -inf
+    doubt = max(_p_above(values, low), _p_above(-values, -high))
+    return float(min(1.0, 2 * (doubt if outcome == "confirmed" else 1 - doubt)))
+
+
+def _p_above(values: NDArray, limit: float) -> float:
+    """One-sided p of the t-test that the mean of ``values`` is above ``limit``."""
+    gap, error = values.mean() - limit, values.std(ddof=1) / np.sqrt(len(values))
+    if error == 0:
+        return float(gap <= 0)
+    return float(student.sf(gap / error, len(values) - 1))
+
+
+def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
+    """Which of a family survive Holm's step-down at ``level`` (Holm 1979)."""
+    survivors = [False] * len(p)
+    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        if p[i] > level / (len(p) - rank):
+            break
+        survivors[i] = True
+    return survivors
+
+
+def judge(
+    claim: Claim,
+    values: dict[int, float],
+    dataset: str,
+    root: Path,
+    subject_diverged: frozenset[int] = frozenset(),
+    others_diverged: frozenset[int] = frozenset(),
+) -> Verdict:
+    """The verdict on ``claim`` from one value per seed.
+
+    A seed whose subject diverged fails the claim (or meets it, where the claim says that the
+    subject breaks down). A seed with a NaN for another reason, say a baseline that diverged, speaks
+    neither for nor against: the interval reaches as far as its value could.
+    """
+    if claim.divergence != "ignored":
+        sign = 1 if claim.divergence == "fails" else -1
+        values |= dict.fromkeys(subject_diverged & values.keys(), sign * claim.threshold.worst)
+    numbers = np.array(list(values.values()))
+    effect, low, high = (float(end) for end in interval(numbers))
+    outcome = outcomes(np.array(low), np.array(high), len(numbers), claim.threshold).item()
+    return Verdict(
+        claim=claim,
+        dataset=dataset,
+        effect=effect,
+        low=low,
+        high=high,
+        seeds=len(numbers),
+        verdict=outcome,
+        study=root,
+        diverged=len((subject_diverged | others_diverged) & values.keys()),
+        p=p_value(numbers, claim.threshold, outcome),
+    )
+
+
+def as_family(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The same verdicts with ``survives`` settled among all of them."""
+    kept = holm([verdict.p for verdict in verdicts])
+    return [replace(v, survives=stands) for v, stands in zip(verdicts, kept, strict=True)]

@@ -1,0 +1,166 @@
+"""``vral claims``: the ledger as a table, or as JSON."""
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vral.claims import Unjudged, Verdict, examine
+from vral.claims.verdict import FEWEST_SEEDS, LEVEL
+from vral.terminal import number
+
+COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
+
+
+@click.command()
+@click.argument(
+    "studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--json", "as_json", is_flag=True, help="For machines: the whole ledger as JSON.")
+def claims(studies: tuple[Path, ...], as_json: bool) -> None:
+    """Judge every claim of the paper and the deck on what the STUDY folders hold.
+
+    A claim is confirmed or refuted where the whole 95 % bootstrap interval over seeds is on one
+    side of its threshold. Claims that cannot be judged yet are listed with the command to run.
+    """
+    verdicts, still_open = examine(studies)
+    if as_json:
+        click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    if verdicts:
+        console.print(_table(verdicts))
+    for line in family_notes(verdicts):
+        console.print(line, soft_wrap=True)
+    _show_open(console, still_open)
+
+
+def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
+    """How many claims were judged, at what level, and what that means for all of them together."""
+    if not verdicts:
+        return ["No claim can be judged on these studies."]
+    count = Counter(verdict.verdict for verdict in verdicts)
+    fewest = min(verdict.seeds for verdict in verdicts)
+    kept = sum(verdict.survives for verdict in verdicts)
+    decided = len(verdicts) - count["inconclusive"]
+    notes = [
+        f"{len(verdicts)} claims judged, each by itself at the nominal {LEVEL:.0%}: "
+        + ", ".join(f"{count[outcome]} {outcome}" for outcome in COLOURS)
+        + f". If every effect lay at its threshold, about {2**-4 * len(verdicts):.1f} of them "
+        "would be decided by chance with five seeds.",
+        f"{kept} of the {decided} decided stand as one family (Holm at {LEVEL:.0%} over t-tests, "
+        "which suppose a normal law, of logarithms where values are positive). Without such a law "
+        f"none could with five seeds: a sign test's smallest p is then 1/16. Fewest seeds: "
+        f"{fewest}.",
+    ]
+    if fewest < FEWEST_SEEDS:
+        notes.append(
+            f"With fewer than {FEWEST_SEEDS} seeds a claim stays inconclusive: chance alone would "
+            f"confirm it in more than {LEVEL:.0%} of studies."
+        )
+    if any(verdict.diverged for verdict in verdicts):
+        notes.append(
+            "A seed whose subject (first arm) diverged counts against the claim, or for it where "
+            "the claim says that it breaks down; one whose baseline diverged, as anything."
+        )
+    return notes
+
+
+def _table(verdicts: Sequence[Verdict]) -> Table:
+    table = Table(title="Claims: median [95 % bootstrap interval] over seeds", box=box.SIMPLE_HEAD)
+    table.title_justify = "left"
+    table.add_column("claim")
+    table.add_column("data set", no_wrap=True)
+    for heading in ("asked", "effect"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("seeds", justify="right")
+    table.add_column("verdict", no_wrap=True)
+    several = len({verdict.study for verdict in verdicts}) > 1
+    if several:
+        table.add_column("study")
+    for verdict in verdicts:
+        colour = COLOURS[verdict.verdict]
+        cells = [
+            f"[bold]{escape(verdict.claim.id)}[/]\n[dim]{escape(verdict.claim.quantity)}[/]",
+            verdict.dataset,
+            str(verdict.claim.threshold),
+            f"{_number(verdict.effect)}\n[dim]{escape(_interval(verdict))}[/]",
+            f"{verdict.seeds}" + f"\n{verdict.diverged} diverged" * bool(verdict.diverged),
+            f"[{colour}]{verdict.verdict}[/]" + "\n[dim]in the family[/]" * verdict.survives,
+        ]
+        table.add_row(*cells, *[escape(str(verdict.study))] * several)
+    return table
+
+
+def _number(value: float) -> str:
+    return number(value) if math.isfinite(value) or math.isnan(value) else f"{value:+}"
+
+
+def _interval(verdict: Verdict) -> str:
+    return f"[{_number(verdict.low)}, {_number(verdict.high)}]"
+
+
+def _show_open(console: Console, still_open: Sequence[Unjudged]) -> None:
+    groups = defaultdict(list)
+    for entry in still_open:
+        groups[entry.command, entry.reason].append(entry.claim.id)
+    if groups:
+        console.print("\nNot run:", style="bold")
+    for (command, reason), names in groups.items():
+        console.print(f"  {escape(command)}", style="cyan", soft_wrap=True)
+        console.print(f"    {escape(reason)}: {escape(', '.join(names))}", soft_wrap=True)
+
+
+def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict[str, Any]:
+    """The ledger in JSON's types; NaN as null, ±∞ as "inf" and "-inf"."""
+    return {
+        "level": LEVEL,
+        "judged": len(verdicts),
+        "notes": family_notes(verdicts),
+        "verdicts": [
+            {
+                "claim": verdict.claim.id,
+                "statement": verdict.claim.statement,
+                "source": verdict.claim.source,
+                "restatement": verdict.claim.restatement,
+                "experiment": verdict.claim.experiment,
+                "figure": verdict.claim.figure,
+                "quantity": verdict.claim.quantity,
+                "threshold": str(verdict.claim.threshold),
+                "history": [vars(entry) for entry in verdict.claim.history],
+                "would_change": verdict.claim.would_change,
+                "arms": verdict.claim.arms,
+                "dataset": verdict.dataset,
+                "study": str(verdict.study),
+                **{end: _plain(getattr(verdict, end)) for end in ("effect", "low", "high", "p")},
+                "seeds": verdict.seeds,
+                "diverged": verdict.diverged,
+                "verdict": verdict.verdict,
+                "survives": verdict.survives,
+            }
+            for verdict in verdicts
+        ],
+        "not_run": [
+            {
+                "claim": entry.claim.id,
+                "dataset": entry.dataset,
+                "reason": entry.reason,
+                "command": entry.command,
+            }
+            for entry in still_open
+        ],
+    }
+
+
+def _plain(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
