@@ -17,6 +17,7 @@ SHORT_HELP = {
     "train": "Train one method and write one run folder.",
     "bench": "Time our step against the loops that people write.",
     "reproduce": "Run a whole experiment: its cells, records, figures and table.",
+    "conform": "Run anybody's trainer on the Dirac-GAN and tell what it does.",
 }
 
 

@@ -20,6 +20,7 @@ from vral.bench.measure import GROWTH, in_own_process, machine_rates
 from vral.bench.workloads import METHODS as BENCH_METHODS
 from vral.bench.workloads import MODES, WORKLOADS
 from vral.config import RunConfig, resolve
+from vral.conformance.command import command as conform
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
@@ -463,4 +464,10 @@ def _positive(option: str, text: str) -> int:
     return int(text)
 
 
-COMMANDS = {"ls": list_everything, "train": train, "bench": bench, "reproduce": reproduce}
+COMMANDS = {
+    "ls": list_everything,
+    "train": train,
+    "bench": bench,
+    "reproduce": reproduce,
+    "conform": conform,
+}
