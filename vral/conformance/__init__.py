@@ -33,8 +33,8 @@ A trainer is a function that makes its optimisers and returns one update of its 
 
 Samples and latents are (batch, 1), scores (batch,). Put the loop's own code into ``update``; a
 library's trainer is wrapped the same way. Where it takes Adam, hand it ``torch.optim.SGD``: only
-plain gradient descent is understood. Where D ends in a sigmoid, add one; where labels are made, make
-them in float64. What several calls share (a counter for lazy R1, say) lives in ``trainer``.
+plain gradient descent is understood. Where D ends in a sigmoid, add one; make labels in float64.
+What several calls share (a counter for lazy R1, say) lives in ``trainer``.
 
 What the Dirac-GAN cannot show: R1, R2 and a zero-centred penalty between reals and fakes are one
 there; with WGAN's straight scores and no penalty, two D steps are one step twice as long.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -10,12 +11,11 @@ from torch import Tensor
 
 from vral.conformance.dynamics import Dynamics, Lanes, Setting, State, initial, trajectories
 from vral.conformance.hypotheses import (
-    MOST_D_STEPS,
-    MOST_DEPARTURES,
-    MOST_G_STEPS,
+    MOST_STEPS,
     ORDERS,
+    SIMULTANEOUS,
     Hypothesis,
-    habits,
+    candidates,
     programs,
 )
 from vral.conformance.observe import Trainer, observe
@@ -116,15 +116,16 @@ class Conformance:
         return "\n".join(lines)
 
     def _unmatched(self, nearest: Nearest) -> list[str]:
+        most_d, most_g = MOST_STEPS[0]
         lines = [
             "no hypothesis matches: is it the declared objective, step size and γ, with plain "
-            f"gradient descent, at most {MOST_D_STEPS} D and {MOST_G_STEPS} G steps a call?",
+            f"gradient descent, at most {most_d} D and {most_g} G steps a call?",
             f"nearest: it deviates first at call {nearest.call}, by {nearest.gap:.1e}",
             *(f"  {line}" for line in _account(nearest.hypothesis, self.setting)),
         ]
         if self.adaptive:
             lines.append(
-                "every first move is h long whatever the gradient, as with Adam: use torch.optim.SGD"
+                "every first move is h long, as with Adam: hand the trainer torch.optim.SGD"
             )
         elif nearest.call > 1:
             lines.append(
@@ -180,8 +181,8 @@ def explain(observed: Tensor, setting: Setting) -> Conformance:
     """What moves (θ, ψ) from STARTS along ``observed`` (call, start, 2)."""
     nearest: Nearest | None = None
     matches: list[Hypothesis] = []
-    for departures in range(MOST_DEPARTURES + 1):
-        for program in programs():
+    for departures in range(len(MOST_STEPS)):
+        for program in programs(departures):
             found, best = _search(observed, setting, program, departures)
             matches += found
             if best and (nearest is None or best.call > nearest.call):
@@ -203,18 +204,13 @@ def _search(
 ) -> tuple[list[Hypothesis], Nearest | None]:
     """The hypotheses of one program that match, and the one that fails last and by least."""
     dynamics = Dynamics(setting, *program)
-    candidates = [
-        way
-        for less in (departures, departures - 1)
-        for way in (habits(less, setting.gamma > 0) if less >= 0 else ())
-        if Hypothesis(*program, way).departures == departures
-    ]
-    if not candidates:
+    kind = (departures, dynamics.order == SIMULTANEOUS, setting.gamma > 0)
+    ways, lanes = candidates(*kind), _lanes(*kind)
+    if not ways:
         return [], None
     nearest = None
-    lanes, state = Lanes.of(candidates), initial(STARTS, len(candidates))
-    index = torch.arange(len(candidates))
-    for number, (theta, psi) in enumerate(observed.unbind(-1) for observed in observed):
+    state, index = initial(STARTS, len(ways)), torch.arange(len(ways))
+    for number, (theta, psi) in enumerate(zip(*observed.unbind(-1), strict=True)):
         state = dynamics.call(lanes, state, number)
         size = torch.maximum(theta.abs(), psi.abs()).clamp_min(1)
         gaps = torch.maximum((state.theta - theta).abs(), (state.psi - psi).abs()) / size
@@ -223,13 +219,18 @@ def _search(
         if len(alive) < len(index):
             dead = gap.where(gap > TOLERANCE, torch.inf)
             least = int(dead.argmin())
-            way = candidates[int(index[least])]
-            nearest = Nearest(Hypothesis(*program, way), number + 1, float(dead[least]))
+            way = Hypothesis(*program, ways[int(index[least])])
+            nearest = Nearest(way, number + 1, float(dead[least]))
             index, lanes = index[alive], lanes.keep(alive)
             state = State(*(tensor[alive] for tensor in state))
         if not len(index):
             break
-    return [Hypothesis(*program, candidates[i]) for i in index.tolist()], nearest
+    return [Hypothesis(*program, ways[i]) for i in index.tolist()], nearest
+
+
+@cache
+def _lanes(departures: int, simultaneous: bool, penalised: bool) -> Lanes:
+    return Lanes.of(candidates(departures, simultaneous, penalised))
 
 
 def _detached(hypothesis: Hypothesis, setting: Setting, observed: Tensor) -> bool | None:
@@ -243,8 +244,8 @@ def _detached(hypothesis: Hypothesis, setting: Setting, observed: Tensor) -> boo
 
 EXPECTATIONS = {
     "order": ORDERS,
-    "d_steps": tuple(map(str, range(MOST_D_STEPS + 1))),
-    "g_steps": tuple(map(str, range(MOST_G_STEPS + 1))),
+    "d_steps": tuple(map(str, range(MOST_STEPS[0][0] + 1))),
+    "g_steps": tuple(map(str, range(MOST_STEPS[0][1] + 1))),
     "gamma": ("none", "half", "full", "a number"),
     "faults": ("none",),
 }

@@ -144,8 +144,8 @@ class Dynamics(NamedTuple):
         )
 
     def _penalty(self, lanes: Lanes, psi: Tensor, step: int) -> Tensor:
-        due = torch.remainder(torch.tensor(float(step)), lanes.every) == 0
-        return due * self.setting.gamma * lanes.weight * (psi - lanes.centre * psi.sign())
+        weight = lanes.weight.where(step % lanes.every == 0, 0.0)
+        return self.setting.gamma * weight * (psi - lanes.centre * psi.sign())
 
     def _penalty_step(self, lanes: Lanes, state: State, step: int) -> State:
         alone = lanes.separate * self._penalty(lanes, state.psi, step)

@@ -13,8 +13,8 @@ from typing import NamedTuple
 BATCH = 5
 """Reals and latents per call; no power of two, so that a lost or extra 1/B is seen as such."""
 
-MOST_D_STEPS, MOST_G_STEPS = 10, 5
-MOST_DEPARTURES = 3
+MOST_STEPS = ((10, 5), (5, 3), (5, 2), (2, 2))
+"""(D, G) steps a call of the hypotheses with 0, 1, 2 and 3 departures; none has more."""
 
 SIMULTANEOUS, D_THEN_G, G_THEN_D = ORDERS = ("simultaneous", "D-G", "G-D")
 
@@ -180,11 +180,15 @@ def _count(number: int, player: str) -> str:
 
 
 @cache
-def programs() -> tuple[tuple[str, int, int], ...]:
-    """(order, d_steps, g_steps) of every hypothesis; where one player rests, one order is enough."""
+def programs(departures: int) -> tuple[tuple[str, int, int], ...]:
+    """(order, d_steps, g_steps) of the hypotheses with that many departures.
+
+    Where one player rests, one order is enough.
+    """
+    most_d, most_g = MOST_STEPS[departures]
     alternating = [
         (order, d_steps, g_steps)
-        for d_steps, g_steps in product(range(MOST_D_STEPS + 1), range(MOST_G_STEPS + 1))
+        for d_steps, g_steps in product(range(most_d + 1), range(most_g + 1))
         for order in (D_THEN_G, G_THEN_D)
         if d_steps + g_steps and (order == D_THEN_G or d_steps * g_steps)
     ]
@@ -192,17 +196,15 @@ def programs() -> tuple[tuple[str, int, int], ...]:
 
 
 @cache
-def habits(departures: int, penalised: bool) -> tuple[Habits, ...]:
+def candidates(departures: int, simultaneous: bool, penalised: bool) -> tuple[Habits, ...]:
     """All habits with exactly that many departures; without a γ there is no penalty to tell."""
     penalties = PENALTIES if penalised else (NO_PENALTY,)
-    ways = [
-        Habits(NO_PENALTY, *way)
-        for way in product((True, False), (False, True), OPTIMISERS, CLEARINGS, CLEARINGS)
-    ]
+    optimisers = ("own",) if simultaneous else OPTIMISERS
+    ways = product((True, False), (False, True), optimisers, CLEARINGS, CLEARINGS, SCALES, SCALES)
     found = []
-    for way, scale_d, scale_g in product(ways, SCALES, SCALES):
-        scaled = way._replace(scale_d=scale_d, scale_g=scale_g)
-        left = departures - scaled.departures
+    for way in ways:
+        plain = Habits(NO_PENALTY, *way)
+        left = departures - plain.departures - (simultaneous and not plain.frozen)
         if left in (0, 1):
-            found += [scaled._replace(penalty=p) for p in penalties if bool(p.fault) == left]
+            found += [Habits(p, *way) for p in penalties if bool(p.fault) == left]
     return tuple(found)
