@@ -185,8 +185,10 @@ def explain(observed: Tensor, setting: Setting) -> Conformance:
         for program in programs(departures):
             found, best = _search(observed, setting, program, departures)
             matches += found
-            if best and (nearest is None or best.call > nearest.call):
-                nearest = best
+            later = [n for n in (nearest, best) if n]
+            nearest = min(
+                later, default=None, key=lambda n: (-n.call, n.hypothesis.departures, n.gap)
+            )
         if matches:
             break
     moves = (observed[0] - STARTS).abs()
