@@ -211,22 +211,26 @@ def _search(
     if not ways:
         return [], None
     nearest = None
-    state, index = initial(STARTS, len(ways)), torch.arange(len(ways))
-    for number, (theta, psi) in enumerate(zip(*observed.unbind(-1), strict=True)):
-        state = dynamics.call(lanes, state, number)
-        size = torch.maximum(theta.abs(), psi.abs()).clamp_min(1)
-        gaps = torch.maximum((state.theta - theta).abs(), (state.psi - psi).abs()) / size
-        gap = gaps.nan_to_num(nan=torch.inf).amax(1)
-        alive = (gap <= TOLERANCE).nonzero()[:, 0]
-        if len(alive) < len(index):
-            dead = gap.where(gap > TOLERANCE, torch.inf)
-            least = int(dead.argmin())
-            way = Hypothesis(*program, ways[int(index[least])])
-            nearest = Nearest(way, number + 1, float(dead[least]))
-            index, lanes = index[alive], lanes.keep(alive)
-            state = State(*(tensor[alive] for tensor in state))
-        if not len(index):
-            break
+    index = torch.arange(len(ways))
+    # The first call from one start alone leaves few hypotheses to follow from all of them.
+    for starts, calls in ((1, 1), (len(STARTS), len(observed))):
+        state = initial(STARTS[:starts], len(index))
+        for number, (theta, psi) in enumerate(zip(*observed.unbind(-1), strict=True)):
+            if number == calls or not len(index):
+                break
+            theta, psi = theta[:starts], psi[:starts]
+            state = dynamics.call(lanes, state, number)
+            size = torch.maximum(theta.abs(), psi.abs()).clamp_min(1)
+            gaps = torch.maximum((state.theta - theta).abs(), (state.psi - psi).abs()) / size
+            gap = gaps.nan_to_num(nan=torch.inf).amax(1)
+            alive = (gap <= TOLERANCE).nonzero()[:, 0]
+            if len(alive) < len(index):
+                dead = gap.where(gap > TOLERANCE, torch.inf)
+                least = int(dead.argmin())
+                way = Hypothesis(*program, ways[int(index[least])])
+                nearest = Nearest(way, number + 1, float(dead[least]))
+                index, lanes = index[alive], lanes.keep(alive)
+                state = State(*(tensor[alive] for tensor in state))
     return [Hypothesis(*program, ways[i]) for i in index.tolist()], nearest
 
 

@@ -43,6 +43,7 @@ class Lanes(NamedTuple):
     g_reaches_d: Tensor
     d_steps_g: Tensor
     g_steps_d: Tensor
+    both_cleared: Tensor
     scale_d: Tensor
     scale_g: Tensor
     clear_d: dict[str, Tensor]
@@ -62,6 +63,7 @@ class Lanes(NamedTuple):
             column(lambda h: not h.frozen),
             column(lambda h: h.optimisers in ("shared", "D's holds G")),
             column(lambda h: h.optimisers in ("shared", "G's holds D")),
+            column(lambda h: not h.by_module),
             column(lambda h: h.scale_d),
             column(lambda h: h.scale_g),
             {w: column(lambda h, w=w: h.clear_d == w) for w in ("before", "after", "call")},
@@ -154,7 +156,7 @@ class Dynamics(NamedTuple):
     def _clear_d(self, lanes: Lanes, state: State, when: str) -> State:
         clear = lanes.clear_d[when]
         return state._replace(
-            grad_theta=state.grad_theta * (1 - clear * lanes.d_steps_g),
+            grad_theta=state.grad_theta * (1 - clear * lanes.d_steps_g * lanes.both_cleared),
             grad_psi=state.grad_psi * (1 - clear),
         )
 
@@ -162,7 +164,7 @@ class Dynamics(NamedTuple):
         clear = lanes.clear_g[when]
         return state._replace(
             grad_theta=state.grad_theta * (1 - clear),
-            grad_psi=state.grad_psi * (1 - clear * lanes.g_steps_d),
+            grad_psi=state.grad_psi * (1 - clear * lanes.g_steps_d * lanes.both_cleared),
         )
 
 

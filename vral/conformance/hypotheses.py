@@ -13,7 +13,7 @@ from typing import NamedTuple
 BATCH = 5
 """Reals and latents per call; no power of two, so that a lost or extra 1/B is seen as such."""
 
-MOST_STEPS = ((10, 5), (5, 3), (5, 2), (2, 2))
+MOST_STEPS = ((6, 3), (5, 2), (3, 2), (2, 2))
 """(D, G) steps a call of the hypotheses with 0, 1, 2 and 3 departures; none has more."""
 
 SIMULTANEOUS, D_THEN_G, G_THEN_D = ORDERS = ("simultaneous", "D-G", "G-D")
@@ -106,6 +106,8 @@ class Habits(NamedTuple):
     clear_g: str = "before"
     scale_d: float = 1.0
     scale_g: float = 1.0
+    by_module: bool = False
+    """A phase clears its own player alone, as ``D.zero_grad()`` does, whoever is stepped."""
 
     @property
     def departures(self) -> int:
@@ -144,7 +146,8 @@ class Hypothesis(NamedTuple):
         if self.order == SIMULTANEOUS and not h.frozen:
             found.append("the gradient of G's loss reaches D's step")
         if h.optimisers == "shared":
-            found.append("one optimiser steps G in D's phase and D in G's phase")
+            alone = ", but each phase clears its own player alone" if h.by_module else ""
+            found.append(f"one optimiser steps G in D's phase and D in G's phase{alone}")
         if h.optimisers == "D's holds G":
             found.append("D's optimiser also steps G: G is touched in D's phase")
         if h.optimisers == "G's holds D":
@@ -200,10 +203,21 @@ def candidates(departures: int, simultaneous: bool, penalised: bool) -> tuple[Ha
     """All habits with exactly that many departures; without a γ there is no penalty to tell."""
     penalties = PENALTIES if penalised else (NO_PENALTY,)
     optimisers = ("own",) if simultaneous else OPTIMISERS
-    ways = product((True, False), (False, True), optimisers, CLEARINGS, CLEARINGS, SCALES, SCALES)
+    ways = product(
+        (True, False),
+        (False, True),
+        optimisers,
+        CLEARINGS,
+        CLEARINGS,
+        SCALES,
+        SCALES,
+        (False, True),
+    )
     found = []
     for way in ways:
         plain = Habits(NO_PENALTY, *way)
+        if plain.by_module and plain.optimisers == "own":
+            continue
         left = departures - plain.departures - (simultaneous and not plain.frozen)
         if left in (0, 1):
             found += [Habits(p, *way) for p in penalties if bool(p.fault) == left]
