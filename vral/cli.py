@@ -18,6 +18,7 @@ SHORT_HELP = {
     "bench": "Time our step against the loops that people write.",
     "reproduce": "Run a whole experiment: its cells, records, figures and table.",
     "claims": "Judge every claim of the paper and the deck on finished studies.",
+    "conform": "Run anybody's trainer on the Dirac-GAN and tell what it does.",
 }
 
 

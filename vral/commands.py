@@ -20,6 +20,7 @@ from vral.bench.workloads import METHODS as BENCH_METHODS
 from vral.bench.workloads import MODES, WORKLOADS
 from vral.claims_command import claims
 from vral.config import resolve
+from vral.conformance.command import command as conform
 from vral.data.datasets import DATASETS
 from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
@@ -208,4 +209,5 @@ COMMANDS = {
     "bench": bench,
     "reproduce": reproduce,
     "claims": claims,
+    "conform": conform,
 }
