@@ -75,28 +75,27 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
-    table = Table(title="Claims: median [95 % bootstrap interval] over seeds", box=box.SIMPLE_HEAD)
-    table.title_justify = "left"
-    table.add_column("claim")
-    table.add_column("data set", no_wrap=True)
-    for heading in ("asked", "effect"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("seeds", justify="right")
+    table = Table(
+        title="Claims: median [95 % bootstrap interval] over seeds",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("claim", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
+    table.add_column("effect")
     several = len({verdict.study for verdict in verdicts}) > 1
-    if several:
-        table.add_column("study")
     for verdict in verdicts:
         colour = COLOURS[verdict.verdict]
-        cells = [
-            f"[bold]{escape(verdict.claim.id)}[/]\n[dim]{escape(verdict.claim.quantity)}[/]",
-            verdict.dataset,
-            str(verdict.claim.threshold),
-            f"{_number(verdict.effect)}\n[dim]{escape(_interval(verdict))}[/]",
-            f"{verdict.seeds}" + f"\n{verdict.diverged} diverged" * bool(verdict.diverged),
+        where = f"{verdict.dataset}, {verdict.seeds} seeds"
+        where += f", {verdict.diverged} diverged" * bool(verdict.diverged)
+        where += f", {verdict.study}" * several
+        table.add_row(
+            f"[bold]{escape(verdict.claim.id)}[/]",
             f"[{colour}]{verdict.verdict}[/]" + "\n[dim]in the family[/]" * verdict.survives,
-        ]
-        table.add_row(*cells, *[escape(str(verdict.study))] * several)
+            f"{_number(verdict.effect)} {escape(_interval(verdict))}, "
+            f"asked: {verdict.claim.threshold}; {escape(where)}\n"
+            f"[dim]{escape(verdict.claim.quantity)}[/]",
+        )
     return table
 
 
