@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vral.claims import Unjudged, Verdict, examine
+from vral.claims.markdown import BEGIN, END, as_markdown, write_between_marks
 from vral.claims.verdict import FEWEST_SEEDS, LEVEL
 from vral.terminal import number
 
@@ -25,13 +26,28 @@ COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
     "studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @click.option("--json", "as_json", is_flag=True, help="For machines: the whole ledger as JSON.")
-def claims(studies: tuple[Path, ...], as_json: bool) -> None:
+@click.option(
+    "--into",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also rewrite the table of claims in this Markdown page, between its lines "
+    f"{BEGIN} and {END}.",
+)
+@click.option(
+    "--figures",
+    default="runs/published",
+    show_default=True,
+    help="With --into: where its links find <experiment>-<dataset>/<figure>.png.",
+)
+def claims(studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str) -> None:
     """Judge every claim of the paper and the deck on what the STUDY folders hold.
 
     A claim is confirmed or refuted where the whole 95 % bootstrap interval over seeds is on one
     side of its threshold. Claims that cannot be judged yet are listed with the command to run.
     """
     verdicts, still_open = examine(studies)
+    if into:
+        notes = " ".join(family_notes(verdicts))
+        write_between_marks(into, f"{as_markdown(verdicts, figures)}\n\n{notes}")
     if as_json:
         click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
         return

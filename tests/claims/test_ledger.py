@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from worlds import Column, readings
 
 from vral.claims import CLAIMS, examine, ledger
+from vral.claims.markdown import BEGIN, END
 from vral.cli import main
 from vral.errors import FolderError
 from vral.run import write_json
@@ -158,3 +159,31 @@ def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path):
     assert result.exit_code == 2
     assert "corrupt" in result.stderr
     assert result.stderr.strip().count("\n") == 0
+
+
+def test_the_table_of_a_page_is_rewritten_between_its_marks_and_nothing_else(tmp_path):
+    root = write_study(tmp_path / "study")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nstale\n{END}\nafter\n")
+    command = ["claims", str(root), "--into", str(page), "--figures", "figures"]
+    assert CliRunner().invoke(main, command).exit_code == 0
+    once = page.read_text()
+    assert once.startswith(f"before\n{BEGIN}\n")
+    assert once.endswith(f"\n{END}\nafter\n")
+    assert "stale" not in once
+    assert "| **C7** VRAL is robust to large ratios" in once
+    assert "| ✓ 1 | [samples, digits](figures/ratios-digits/samples.png) |" in once
+    assert "- **C7.frechet**, digits: " in once
+    assert "Measured: 0.5 [0.5, 0.5], asked: ≤ 1.25, 5 seeds." in once
+    CliRunner().invoke(main, command)
+    assert page.read_text() == once
+
+
+def test_a_page_without_marks_is_refused_and_untouched(tmp_path):
+    root = write_study(tmp_path / "study")
+    page = tmp_path / "page.md"
+    page.write_text("mine\n")
+    result = CliRunner().invoke(main, ["claims", str(root), "--into", str(page)])
+    assert result.exit_code == 2
+    assert "has no lines" in result.stderr
+    assert page.read_text() == "mine\n"
