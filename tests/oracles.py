@@ -158,3 +158,53 @@ def finite_difference(function, x, step=1e-6):
         shift.view(-1)[i] = step
         slopes.append((function(x + shift) - function(x - shift)) / (2 * step))
     return torch.stack(slopes).reshape(*x.shape, *slopes[0].shape)
+
+
+# ---- update rules: eigenvalues of one update (dynamics.md 2 and 3) ----------------------------
+
+
+def paired(real: complex, root_of: complex) -> np.ndarray:
+    """real ± √root_of."""
+    return np.array([real + np.emath.sqrt(root_of), real - np.emath.sqrt(root_of)])
+
+
+def consensus_flow(weight: float, slope: float) -> np.ndarray:
+    return paired(-weight * slope**2, -(slope**2))
+
+
+def penalised_flow(weight: float, slope: float) -> np.ndarray:
+    """Smooth and Nagarajan-Kolter."""
+    return paired(-weight * slope**2 / 2, weight**2 * slope**4 / 4 - slope**2)
+
+
+def optimistic_radius(a: float) -> float:
+    signs = np.array([1, -1])
+    found = [(1 + s * 2j * a + signs * np.emath.sqrt(1 - 4 * a**2)) / 2 for s in (1, -1)]
+    return float(np.abs(found).max())
+
+
+def unrolled_slope(
+    a: float, b: float, c: float, x: float, y: float, steps: int, rate: float
+) -> float:
+    """dL/dx of L = ax² + bxy + cy² after ``steps`` of ascent in y, of which y_k is a function of x.
+
+    y_k = y* + r^k (y - y*) with y* = -bx/2c and r = 1 + 2c·rate.
+    """
+    left = (1 + 2 * c * rate) ** steps
+    best = -b * x / (2 * c)
+    reached = best + left * (y - best)
+    follows = -b / (2 * c) * (1 - left)
+    return 2 * a * x + b * reached + (b * x + 2 * c * reached) * follows
+
+
+def logit_consensus(theta: float, psi: float, weight: float, factor: float = 1.0) -> np.ndarray:
+    """(θ̇, ψ̇) of the Dirac-GAN; the authors' notebook has ``factor`` ½ where calculus has 1."""
+    u = theta * psi
+    slope, bend = sigmoid(-u), -sigmoid(u) * sigmoid(-u)
+    common = factor * (theta**2 + psi**2) * slope * bend
+    return np.array(
+        [
+            -psi * slope - weight * (theta * slope**2 + psi * common),
+            theta * slope - weight * (psi * slope**2 + theta * common),
+        ]
+    )

@@ -8,8 +8,9 @@ import torch
 
 from vral.config import RunConfig
 from vral.data.datasets import Dataset
-from vral.data.draws import DrawStream, Noise, generator
+from vral.data.draws import DrawStream, Noise, generator, twice
 from vral.diagnostics.gradients import gan_readings
+from vral.games.game import field
 from vral.games.gan import (
     DiscriminatorLoss,
     Gan,
@@ -23,7 +24,7 @@ from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
 from vral.nets import NETWORKS, OUTPUTS, initial_parameters
 from vral.nets.network import weight_names
 from vral.objectives import OBJECTIVES
-from vral.optim import RULES, Rule, clipped_whole, first_order, held
+from vral.optim import RULES, TRANSFORMS, Rule, clipped_whole, held
 from vral.penalties import PENALTIES, clip_weights, moments
 from vral.train.program import Player, Steps
 from vral.train.schedule import Ratio, alternating, round_moves
@@ -113,18 +114,26 @@ def initial_profile(gan: Gan, seed: int) -> Profile:
 
 
 def build_rule(config: RunConfig, gan: Gan) -> Rule:
-    def transform(player: str):
+    common = config.rule if config.rule in TRANSFORMS else config.transform
+    transforms, rates = {}, {}
+    for player in networks(gan):
         suffix = {"D": "d", "G": "g"}.get(player, "meta")
         own = getattr(config, f"rule_{suffix}")
-        rule = config.rule if own == "same" else own
+        rates[player] = getattr(config, f"lr_{suffix}") or config.lr
+        row = TRANSFORMS[common if own == "same" else own]
+        transforms[player] = row.build(rates[player], config)
         if player == "G" and config.generator == "held":
-            return held()
-        built = RULES[rule].build(getattr(config, f"lr_{suffix}") or config.lr, config)
+            transforms[player] = held()
         if player == "D" and config.clip_scope == "everything":
-            return clipped_whole(built, config.clip)
-        return built
+            transforms[player] = clipped_whole(transforms[player], config.clip)
+    return RULES[config.rule].build(transforms, rates, config)
 
-    return first_order({player: transform(player) for player in networks(gan)})
+
+def move_needs(gan: Gan, rule: Rule, move: Move) -> dict[str, Noise | None]:
+    """The random inputs of a move under ``rule``, which may look at every player's loss."""
+    players = move if rule.direction is field else tuple(gan.losses)
+    needs = {name: noise for player in players for name, noise in gan.needs[player].items()}
+    return needs if rule.draws == 1 else twice(needs)
 
 
 @dataclass(frozen=True)
@@ -158,8 +167,10 @@ def build(config: RunConfig, data: Dataset, compiled: bool = False) -> Training:
     side = with_meta if isinstance(gan, MetaGan) else alternating
     clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
     precision = PRECISIONS[config.precision](data.train.device.type)
-    moves = [("D",), ("G",), *((("F",), ("R",)) if isinstance(gan, MetaGan) else ())]
     lanes = len(config.seeds)
+    round_of = partial(round_moves, ratio, side=side, play=config.play)
+    moves = dict.fromkeys(round_of(0))
+    differentiated = rule.direction is not field
 
     def steps(gan: Gan) -> Steps:
         readings = gan_readings(gan, config.eps)
@@ -178,6 +189,8 @@ def build(config: RunConfig, data: Dataset, compiled: bool = False) -> Training:
         }
 
     def with_fakes(profile, draws):
+        if differentiated:  # In G's parameters too, which fakes made beforehand would hide.
+            return draws
         with precision():
             return gan.with_fakes(profile, draws)
 
@@ -185,17 +198,18 @@ def build(config: RunConfig, data: Dataset, compiled: bool = False) -> Training:
     to_compile = None
     if compiled:
         longest = max(1, min(longest, COMPILED_MOVES // (len(side(1)) + len(gan.penalties))))
-        to_compile = steps(replace(gan, factor_last=not gan.discriminator.mixes_samples))
+        once = not (differentiated or gan.discriminator.mixes_samples)
+        to_compile = steps(replace(gan, factor_last=once))
     plain = steps(gan)
     return Training(
         gan,
         rule,
         plain,
         Player(plain, over_lanes(with_fakes, lanes), longest, to_compile),
-        lambda round: round_moves(ratio, round, side),
+        round_of,
         DrawStream(
             data.train,
-            {(player,): needs for player, needs in gan.needs.items()},
+            {move: move_needs(gan, rule, move) for move in moves},
             config.batch,
             config.seeds,
             same_real=config.real_batch == "same",

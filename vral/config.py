@@ -16,8 +16,8 @@ from vral.errors import ConfigError
 from vral.methods import METHODS, arm_name
 from vral.nets import NETWORKS, NORMS
 from vral.objectives import OBJECTIVES
-from vral.optim import RULES
-from vral.train.schedule import Ratio
+from vral.optim import RULES, TRANSFORMS
+from vral.train.schedule import PLAYS, Ratio
 from vral.train.step import PRECISIONS
 
 MOST_SEEDS = 1000
@@ -54,7 +54,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Norm = Literal[*NORMS]
 RuleName = Literal[*RULES]
-OwnRule = Literal["same", *RULES]
+TransformName = Literal[*TRANSFORMS]
+OwnRule = Literal["same", *TRANSFORMS]
 
 
 class RunConfig(BaseModel):
@@ -69,7 +70,10 @@ class RunConfig(BaseModel):
     dataset: Literal[*DATASETS] = Field("digits", description="Data set.")
     ratio: Annotated[str, BeforeValidator(_ratio)] = Field(
         "1",
-        description="D updates per G update: 50, 50:1, 1:4, or a schedule such as 100x25,5.",
+        description="D updates to G updates: 50, 50:1, 1:4, or a schedule such as 100x25,5.",
+    )
+    play: Literal[*PLAYS] = Field(
+        "D-first", description="Who moves first in a round, or all players at once (ratio 1)."
     )
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds), Field(min_length=1)
@@ -133,10 +137,13 @@ class RunConfig(BaseModel):
         "fresh", description="A fresh real batch per update, or one per round (a defect)."
     )
 
-    rule: RuleName = Field("adam", description="Update rule of every player.")
-    rule_d: OwnRule = Field("same", description="D's own rule.")
-    rule_g: OwnRule = Field("same", description="G's own rule.")
-    rule_meta: OwnRule = Field("same", description="R's and F's own rule.")
+    rule: RuleName = Field("adam", description="Update rule, see vral ls.")
+    transform: TransformName = Field(
+        "adam", description="What players follow the gradients of other rules by."
+    )
+    rule_d: OwnRule = Field("same", description="D's own, whatever the others follow.")
+    rule_g: OwnRule = Field("same", description="G's own.")
+    rule_meta: OwnRule = Field("same", description="R's and F's own.")
     lr: Positive = Field(description="Learning rate of every player.")
     lr_d: Weight = Field(0.0, description="D's own learning rate; 0: --lr.")
     lr_g: Weight = Field(0.0, description="G's own learning rate; 0: --lr.")
@@ -148,6 +155,22 @@ class RunConfig(BaseModel):
         0.9, description="Momentum of the heavy ball."
     )
     rmsprop_decay: Share = Field(0.99, description="RMSProp's decay.")
+    consensus: Weight = Field(
+        10.0, description="γ of consensus optimization's γ/2‖all gradients‖²."
+    )
+    consensus_draws: Annotated[int, Field(ge=1, le=2)] = Field(
+        1, description="1: biased by the gradients' variance, as published; 2: unbiased."
+    )
+    smooth: Weight = Field(1.0, description="γ of D's γ/2‖G's gradient‖² under smooth.")
+    nk: Weight = Field(1.0, description="η of G's η/2‖D's gradient‖² under nk.")
+    sga: Weight = Field(1.0, description="λ of the symplectic gradient adjustment.")
+    sga_sign: Literal["fixed", "aligned"] = Field(
+        "fixed", description="λ's sign; aligned: towards stable fixed points only."
+    )
+    unroll: Annotated[int, Field(ge=0)] = Field(
+        5, description="Steps of its opponents that G looks through under unrolled."
+    )
+    unroll_lr: Weight = Field(0.0, description="Size of those steps; 0: each player's own.")
 
     precision: Literal[*PRECISIONS] = Field(
         "float32", description="bf16: products of matrices take bfloat16 factors."
@@ -180,6 +203,13 @@ class RunConfig(BaseModel):
                 f"--network: {self.network} takes {pair.accepts}, but the samples of "
                 f"--dataset {self.dataset} are {'×'.join(map(str, row.shape))}"
             )
+        if self.play == "simultaneous" and {s[:2] for s in Ratio.parse(self.ratio).segments} != {
+            (1, 1)
+        }:
+            raise ValueError(
+                f"--play: simultaneous given, but at --ratio {self.ratio} one player moves more "
+                "often than the other; allowed: D-first, G-first, or --ratio 1"
+            )
         if self.g_objective == "own" and self.objective not in OBJECTIVES:
             raise ValueError(
                 f"--g-objective: own given, but --objective {self.objective} has none for G; "
@@ -187,6 +217,11 @@ class RunConfig(BaseModel):
             )
         if self.clip_scope == "everything" and not self.clip:
             raise ValueError("--clip-scope: everything given, but --clip is 0; allowed: above 0")
+        if self.clip_scope == "everything" and self.rule == "optimistic":
+            raise ValueError(
+                "--clip-scope: everything given, but --rule optimistic asks for steps that do not "
+                "depend on the parameters; allowed: weights"
+            )
         if self.norm_d == "batch" and (self.r1 or self.r2 or self.gradient_penalty):
             raise ValueError(
                 "--norm-d: batch given, but a gradient penalty is per sample, and with batch "

@@ -34,6 +34,7 @@ from vral.diagnostics.quality import quality_measure
 from vral.diagnostics.scores import auc
 from vral.errors import FolderError
 from vral.files import replace_file
+from vral.games.game import field
 from vral.train import checkpoint
 from vral.train.loop import train
 from vral.train.program import keep_compiled_in
@@ -427,7 +428,10 @@ class _Run:
         samples and latents.
         """
         seed, data = self.config.seeds[lane], self.data
-        own = build(self.config.model_copy(update={"seeds": (seed,)}), data)
+        alone: dict[str, Any] = {"seeds": (seed,), "play": "D-first"}
+        if self.training.rule.direction is not field:  # D's own loss, nothing beside it.
+            alone["rule"] = self.config.transform
+        own = build(self.config.model_copy(update=alone), data)
         needs = {move: inputs for move, inputs in own.stream.needs.items() if move != ("G",)}
         fixed = DrawStream(data.train, {("D",): needs["D",]}, self.config.batch, (OWN_SEEDS,))
         batches = [map_tensors(lambda t: t[0], draw) for _, draw in fixed.round([("D",)] * JUDGED)]

@@ -6,7 +6,7 @@ from cases import OPTIONS, double, draws_of, flat, lane, precise, tiny
 
 from vral.games.game import field
 from vral.methods import METHODS
-from vral.optim import RULES, first_order
+from vral.optim import TRANSFORMS, first_order
 from vral.train.state import TrainState
 from vral.train.step import make_step
 from vral.types import map_tensors
@@ -60,11 +60,11 @@ def test_only_movers_have_a_gradient(mover):
     assert set(gradients) == set(outcomes) == {mover}
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", TRANSFORMS)
 @pytest.mark.parametrize("mover", ["x", "y"])
 def test_a_move_changes_nobody_else(rule, mover):
     settings = tiny("standard", lr=0.1)
-    transform = RULES[rule].build(0.1, settings)
+    transform = TRANSFORMS[rule].build(0.1, settings)
     rule = first_order({"x": transform, "y": transform})
     profile = map_tensors(lambda t: t[None], point(1.0, 2.0))
     state = TrainState(profile, rule.init(profile))
@@ -78,7 +78,9 @@ def test_a_move_changes_nobody_else(rule, mover):
 def test_simultaneous_gradient_descent_leaves_the_bilinear_equilibrium():
     """|(x, y)|² grows by exactly 1 + lr² an update (simultaneous), and not when alternating."""
     lr = 0.1
-    rule = first_order({"x": RULES["sgd"].build(lr, None), "y": RULES["sgd"].build(lr, None)})
+    rule = first_order(
+        {"x": TRANSFORMS["sgd"].build(lr, None), "y": TRANSFORMS["sgd"].build(lr, None)}
+    )
     profile = map_tensors(lambda t: t[None], point(3.0, 4.0))
     state = TrainState(profile, rule.init(profile))
     together = make_step(BILINEAR, rule, ("x", "y"), 1)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from cases import flat, lane, tiny
 
-from vral.optim import RULES, clipped_whole, first_order, held
+from vral.optim import TRANSFORMS, clipped_whole, first_order, held
 from vral.optim.first_order import adam
 from vral.types import map_tensors
 
@@ -33,19 +33,19 @@ def gradient(params, update: int):
 
 
 def ours(name: str, params, settings=SETTINGS):
-    transform = RULES[name].build(LR, settings)
+    transform = TRANSFORMS[name].build(LR, settings)
     state = transform.init(params)
     for update in range(UPDATES):
         params, state = transform.update(gradient(params, update), state, params)
     return params
 
 
-def test_every_rule_has_a_reference():
-    assert set(TORCH) == set(RULES)
+def test_every_transform_has_a_reference():
+    assert set(TORCH) == set(TRANSFORMS)
 
 
 @pytest.mark.parametrize(("dtype", "rtol"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_equals_torch_optim(name, dtype, rtol):
     reference = {n: torch.nn.Parameter(value) for n, value in start(dtype).items()}
     optimiser = TORCH[name](list(reference.values()))
@@ -60,7 +60,7 @@ def test_equals_torch_optim(name, dtype, rtol):
         torch.testing.assert_close(got[n], value.data, rtol=rtol, atol=rtol)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_lanes_are_independent(name):
     lanes = [start(seed=seed) for seed in range(4)]
     stacked = {n: torch.stack([one[n] for one in lanes]) for n in lanes[0]}
@@ -73,7 +73,7 @@ def test_lanes_are_independent(name):
 def test_momentum_may_be_negative():
     """On the gradient of x²/2 the heavy ball is x₊ = (1 - lr + m)x - m·x₋."""
     m = -0.5
-    transform = RULES["momentum"].build(LR, tiny("standard", momentum=m))
+    transform = TRANSFORMS["momentum"].build(LR, tiny("standard", momentum=m))
     params = {"x": torch.tensor([2.0], dtype=torch.float64)}
     state, path = transform.init(params), [2.0, 2.0]
     for _ in range(30):
@@ -84,7 +84,7 @@ def test_momentum_may_be_negative():
 
 @pytest.mark.parametrize("lr", [1e-3, 0.1])
 def test_adams_first_step_is_lr_whatever_the_gradient(lr):
-    transform = RULES["adam"].build(lr, tiny("standard", eps=1e-12))
+    transform = TRANSFORMS["adam"].build(lr, tiny("standard", eps=1e-12))
     params = {"x": torch.zeros(3, dtype=torch.float64)}
     gradient = {"x": torch.tensor([1e-4, -5.0, 1e3], dtype=torch.float64)}
     moved, _ = transform.update(gradient, transform.init(params), params)
@@ -92,10 +92,10 @@ def test_adams_first_step_is_lr_whatever_the_gradient(lr):
     torch.testing.assert_close(moved["x"], expected, rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", TRANSFORMS)
 def test_players_keep_their_own_state(name):
     """A player who sat out 10 moves continues as if they had not happened."""
-    rule = first_order({player: RULES[name].build(LR, SETTINGS) for player in "DG"})
+    rule = first_order({player: TRANSFORMS[name].build(LR, SETTINGS) for player in "DG"})
     profile = {"D": start(seed=1), "G": start(seed=2)}
     opt, alone = rule.init(profile), {"G": profile["G"]}
     alone_opt = rule.init(profile)
@@ -112,8 +112,8 @@ def test_players_keep_their_own_state(name):
 
 
 def test_an_update_changes_nothing_in_place():
-    for name in RULES:
-        transform = RULES[name].build(LR, SETTINGS)
+    for name in TRANSFORMS:
+        transform = TRANSFORMS[name].build(LR, SETTINGS)
         params, slope = start(seed=3), gradient(start(seed=3), 1)
         state = transform.init(params)
         before = str((params, state, slope))

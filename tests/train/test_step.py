@@ -5,6 +5,7 @@ import torch
 from cases import OPTIONS, double, fake_data, flat, lane, relative_gap, tiny
 
 from vral.build import build
+from vral.games.game import field
 from vral.methods import METHODS
 from vral.train.state import TrainState
 from vral.train.step import make_step
@@ -32,6 +33,8 @@ DOUBLE_PRECISION = {
 
 class Gradients:
     """A rule whose new parameters *are* the gradients, so a step can be asked for them."""
+
+    direction, draws = staticmethod(field), 1
 
     def init(self, profile):
         return {}

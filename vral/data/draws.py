@@ -29,6 +29,19 @@ class Noise:
     mean: float = 0.0
 
 
+SECOND = "second_"
+
+
+def twice(needs: Mapping[str, Noise | None]) -> dict[str, Noise | None]:
+    """The inputs of two independent draws in one: ``needs``, and the same under second names."""
+    return {**needs, **{SECOND + name: noise for name, noise in needs.items()}}
+
+
+def second(draw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The second draw of two in one, under its plain names."""
+    return {k.removeprefix(SECOND): value for k, value in draw.items() if k.startswith(SECOND)}
+
+
 def generator(device: torch.device, *label: object) -> torch.Generator:
     """A generator whose seed is a digest of ``label``, e.g. (seed, "init", "D")."""
     text = "/".join(map(str, label)).encode()
@@ -39,10 +52,10 @@ def generator(device: torch.device, *label: object) -> torch.Generator:
 class DrawStream:
     """The draws of a run, one round after another.
 
-    ``needs`` maps a move to the named inputs of its players: "real" (a batch of the data) or
-    a ``Noise``. Tensors have a leading lane axis, one lane per seed. With ``same_real`` the moves
-    of one round that see real data share the round's first batch, as parts of the original code
-    did; latents stay fresh.
+    ``needs`` maps a move to the named inputs of its players: a ``Noise``, or None for a batch of
+    the data ("real"). Tensors have a leading lane axis, one lane per seed. With ``same_real`` the
+    moves of one round that see real data share the round's first batch, as parts of the original
+    code did; latents, and second batches, stay fresh.
     """
 
     def __init__(
@@ -75,16 +88,19 @@ class DrawStream:
                 chunks[move] = self._chunk(move, min(CHUNK, left[move]))
                 left[move] -= len(chunks[move])
             draw = chunks[move].pop(0)
-            index = draw.pop("real", None)
-            if index is not None:
-                if self.same_real:
-                    round_index = index if round_index is None else round_index
-                    index = round_index
-                draw["real"] = self.data[index]
-            yield move, draw
+            if self.same_real and "real" in draw:
+                round_index = draw["real"] if round_index is None else round_index
+                draw["real"] = round_index
+            yield (
+                move,
+                {
+                    name: self.data[value] if self.needs[move][name] is None else value
+                    for name, value in draw.items()
+                },
+            )
 
     def _chunk(self, move: Move, count: int) -> list[dict[str, Tensor]]:
-        """Draws of ``count`` updates; "real" holds the indices of the batch."""
+        """Draws of ``count`` updates; of data, the indices of the batch."""
         lanes = [
             {
                 name: self._sample(noise, count, self.generators[seed, move, name])

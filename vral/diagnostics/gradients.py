@@ -28,7 +28,7 @@ METRICS: dict[str, str] = {
     "grad_square_fake": "E‖∇ₓD(G(z))‖²",
     "prob_grad_fake": "E‖∇ₓσ(D(G(z)))‖, the gradient through the sigmoid",
     "signal_fake": "E‖∂l_G/∂G(z)‖, what D tells G per sample",
-    "g_grad_rms": "root mean square of G's parameter gradient",
+    "g_grad_rms": "root mean square of G's parameter gradient, with what its rule adds to it",
     "g_grad_below_eps": "share of G's gradient coordinates below Adam's ε in size",
 }
 

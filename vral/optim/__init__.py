@@ -1,6 +1,17 @@
 """Update rules: solvers that are handed the game's vector field as a function."""
 
-from vral.optim.first_order import RULES, Transform, clipped_whole, held
-from vral.optim.rule import Field, Rule, first_order
+from vral.optim.first_order import TRANSFORMS, Transform, clipped_whole, held
+from vral.optim.rule import Field, Rule, extragradient, first_order
+from vral.optim.rules import RULES
 
-__all__ = ["RULES", "Field", "Rule", "Transform", "clipped_whole", "first_order", "held"]
+__all__ = [
+    "RULES",
+    "TRANSFORMS",
+    "Field",
+    "Rule",
+    "Transform",
+    "clipped_whole",
+    "extragradient",
+    "first_order",
+    "held",
+]

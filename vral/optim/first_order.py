@@ -1,11 +1,13 @@
 """Gradient descent, heavy ball, RMSProp and Adam as pure functions of (gradient, state, params).
 
 They agree with torch.optim's classes of the same names. All are elementwise, so parameters may
-carry a lane axis. ``torch._foreach_*`` runs one call over all tensors of a player.
+carry a lane axis, and none of TRANSFORMS looks at where the parameters are: what it adds to them
+depends on the gradient and its own state alone. ``torch._foreach_*`` runs one call over all tensors
+of a player.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from vral.types import Params, map_tensors
 
-State = dict[str, Mapping[str, Tensor] | Tensor]
+State = dict[str, Any]
 
 
 class Transform(NamedTuple):
@@ -126,22 +128,41 @@ def clipped_whole(transform: Transform, limit: float) -> Transform:
     return Transform(transform.init, update)
 
 
-class RuleRow(NamedTuple):
-    """A rule by name: ``build(lr, settings)``, settings being a run's configuration."""
+def optimistic(transform: Transform) -> Transform:
+    """x ← x + 2s - s', s being the transform's step and s' its last one, first 0.
+
+    On gradient descent OGDA, x ← x - lr·(2g - g') (Popov 1980); on Adam the optimistic Adam of
+    Daskalakis et al. 2018, algorithm 1.
+    """
+
+    def init(params):
+        return {"transform": transform.init(params), "step": _zeros(params)}
+
+    def update(gradient, state, params):
+        step, inner = transform.update(gradient, state["transform"], _zeros(params))
+        moved = torch._foreach_add(_values(params), _values(step), alpha=2)
+        moved = torch._foreach_sub(moved, _values(state["step"]))
+        return _each(params, moved), {"transform": inner, "step": step}
+
+    return Transform(init, update)
+
+
+class TransformRow(NamedTuple):
+    """A transform by name: ``build(lr, settings)``, settings being a run's configuration."""
 
     description: str
     build: Callable[[float, Any], Transform]
 
 
-RULES: dict[str, RuleRow] = {
-    "sgd": RuleRow("gradient descent", lambda lr, s: sgd(lr)),
-    "momentum": RuleRow(
+TRANSFORMS: dict[str, TransformRow] = {
+    "sgd": TransformRow("gradient descent", lambda lr, s: sgd(lr)),
+    "momentum": TransformRow(
         "heavy ball (--momentum, may be negative)", lambda lr, s: momentum(lr, s.momentum)
     ),
-    "rmsprop": RuleRow(
+    "rmsprop": TransformRow(
         "RMSProp (--rmsprop-decay, --eps)", lambda lr, s: rmsprop(lr, s.rmsprop_decay, s.eps)
     ),
-    "adam": RuleRow(
+    "adam": TransformRow(
         "Adam (--beta1, --beta2, --eps)", lambda lr, s: adam(lr, s.beta1, s.beta2, s.eps)
     ),
 }

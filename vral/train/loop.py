@@ -23,25 +23,26 @@ def train(
 ) -> TrainState:
     """Play rounds until the clock shows ``rounds`` or ``after_round`` returns True.
 
-    Each reading belongs to a D update: D's to its own, G's to the last one, those of other players
-    to the next one whose readings are kept (``recorder.due``). ``clock`` is advanced in place.
-    ``before_generator`` sees the state at the moment that matters to G: D's side of the round is
-    done and G has not yet moved away from under it.
+    Each reading belongs to a D update: D's to its own, G's to the round's last one before it, those
+    of other players, and of a G who moves first, to the next one whose readings are kept
+    (``recorder.due``). ``clock`` is advanced in place. ``before_generator`` sees the state at the
+    moment that matters to G: D's side has moved and G has not yet moved away from under it.
     """
     while clock.round < rounds:
         this_round = moves(clock.round)
         recorder.begin_round(
             clock.d_updates + 1, clock.d_updates + sum("D" in move for move in this_round)
         )
-        g_updates = clock.g_updates
+        d_updates, g_updates = clock.d_updates, clock.g_updates
         draws = stream.round(this_round)
         for moves_in_a_row in runs_of_moves(this_round, play.longest):
             if "G" in moves_in_a_row[0] and clock.g_updates == g_updates:
                 before_generator(state, clock)
             times = []
             for move in moves_in_a_row:
-                at = clock.d_updates + (move != ("G",))
-                update = at if {"D", "G"} & set(move) else recorder.next_due(at)
+                answers = move == ("G",) and clock.d_updates > d_updates
+                at = clock.d_updates + (not answers)
+                update = at if answers or "D" in move else recorder.next_due(at)
                 clock.d_updates += "D" in move
                 clock.g_updates += "G" in move
                 times.append(((update, clock.round, clock.g_updates), at, recorder.due(update)))

@@ -1,6 +1,7 @@
 """Ratios as text and as schedules: tuples of moves, a move being the players who update together.
 
-``50`` and ``50:1`` are fifty D updates per G update, ``1:4`` one D update per four of G.
+``50`` and ``50:1`` are fifty D updates per G update, ``1:4`` one D update per four of G, ``5:2``
+five of D and then two of G.
 ``100x25,5`` is a hundred for the first 25 rounds, then five; the last segment has no end.
 """
 
@@ -15,7 +16,7 @@ DiscriminatorSide = Callable[[int], Sequence[Move]]
 
 SEGMENT = re.compile(r"(?P<d>[0-9]+)(?::(?P<g>[0-9]+))?(?:x(?P<rounds>[0-9]+))?")
 LARGEST = 100_000
-ALLOWED = "a whole number k (k:1), 1:k, or a schedule such as 100x25,5"
+ALLOWED = "a whole number k (k:1), 1:k, n:m, or a schedule such as 100x25,5"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Ratio:
                 raise ValueError(f"{text!r} is not a ratio; allowed: {ALLOWED}")
             d, g = int(match["d"]), int(match["g"] or 1)
             rounds = int(match["rounds"]) if match["rounds"] else None
-            if (min(d, g) != 1 and g != 1) or min(d, g) < 1 or rounds == 0:
+            if min(d, g) < 1 or rounds == 0:
                 raise ValueError(f"{text!r} is not a ratio; allowed: {ALLOWED}, none of them zero")
             if max(d, g) > LARGEST:
                 raise ValueError(f"{text!r} is too large a ratio; allowed: up to {LARGEST}")
@@ -94,7 +95,18 @@ def runs_of_moves(moves: Sequence[Move], longest: int) -> list[list[Move]]:
     return runs
 
 
-def round_moves(ratio: Ratio, round: int, side: DiscriminatorSide = alternating) -> list[Move]:
-    """The moves of a round: D's side first, then G's updates."""
+PLAYS = ("D-first", "G-first", "simultaneous")
+
+
+def round_moves(
+    ratio: Ratio, round: int, side: DiscriminatorSide = alternating, play: str = "D-first"
+) -> list[Move]:
+    """The moves of a round: D's side and G's updates in the order of ``play``.
+
+    In simultaneous play, at 1:1 alone, everybody who moves in a round moves at once.
+    """
     d, g = ratio.at(round)
-    return [*side(d), *([("G",)] * g)]
+    if play == "simultaneous":
+        return [(*dict.fromkeys(player for move in side(d) for player in move), "G")]
+    moves = [*side(d)], [("G",)] * g
+    return [*moves[0], *moves[1]] if play == "D-first" else [*moves[1], *moves[0]]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vral.games.game import Game, field
+from vral.games.game import Game
 from vral.optim import Rule
 from vral.train.state import TrainState
 from vral.types import Draw, Move, Params, Profile, map_tensors
@@ -44,11 +44,12 @@ def make_step(
 
     Every mover's loss is always in the info; ``readings`` adds to it. ``projections`` act on a
     mover's parameters after its update. Gradients and readings are taken inside ``precision()``.
+    The gradients that readings see are the rule's direction.
     """
 
     def evaluate(profile: Profile, draw: Draw) -> tuple[dict[str, Params], Info]:
         with precision():
-            gradients, outcomes = field(game, movers, profile, draw)
+            gradients, outcomes = rule.direction(game, movers, profile, draw)
             info = {f"loss_{player}": outcomes[player][0] for player in movers}
             if readings is not None:
                 info |= readings(profile, draw, gradients, outcomes)
