@@ -145,7 +145,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "and for the nearest of 32. Claims C5, C6.",
         arms=DECK,
         ratios=("50",),
-        settings={"rounds": 400, "probe": "interpolation"},
+        settings={"rounds": 200, "probe": "interpolation"},
         metrics={
             "median_grad_norm_fake": "median ‖∇D‖",
             "lipschitz": "Lipschitz constant",
@@ -160,7 +160,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "the variance D reaches and the gradient G gets. Claim C9.",
         arms=_parzen_arms(),
         ratios=("50",),
-        settings={"rounds": 200},
+        settings={"rounds": 100},
         metrics={
             "score_var_real": "Var D(x)",
             "score_var_fake": "Var D(G(z))",
@@ -211,7 +211,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         "empirical Lipschitz constant, and Poincaré's Var D(G(z)) ≤ E‖∇_z D(G(z))‖². Claim C6.",
         arms=(*DECK, *plain("moment", "r1")),
         ratios=("50",),
-        settings={"rounds": 400},
+        settings={"rounds": 200},
         metrics={
             "held_out_var_fake": "Var D(G(z))",
             "latent_grad_square": "E‖∇_z D(G(z))‖²",
@@ -235,7 +235,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             Arm("vral-meta", "once", {"meta_schedule": "once"}),
         ),
         ratios=("50",),
-        settings={"rounds": 400},
+        settings={"rounds": 200},
         metrics=TRAINING | {"ks_fake": "KS fake", "ks_real": "KS real"},
         quick={"rounds": 10, "seeds": 2},
     ),
@@ -249,7 +249,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
         ratios=("1", "50"),
         datasets=("ring", "grid", "stacked-digits"),
-        settings={"rounds": 400},
+        settings={"rounds": 200},
         metrics={
             "modes_covered": "modes covered",
             "high_quality": "high quality",
