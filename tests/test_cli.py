@@ -130,7 +130,7 @@ def test_a_diverged_run_says_so_and_is_kept(vral, tmp_path):
 def test_dry_run_prints_the_plan_and_writes_nothing(vral, tmp_path):
     result = vral("reproduce", "ratios", "--dry-run", "--rounds", 10, "--seeds", 2, *SMALL)
     assert result.exit_code == 0, result.output
-    assert "14 runs, 7,140 D updates, 280 G updates; about" in result.output
+    assert "24 runs, 8,960 D updates, 480 G updates; about" in result.output
     assert list(tmp_path.iterdir()) == []
 
 
