@@ -21,7 +21,7 @@ from vral.games.gan import (
     target_loss,
 )
 from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
-from vral.nets import NETWORKS, OUTPUTS, initial_parameters
+from vral.nets import NETWORKS, OUTPUTS, NetworkPair, initial_parameters
 from vral.nets.network import weight_names
 from vral.objectives import OBJECTIVES
 from vral.optim import RULES, TRANSFORMS, Rule, clipped_whole, held
@@ -33,9 +33,13 @@ from vral.train.step import PRECISIONS, make_step, over_lanes
 from vral.types import Move, Profile
 
 
-def build_gan(config: RunConfig, shape: tuple[int, ...], output: str) -> Gan:
-    """The game of ``config`` on samples of ``shape`` with range ``output``."""
-    pair = NETWORKS[config.network]
+def build_gan(
+    config: RunConfig, shape: tuple[int, ...], output: str, pair: NetworkPair | None = None
+) -> Gan:
+    """The game of ``config`` on samples of ``shape`` with range ``output``; ``pair`` stands in for
+    the networks that the configuration names.
+    """
+    pair = pair or NETWORKS[config.network]
     generator_loss = {
         "target": target_loss(config.mean_real),
         "mean": mean_matching_loss,
@@ -158,9 +162,13 @@ COMPILED_MOVES = 2
 with their number, what compiling costs grows with it."""
 
 
-def build(config: RunConfig, data: Dataset, compiled: bool = False) -> Training:
-    """``data`` is on the device that trains; ``compiled`` says how its player plays."""
-    gan = build_gan(config, data.shape, data.output)
+def build(
+    config: RunConfig, data: Dataset, compiled: bool = False, pair: NetworkPair | None = None
+) -> Training:
+    """``data`` is on the device that trains; ``compiled`` says how its player plays; ``pair``
+    stands in for the networks that the configuration names.
+    """
+    gan = build_gan(config, data.shape, data.output, pair)
     rule = build_rule(config, gan)
     ratio = Ratio.parse(config.ratio)
     with_meta = partial(meta_round, once=config.meta_schedule == "once")

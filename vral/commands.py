@@ -1,40 +1,35 @@
-"""The commands behind ``vral``: ls, train and bench; reproduce has a module of its own."""
+"""The commands behind ``vral``: ls and train; bench and reproduce have modules of their own."""
 
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
-import torch
 from rich.console import Console
 from rich.text import Text
 
-from vral.bench.measure import GROWTH, in_own_process, machine_rates
-from vral.bench.workloads import METHODS as BENCH_METHODS
-from vral.bench.workloads import MODES, WORKLOADS
+from vral.bench.command import bench
 from vral.claims_command import claims
 from vral.config import resolve
 from vral.conformance.command import command as conform
 from vral.data.datasets import DATASETS
 from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
-from vral.errors import ConfigError
+from vral.errors import INTERRUPTED
 from vral.experiments import EXPERIMENTS
 from vral.methods import METHODS
 from vral.nets import NETWORKS
 from vral.optim import RULES
 from vral.options import config_options, execution_of, execution_options, given
-from vral.reproduce import INTERRUPTED, reproduce
+from vral.reproduce import reproduce
 from vral.results import selection_of, summarise
-from vral.run import Execution, execute, folder_name, machine, write_json
+from vral.run import execute, folder_name
 from vral.sweep import Cell, estimate
-from vral.terminal import progress_bar, show_bench, show_plan
+from vral.terminal import progress_bar, show_plan
 
 
 @click.command("ls")
@@ -123,84 +118,6 @@ def train(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
         sys.exit(INTERRUPTED)
     if report["status"] == "diverged":
         sys.exit(2)
-
-
-@click.command()
-@click.option("--workloads", default="toy,mlp", show_default=True, help="Of toy, mlp, conv.")
-@click.option(
-    "--methods", help=f"Of {', '.join(BENCH_METHODS)}. [dim](default: all)[/]", metavar="NAMES"
-)
-@click.option("--ratios", default="50", show_default=True, help="D updates per G update.")
-@click.option("--modes", help="Of ours, separated by semicolons. [dim](default: four)[/]")
-@click.option("--repeats", type=click.IntRange(min=1), default=7, show_default=True)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="At least, of each contender in each repeat.",
-)
-@click.option("--growth", is_flag=True, help="Instead: cost against ratio, batch, width, lanes.")
-@click.option("--quick", is_flag=True, help="Toy, two methods at 5:1, once: does it all work?")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write; must be new.")
-def bench(**options: Any) -> None:
-    """Time our step against the plain loop, a lean one and installed packages.
-
-    Contenders play in turn in one process on one thread. In every cell the compiled step must also
-    agree with the eager one, in float64.
-    """
-    out, command = options["out"], ["vral", *sys.argv[1:]]
-    if out and (out.exists() or not out.parent.is_dir()):
-        raise ConfigError(f"--out: {out} given; allowed: a new file in an existing folder")
-    pick = partial(_pick, options)
-    cells: list[tuple] = []
-    if options["growth"]:
-        cells = [(axis, value) for axis, values in GROWTH.items() for value in values]
-    elif options["quick"]:
-        cells = [("toy", method, 5) for method in ("nonsaturating", "vral-meta")]
-    else:
-        workloads = pick("workloads", ",", WORKLOADS)
-        methods = pick("methods", ",", BENCH_METHODS)
-        ratios = [_positive("--ratios", text) for text in options["ratios"].split(",")]
-        cells = [(w, m, k) for w in workloads for m in methods for k in ratios]
-    modes = ["eager", "compiled"]
-    if not options["quick"]:
-        modes += ["compiled, losses only", "compiled, bf16"]
-    if options["modes"]:
-        modes = pick("modes", ";", MODES)
-    repeats, seconds = (1, 0.05) if options["quick"] else (options["repeats"], options["seconds"])
-    console = Console()
-    torch.set_num_threads(1)
-    rates = machine_rates(torch.device("cpu"))
-    console.print(", ".join(f"{name} {value:.0f}" for name, value in rates.items()))
-    rows, agreements = [], []
-    for cell in cells:
-        found, agreed = in_own_process(cell, modes, repeats, seconds, options["growth"])
-        show_bench(console, ", ".join(map(str, cell)), found)
-        rows += found
-        if agreed is not None:
-            console.print(f"compiled and eager parameters agree to {agreed:.0e} in float64")
-            agreements.append({"cell": cell, "difference": agreed})
-    if out:
-        about = {**machine(Execution("cpu")), "rates": rates, "command": shlex.join(command)}
-        write_json(out, {"machine": about, "agreement": agreements, "rows": rows})
-        console.print(f"written → {out}", soft_wrap=True)
-
-
-def _pick(options: Mapping[str, Any], name: str, separator: str, known: Any) -> list[str]:
-    """The names given to an option, all of them where none is."""
-    given = [part.strip() for part in (options[name] or separator.join(known)).split(separator)]
-    for part in given:
-        if part not in known:
-            allowed = separator.join(known)
-            raise ConfigError(f"--{name}: {part!r} given; allowed: {allowed}")
-    return given
-
-
-def _positive(option: str, text: str) -> int:
-    if not text.strip().isdecimal() or not 1 <= int(text) <= 1000:
-        raise ConfigError(f"{option}: {text!r} given; allowed: whole numbers from 1 to 1000")
-    return int(text)
 
 
 COMMANDS = {

@@ -13,7 +13,7 @@ from rich.console import Console
 from vral.config import RunConfig, option_name, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
-from vral.errors import ConfigError, FolderError
+from vral.errors import INTERRUPTED, ConfigError, FolderError
 from vral.experiments import EXPERIMENTS, Arm, Experiment
 from vral.methods import METHODS
 from vral.options import config_options, execution_of, execution_options, given
@@ -22,8 +22,6 @@ from vral.run import Execution, locked, make_folder, read_json, write_json
 from vral.sweep import Cell, estimate, plan, run_cells
 from vral.terminal import progress_bar, show_plan
 from vral.train.schedule import ratio_list
-
-INTERRUPTED = 130
 
 
 @click.group()

@@ -56,15 +56,24 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
 
 
 def show_bench(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Contenders: time per D update, speed in units of the plain loop's, cost of a first round."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    """Contenders: time per D update, speed in units of the plain loop's, share of the machine's
+    rate of products of matrices, cost of a first round.
+    """
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     table.add_column("who", no_wrap=True)
-    for heading in ("µs/D update", "range", "× plain", "GFLOP/s", "1st CPU-s"):
+    for heading in ("µs/D update", "range", "× plain", "% sgemm", "1st CPU-s"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         cost = f"{row['first_round_cpu_s']:.1f}"
         spread = f"{row['us_least']:,.0f}-{row['us_most']:,.0f}"
-        numbers = (f"{row['us']:,.0f}", spread, f"{row['faster']:.2f}", f"{row['gflops']:.0f}")
+        share = f"{100 * row['sgemm_share']:.0f}"
+        numbers = (f"{row['us']:,.0f}", spread, f"{row['faster']:.2f}", share)
         table.add_row(row["contender"], *numbers, cost)
     console.print(table)
 

@@ -4,18 +4,21 @@ machine; ratios are taken within a repeat and their median reported.
 
 import multiprocessing
 import resource
+import signal
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from vral.bench.workloads import MODES, Contender, Ours, configuration, contenders, samples
+from vral.bench.peers import installed
+from vral.bench.workloads import MODES, Case, Contender, Ours, contenders, samples
 from vral.data.datasets import cache_root
-from vral.errors import ConfigError
+from vral.errors import one_line
 from vral.train.program import compile_program, keep_compiled_in, program
 from vral.train.schedule import runs_of_moves
 from vral.train.state import TrainState
@@ -51,39 +54,44 @@ def _timed(call, device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def flops(workload: str, method: str, **more: Any) -> float:
+def flops(case: Case) -> float:
     """Floating-point operations in products of matrices per D update of the compiled step, with
-    readings and with what its moves of F, R and G's fakes need.
+    readings and with its share of what the moves of F, R and G need.
     """
-    config = configuration(workload, method, 1, **more)
-    ours = Ours(config, samples(config.dataset, 1000), MODES["compiled"])
-    play, counted = ours.training.play, 0.0
+    once = replace(case, ratio=1)
+    training = Ours(once, samples(once.config.dataset, 1000), MODES["compiled"]).training
+    counted = []
 
     def counting(graph, examples):
-        nonlocal counted
         with FlopCounterMode(display=False) as counter:
             graph(*examples)
-        counted += counter.get_total_flops()
+        counted.append(counter.get_total_flops())
         return graph
 
-    moves = [move for move in ours.training.moves(0) if move != ("G",)]
-    draws = [draw for _, draw in ours.training.stream.round(moves)]
-    plan = play.plan(moves, [True] * len(moves))
-    run = program(play.to_compile, play.prepare, plan)
-    compile_program(run, ours.state, draws, counting)
-    return counted / sum("D" in move for move in moves)
+    moves = training.moves(0)
+    draws = training.stream.round(moves)
+    for plan in (moves[:-1], moves[-1:]):  # G, the last, is in no plan with others.
+        taken = [next(draws)[1] for _ in plan]
+        keys = training.play.plan(plan, [True] * len(plan))
+        run = program(training.play.to_compile, training.play.prepare, keys)
+        compile_program(run, training.initial, taken, counting)
+    on_d_side, of_g = counted
+    return on_d_side + of_g / case.ratio
 
 
-def agreement(workload: str, method: str, ratio: int, **more: Any) -> float:
+AGREED = 1e-9
+"""Largest difference in float64 at which modes are held to play the same game."""
+
+
+def agreement(case: Case) -> float:
     """Largest difference between all players' parameters after one program of every kind of a
     round, played eagerly and compiled from the same state and draws in float64.
 
     (In float32 Adam turns the rounding of gradients near zero into steps of full length.)
     """
-    config = configuration(workload, method, ratio, **more)
-    data = samples(config.dataset, 1000)
+    data = samples(case.config.dataset, 1000)
     played = []
-    trainings = [Ours(config, data, MODES[mode]).training for mode in ("compiled", "eager")]
+    trainings = [Ours(case, data, MODES[mode]).training for mode in ("compiled", "eager")]
     longest = trainings[0].play.longest
     for training in trainings:
         moves = training.moves(0)
@@ -93,7 +101,7 @@ def agreement(workload: str, method: str, ratio: int, **more: Any) -> float:
             taken = [map_tensors(_double, next(draws)[1]) for _ in plan]
             state, _ = training.play(state, training.play.plan(plan, [True] * len(plan)), taken)
         if training.play.failure:
-            raise ConfigError(f"bench: nothing was compiled: {training.play.failure}")
+            raise RuntimeError(f"nothing was compiled in float64: {training.play.failure}")
         played.append([p for player in state.profile.values() for p in player.values()])
     return max((a - b).abs().max().item() for a, b in zip(*played, strict=True))
 
@@ -103,21 +111,18 @@ def _double(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def measure(
-    workload: str,
-    method: str,
-    ratio: int,
+    case: Case,
     modes: Sequence[str],
     repeats: int,
     seconds: float,
     peers: bool = True,
     device: str = "cpu",
-    **more: Any,
 ) -> list[dict[str, Any]]:
     """One row per contender: µs per D update and lane (G's share included), median and range over
     ``repeats`` of at least ``seconds`` each, and the median of its ratios to the plain loop.
     """
     place = torch.device(device)
-    players = contenders(workload, method, ratio, tuple(modes), peers, place, **more)
+    players = contenders(case, tuple(modes), peers, place)
     first = {name: _cpu_seconds(play) for name, (play, _) in players.items()}
     times: dict[str, list[float]] = {name: [] for name in players}
     for _ in range(repeats):
@@ -126,15 +131,12 @@ def measure(
             while spent < seconds:
                 spent += _timed(lambda play=play: play(1), place)
                 rounds += 1
-            times[name].append(1e6 * spent / (rounds * ratio * lanes))
-    count = flops(workload, method, **more)
+            times[name].append(1e6 * spent / (rounds * case.ratio * lanes))
+    count = flops(case)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     return [
         {
-            "workload": workload,
-            "method": method,
-            "ratio": ratio,
-            **more,
+            **case.columns,
             "contender": name,
             "us": median(found),
             "us_least": min(found),
@@ -160,44 +162,108 @@ def _cpu_seconds(play: Contender) -> float:
     return now() - began
 
 
-GROWTH: dict[str, tuple[Any, ...]] = {
+GROWTH: dict[str, tuple[int, ...]] = {
     "ratio": (1, 2, 5, 10, 50),
     "batch": (16, 64, 256, 1024),
     "width": (32, 128, 512, 1024),
+    "depth": (1, 2, 4, 8),
     "lanes": (1, 2, 5, 16),
 }
-"""What is varied, one at a time, around toy nonsaturating at 50:1."""
+"""What is varied, one at a time, around toy nonsaturating at 50:1; depth is hidden layers."""
 
 
-def growth(axis: str, value: Any, repeats: int, seconds: float) -> list[dict[str, Any]]:
-    """Rows of the eager and compiled step at one value of an axis of GROWTH."""
-    modes = ["eager", "compiled"]
-    ratio, more = 50, {}
-    if axis == "lanes" and value > 1:
-        modes = [f"eager, {value} lanes", f"compiled, {value} lanes"]
-    elif axis == "ratio":
-        ratio = value
-    elif axis != "lanes":
-        more = {axis: value}
-    rows = measure("toy", "nonsaturating", ratio, modes, repeats, seconds, False, **more)
-    return [{**row, "axis": axis, "value": value} for row in rows]
+@dataclass(frozen=True)
+class Cell:
+    """What one process measures; ``columns`` are added to its rows."""
+
+    case: Case
+    modes: tuple[str, ...]
+    peers: bool = True
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        changes = ", ".join(f"{name} {value}" for name, value in self.columns.items())
+        return f"{changes}: {self.case}" if changes else str(self.case)
 
 
-def in_own_process(
-    cell: tuple, modes: Sequence[str], repeats: int, seconds: float, grow: bool
-) -> tuple[list[dict[str, Any]], float | None]:
-    """The rows of a cell and the agreement of the modes, from a process that holds nothing else."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_cell, cell, modes, repeats, seconds, grow).result()
+def growth() -> list[Cell]:
+    """The eager and the compiled step at every value of every axis of GROWTH."""
+    centre = Case("toy", "nonsaturating", 50)
+    cells = []
+    for axis, values in GROWTH.items():
+        for value in values:
+            modes, case = ("eager", "compiled"), centre
+            if axis == "lanes" and value > 1:
+                modes = (f"eager, {value} lanes", f"compiled, {value} lanes")
+            elif axis == "ratio":
+                case = replace(centre, ratio=value)
+            elif axis != "lanes":
+                case = replace(centre, changed={axis: value})
+            cells.append(Cell(case, modes, False, {"axis": axis, "value": value}))
+    return cells
 
 
-def _cell(cell, modes, repeats, seconds, grow):
+@dataclass(frozen=True)
+class Measured:
+    """What became of a cell."""
+
+    rows: list[dict[str, Any]]
+    left_out: dict[str, str]
+    """Peers that are not among the rows, and why."""
+    difference: float | None
+    """Between the compiled and the eager parameters, where a mode is compiled."""
+
+
+def measured(cell: Cell, repeats: int, seconds: float) -> Measured:
+    """Time every contender of ``cell``, on one thread, and compare the modes."""
     torch.set_num_threads(1)
     keep_compiled_in(cache_root() / "inductor")
-    if grow:
-        return growth(*cell, repeats, seconds), None
-    rows = measure(*cell, modes, repeats, seconds)
-    agreed = agreement(*cell)
-    if agreed > 1e-9:
-        raise RuntimeError(f"{cell}: compiled and eager parameters differ by {agreed:.1e}")
-    return rows, agreed
+    left_out = installed(cell.case.method, cell.case.ratio)[1] if cell.peers else {}
+    timed = measure(cell.case, cell.modes, repeats, seconds, cell.peers)
+    rows = [{**row, **cell.columns} for row in timed]
+    compiled = any(MODES[mode].compiled for mode in cell.modes)
+    return Measured(rows, left_out, agreement(cell.case) if compiled else None)
+
+
+ENDING_SECONDS = 10
+"""What a process has to end by itself once it has reported."""
+
+
+class CellError(Exception):
+    """A cell could not be measured; the message is one line."""
+
+
+def in_own_process(cell: Cell, repeats: int, seconds: float) -> Measured:
+    """``cell`` measured by a process that holds nothing else and that ends with this call.
+
+    Raises CellError where that process fails or is killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_report, args=(sender, cell, repeats, seconds))
+    # Ctrl-C is for the parent, who ends the process.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    sender.close()
+    try:
+        found = receiver.recv()
+        process.join(ENDING_SECONDS)
+    except EOFError:
+        process.join()
+        raise CellError(f"its process ended with exit code {process.exitcode}") from None
+    finally:
+        process.kill()
+        process.join()
+    if isinstance(found, str):
+        raise CellError(found)
+    return found
+
+
+def _report(sender: Connection, cell: Cell, repeats: int, seconds: float) -> None:
+    try:
+        sender.send(measured(cell, repeats, seconds))
+    except Exception as error:  # Whatever happens in there becomes one line out here.
+        sender.send(one_line(error))

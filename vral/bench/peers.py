@@ -1,20 +1,33 @@
-"""Installed packages that train a GAN, at their defaults. Each is optional and logs less than we.
+"""Installed packages that train a GAN, on the very networks, samples and ratio of a workload.
 
-torchgan's losses are called as its trainer calls them. Packages that do not import here are left
-out of the table and named under it.
+Each is optional, keeps its own settings, and logs less than we do. What a package adds around its
+steps is left out (files, bars, checkpoints, loading), so these times are the least it can take.
 """
 
-from importlib.util import find_spec
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+from queue import SimpleQueue
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from vral.bench.loops import PlainLoop
 from vral.config import RunConfig
+from vral.errors import one_line
 from vral.games.gan import Gan
 
 
 class TorchganLoop(PlainLoop):
-    """torchgan's ``train_ops``: each makes its own fakes, differentiates and steps."""
+    """torchgan's ``train_ops``: each loss makes its own fakes, differentiates and steps."""
 
     def __init__(self, gan: Gan, config: RunConfig, data: Tensor):
         from torchgan import losses
@@ -30,33 +43,244 @@ class TorchganLoop(PlainLoop):
             self.g_loss = losses.MinimaxGeneratorLoss(nonsaturating=True)
 
     def discriminator_update(self) -> None:
+        real, optimiser = self.real(), self.optimisers[self.D]
         for loss in self.d_losses:
-            arguments = (self.G, self.D, self.optimisers[self.D], self.real(), self.data.device)
-            self.log.append((loss.train_ops(*arguments, self.config.batch),))
+            self.log.append((loss.train_ops(self.G, self.D, optimiser, real, self.data.device),))
 
     def generator_update(self) -> None:
         arguments = (self.G, self.D, self.optimisers[self.G], self.data.device)
         self.g_loss.train_ops(*arguments, self.config.batch)
 
 
-PEERS: dict[str, tuple[str, type[PlainLoop], tuple[str, ...]]] = {
-    "torchgan": ("torchgan", TorchganLoop, ("nonsaturating", "wgan-gp")),
+class MimicryLoop(PlainLoop):
+    """torch-mimicry's ``train_step`` of both base networks, called as its trainer calls them."""
+
+    def __init__(self, gan: Gan, config: RunConfig, data: Tensor):
+        from torch_mimicry.nets.gan.gan import BaseDiscriminator, BaseGenerator
+        from torch_mimicry.training.metric_log import MetricLog
+
+        class Generator(BaseGenerator):
+            def __init__(self, network: nn.Module):
+                super().__init__(nz=config.latent, ngf=0, bottom_width=0, loss_type="ns")
+                self.network = network
+
+            def forward(self, z: Tensor) -> Tensor:
+                return self.network(z)
+
+        class Discriminator(BaseDiscriminator):
+            def __init__(self, network: nn.Module):
+                super().__init__(ndf=0, loss_type="ns")
+                self.network = network
+
+            def forward(self, x: Tensor) -> Tensor:
+                return self.network(x)[:, None]
+
+        super().__init__(gan, config, data)
+        self.its_D, self.its_G, self.new_log = Discriminator(self.D), Generator(self.G), MetricLog
+        self.labels = torch.zeros(config.batch, dtype=torch.int64, device=data.device)
+
+    def round(self, k: int) -> None:
+        self.log_data = self.new_log()
+        super().round(k)
+
+    def discriminator_update(self) -> None:
+        self.batch = self.real(), self.labels
+        self.its_D.train_step(
+            self.batch, self.its_G, self.optimisers[self.D], self.log_data, self.data.device
+        )
+
+    def generator_update(self) -> None:
+        self.its_G.train_step(
+            self.batch, self.its_D, self.optimisers[self.G], self.log_data, self.data.device
+        )
+
+
+class CgdLoop(PlainLoop):
+    """CGDs' ACGD: both players at once, on the zero-sum game that D's loss makes."""
+
+    def __init__(self, gan: Gan, config: RunConfig, data: Tensor):
+        from CGDs import ACGD
+
+        super().__init__(gan, config, data)
+        self.solver = ACGD(self.G.parameters(), self.D.parameters())
+
+    def round(self, k: int) -> None:
+        if k != 1:
+            raise ValueError(f"CGDs moves both players at once: a ratio of {k} cannot be")
+        real, fake = self.real(), self.G(self.latent())
+        loss = self.discriminator_loss(self.D(real), self.D(fake)) + self.penalty(real, fake)
+        self.solver.zero_grad()
+        self.solver.step(loss)
+        self.log.append((loss.item(),))
+
+
+class LightningLoop(PlainLoop):
+    """Lightning's manual optimisation, one batch a D update, inside its own ``Trainer.fit``.
+
+    The trainer has a thread of its own and waits there for the next round: its loop cannot be
+    entered and left. Logging by ``self.log``; bar, logger and checkpoints are off.
+    """
+
+    def __init__(self, gan: Gan, config: RunConfig, data: Tensor):
+        super().__init__(gan, config, data)
+        self.asked: SimpleQueue[int] = SimpleQueue()
+        self.played: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.threads = torch.get_num_threads()
+        self.thread = threading.Thread(target=self._fit, daemon=True)
+
+    def round(self, k: int) -> None:
+        if not self.thread.is_alive():
+            self.thread.start()
+        self.asked.put(k)
+        if error := self.played.get():
+            raise error
+
+    def _fit(self) -> None:
+        from lightning.pytorch import Trainer
+
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        torch.set_num_threads(self.threads)  # A setting of each thread.
+        ended: BaseException = RuntimeError("Lightning's trainer ended before it was asked to")
+        try:
+            self.module = _lightning_module(self)
+            trainer = Trainer(
+                max_epochs=-1,
+                accelerator="gpu" if self.data.is_cuda else "cpu",
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+            trainer.fit(self.module, _Batches(self))
+        except BaseException as error:
+            ended = error
+        self.played.put(ended)
+
+    def step(self, player: nn.Module, loss: Tensor) -> None:
+        optimiser = self.module.optimizer_of(player)
+        self.module.manual_backward(loss)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    def discriminator_update(self, real: Tensor) -> None:
+        with self.module.only(self.D):
+            fake = self.G(self.latent()).detach()
+            loss = self.discriminator_loss(self.D(real), self.D(fake)) + self.penalty(real, fake)
+            self.step(self.D, loss)
+        self.module.log("d_loss", loss, prog_bar=True)
+
+    def generator_update(self) -> None:
+        with self.module.only(self.G):
+            super().generator_update()
+
+
+class _Batches:
+    """Lightning's loader: real batches as rounds are asked for, with whether G moves after them.
+
+    It has a length, so that Lightning does not fetch ahead.
+    """
+
+    def __init__(self, loop: LightningLoop):
+        self.loop = loop
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __iter__(self) -> Iterator[tuple[Tensor, bool]]:
+        while True:
+            k = self.loop.asked.get()
+            for index in range(k):
+                yield self.loop.real(), index == k - 1
+            self.loop.played.put(None)
+
+
+def _lightning_module(loop: LightningLoop) -> Any:
+    from lightning.pytorch import LightningModule
+
+    class Module(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.automatic_optimization = False
+            self.players = nn.ModuleList(loop.optimisers)
+
+        def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+            return list(loop.optimisers.values())
+
+        def optimizer_of(self, player: nn.Module) -> Any:
+            return self.optimizers()[list(loop.optimisers).index(player)]
+
+        def only(self, player: nn.Module) -> AbstractContextManager:
+            return self.toggled_optimizer(self.optimizer_of(player))
+
+        def training_step(self, batch: tuple[Tensor, bool], index: int) -> None:
+            real, last = batch
+            if loop.metas:
+                loop.meta_updates()
+            loop.discriminator_update(real)
+            if last:
+                loop.generator_update()
+
+    return Module()
+
+
+def _mimicry() -> None:
+    """The modules that train, past package files that ask for TensorFlow and ``torch._six``."""
+    for name in ("torch_mimicry", "torch_mimicry.training"):
+        if name not in sys.modules:
+            sys.modules[name] = module_from_spec(find_spec(name))
+    import_module("torch_mimicry.nets.gan.gan")
+    import_module("torch_mimicry.training.metric_log")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A package that can be found, what importing it takes, and what it can train."""
+
+    module: str
+    load: Callable[[], Any]
+    loop: type[PlainLoop]
+    methods: tuple[str, ...]
+    any_ratio: bool = True
+
+    def obstacle(self, method: str, ratio: int) -> str | None:
+        """Why it cannot train ``method`` at ``ratio`` here."""
+        if method not in self.methods:
+            return f"has no {method}"
+        if ratio > 1 and not self.any_ratio:
+            return "moves both players at once, so 1:1 only"
+        if find_spec(self.module) is None:
+            return "not installed"
+        try:
+            self.load()
+        except Exception as error:  # A peer may break in any way on a newer torch.
+            return one_line(error)
+        return None
+
+
+PENALISED = ("nonsaturating", "wgan-gp", "r1")
+
+PEERS: dict[str, Peer] = {
+    "Lightning": Peer(
+        "lightning",
+        partial(import_module, "lightning.pytorch"),
+        LightningLoop,
+        (*PENALISED, "vral-meta", "vral-parzen"),
+    ),
+    "torch-mimicry": Peer("torch_mimicry", _mimicry, MimicryLoop, ("nonsaturating",)),
+    "torchgan": Peer(
+        "torchgan",
+        partial(import_module, "torchgan.losses"),
+        TorchganLoop,
+        ("nonsaturating", "wgan-gp"),
+    ),
+    "CGDs": Peer("CGDs", partial(import_module, "CGDs"), CgdLoop, PENALISED, any_ratio=False),
 }
-"""Name to (module, loop, methods that it has)."""
+"""torch-mimicry's gradient penalty takes images of three channels only."""
 
 
-def installed(method: str) -> tuple[dict[str, type[PlainLoop]], dict[str, str]]:
-    """The peers that can train ``method`` here, and why the others cannot."""
-    found, missing = {}, {}
-    for name, (module, loop, methods) in PEERS.items():
-        if find_spec(module) is None:
-            missing[name] = "not installed"
-        elif method not in methods:
-            missing[name] = f"has no {method}"
-        else:
-            try:
-                __import__(module)
-                found[name] = loop
-            except Exception as error:  # A peer may break in any way on a newer torch.
-                missing[name] = f"{type(error).__name__}: {error}"
-    return found, missing
+def installed(method: str, ratio: int) -> tuple[dict[str, type[PlainLoop]], dict[str, str]]:
+    """The peers that can train ``method`` at ``ratio`` here, and why the others cannot."""
+    obstacles = {name: peer.obstacle(method, ratio) for name, peer in PEERS.items()}
+    found = {name: PEERS[name].loop for name, why in obstacles.items() if why is None}
+    return found, {name: why for name, why in obstacles.items() if why is not None}

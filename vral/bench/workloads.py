@@ -1,17 +1,20 @@
 """What is measured: three pairs of networks on samples in memory, and who trains them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from vral.bench.loops import LOOPS
+from vral.bench.loops import LOOPS, PlainLoop
 from vral.bench.peers import installed
 from vral.build import Training, build, initial_profile, networks
 from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, Dataset
 from vral.data.draws import generator
+from vral.errors import ConfigError
+from vral.nets import NETWORKS, NetworkPair, mlp
 from vral.train.loop import train
 from vral.train.records import Recorder
 from vral.train.state import Clock
@@ -25,6 +28,47 @@ WORKLOADS: dict[str, dict[str, Any]] = {
 convolutions of 32 and 64 channels, dense 512, and their mirror; no norms."""
 
 METHODS = ("nonsaturating", "wgan-gp", "r1", "vral-meta", "vral-parzen")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method on a workload at a ratio, with what is ``changed`` in the workload.
+
+    Beside settings of a run, ``changed`` may hold ``depth``, the hidden layers of an MLP.
+    """
+
+    workload: str
+    method: str
+    ratio: int
+    changed: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        changes = "".join(f", {name} {value}" for name, value in self.changed.items())
+        return f"{self.workload} {self.method} {self.ratio}:1{changes}"
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What identifies the case in a row of results."""
+        names = {"workload": self.workload, "method": self.method, "ratio": self.ratio}
+        return names | dict(self.changed)
+
+    @property
+    def config(self) -> RunConfig:
+        settings = {name: value for name, value in self.changed.items() if name != "depth"}
+        given = {"ratio": self.ratio, "rounds": 10**6, "record_every": 1, **settings}
+        return resolve(self.method, WORKLOADS[self.workload] | given)
+
+    @property
+    def pair(self) -> NetworkPair | None:
+        """The networks, where they are not those that the configuration names."""
+        if "depth" not in self.changed:
+            return None
+        depth = self.changed["depth"]
+        return replace(
+            NETWORKS["mlp"],
+            discriminator=partial(mlp.discriminator, depth=depth),
+            generator=partial(mlp.generator, depth=depth),
+        )
 
 
 @dataclass(frozen=True)
@@ -59,27 +103,23 @@ def samples(dataset: str, count: int = 60_000) -> Dataset:
     return Dataset(dataset, made, made[:64], row.output)
 
 
-def configuration(workload: str, method: str, ratio: int, **more: Any) -> RunConfig:
-    given = {**WORKLOADS[workload], "ratio": ratio, "rounds": 10**6, "record_every": 1, **more}
-    return resolve(method, given)
-
-
 class Ours:
     """Our own loop, records included."""
 
-    def __init__(self, config: RunConfig, data: Dataset, mode: Mode):
-        config = config.model_copy(
+    def __init__(self, case: Case, data: Dataset, mode: Mode):
+        config = case.config.model_copy(
             update={
                 "precision": mode.precision,
                 "seeds": tuple(range(mode.lanes)),
                 "record_every": 1 if mode.readings else 10**9,
             }
         )
-        self.training: Training = build(config, data, mode.compiled)
+        self.training: Training = build(config, data, mode.compiled, case.pair)
         self.state, self.clock = self.training.initial, Clock()
         self.recorder = Recorder(config.seeds, config.record_every, config.batch)
 
     def play(self, rounds: int) -> None:
+        """Raises ConfigError where what should be compiled is not."""
         until, training = self.clock.round + rounds, self.training
         self.state = train(
             self.state,
@@ -94,39 +134,37 @@ class Ours:
         )
         self.recorder.first_bad_loss(self.recorder.seeds[0])
         self.recorder.collect()
+        if training.play.failure:
+            raise ConfigError(f"--modes: nothing was compiled: {training.play.failure}")
 
 
 Contender = Callable[[int], None]
 """Plays so many rounds."""
 
 
+def loop_of(loop: type[PlainLoop], case: Case, data: Dataset) -> PlainLoop:
+    """``loop`` on modules that start from the parameters that we start from."""
+    training = build(case.config, replace(data, train=data.train[:64]), pair=case.pair)
+    for player, module in networks(training.gan).items():
+        module.load_state_dict(initial_profile(training.gan, 0)[player])
+        module.to(data.train.device)
+    return loop(training.gan, case.config, data.train)
+
+
 def contenders(
-    workload: str,
-    method: str,
-    ratio: int,
-    modes: tuple[str, ...],
-    peers: bool,
-    device: torch.device,
-    **more: Any,
+    case: Case, modes: tuple[str, ...], peers: bool, device: torch.device
 ) -> dict[str, tuple[Contender, int]]:
-    """Name to (player of rounds, lanes). Loops start from the parameters that we start from."""
-    config = configuration(workload, method, ratio, **more)
-    data = samples(config.dataset).to(device)
+    """Name to (player of rounds, lanes)."""
+    data = samples(case.config.dataset).to(device)
     found: dict[str, tuple[Contender, int]] = {}
-    others = {**LOOPS, **(installed(method)[0] if peers else {})}
+    others = LOOPS | (installed(case.method, case.ratio)[0] if peers else {})
     for name, loop in others.items():
-        training = build(config, replace(data, train=data.train[:64]))
-        for player, module in networks(training.gan).items():
-            module.load_state_dict(initial_profile(training.gan, 0)[player])
-            module.to(device)
-        player = loop(training.gan, config, data.train)
-        found[name] = (lambda rounds, p=player: _rounds(p, ratio, rounds)), 1
+        found[name] = partial(_rounds, loop_of(loop, case, data), case.ratio), 1
     for name in modes:
-        ours = Ours(config, data, MODES[name])
-        found[f"vral {name}"] = ours.play, MODES[name].lanes
+        found[f"vral {name}"] = Ours(case, data, MODES[name]).play, MODES[name].lanes
     return found
 
 
-def _rounds(player: Any, k: int, rounds: int) -> None:
+def _rounds(loop: PlainLoop, k: int, rounds: int) -> None:
     for _ in range(rounds):
-        player.round(k)
+        loop.round(k)

@@ -10,26 +10,39 @@ from vral.nets.norm import normalised
 from vral.types import Latents, Samples
 
 
-def discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminator:
-    """size → width → width → 1, LeakyReLU 0.2."""
-    size = math.prod(shape)
-    first = normalised(nn.Linear(size, width), width, norm, nn.LeakyReLU(0.2))
-    second = normalised(nn.Linear(width, width), width, norm, nn.LeakyReLU(0.2))
-    return Discriminator([nn.Sequential(nn.Flatten(), *first), second], nn.Linear(width, 1), shape)
+def discriminator(shape: tuple[int, ...], width: int, norm: str, depth: int = 2) -> Discriminator:
+    """size → width → … → 1 with ``depth`` hidden layers, LeakyReLU 0.2."""
+    first, *others = hidden(math.prod(shape), width, norm, depth, nn.LeakyReLU(0.2))
+    first = nn.Sequential(nn.Flatten(), *first)
+    return Discriminator([first, *others], nn.Linear(width, 1), shape)
 
 
 def generator(
-    shape: tuple[int, ...], latent: int, width: int, norm: str, output: nn.Module
+    shape: tuple[int, ...],
+    latent: int,
+    width: int,
+    norm: str,
+    output: nn.Module,
+    depth: int = 2,
 ) -> Generator:
-    """latent → width → width → size, ReLU, then the data's output nonlinearity."""
+    """latent → width → … → size with ``depth`` hidden layers, ReLU, then the data's output
+    nonlinearity.
+    """
     body = nn.Sequential(
-        normalised(nn.Linear(latent, width), width, norm, nn.ReLU()),
-        normalised(nn.Linear(width, width), width, norm, nn.ReLU()),
+        *hidden(latent, width, norm, depth, nn.ReLU()),
         nn.Linear(width, math.prod(shape)),
         output,
         nn.Unflatten(1, shape),
     )
     return Generator(body, latent)
+
+
+def hidden(
+    size: int, width: int, norm: str, depth: int, activation: nn.Module
+) -> list[nn.Sequential]:
+    """``depth`` layers of ``width`` units, the first of ``size`` inputs."""
+    sizes = [size, *[width] * (depth - 1)]
+    return [normalised(nn.Linear(size, width), width, norm, activation) for size in sizes]
 
 
 class Segment(nn.Module):

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vral.errors import one_line
 from vral.train.state import TrainState
 from vral.train.step import Info, Step
 from vral.types import Draw, Move, Profile
@@ -106,7 +107,7 @@ class Player:
         try:
             return compile_program(program(self.to_compile, self.prepare, plan), state, draws)
         except Exception as error:  # Whatever a compiler may say, the run goes on without it.
-            self.failure = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+            self.failure = one_line(error)
             return plain
 
 
