@@ -9,7 +9,7 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
-from vral.claims import ledger
+from vral.claims import examine
 from vral.errors import ConfigError
 from vral.report.contents import read_study, sections
 from vral.report.page import is_ours, render, write_page
@@ -38,12 +38,12 @@ def report(studies: Sequence[Path], out: Path | None) -> None:
     pdf = out.with_suffix(".pdf")
     _check(out, pdf)
     console = Console()
-    judged = ledger(roots)
+    judged, still_open = examine(roots)
     parts = []
     for number, one in enumerate(found, 1):
         console.print(f"{one.root}: drawing", soft_wrap=True, markup=False)
         parts += sections(one, number, judged)
-    page = render(parts, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
+    page = render(parts, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
     figures = [figure for part in parts for figure in part.figures.values()]
     write_pdf(pdf, "; ".join(dict.fromkeys(part.study.row.question for part in parts)), figures)
     write_page(out, page)

@@ -18,6 +18,7 @@ from vral.claims import Verdict
 from vral.errors import FolderError
 from vral.experiments import EXPERIMENTS, Experiment
 from vral.figures import label, ratio_label
+from vral.methods import METHODS
 from vral.report.explorer import READINGS, explored
 from vral.report.pictures import Picture, figures_of, picture
 from vral.run import read_json
@@ -84,6 +85,27 @@ def read_study(root: Path) -> Study:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """A statement of the source with every test of it."""
+
+    id: str
+    text: str
+    source: str
+    verdicts: tuple[Verdict, ...]
+
+
+def by_statement(verdicts: Sequence[Verdict]) -> list[Statement]:
+    """Verdicts under the statements that they test, in their order."""
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(verdict.claim.statement, []).append(verdict)
+    return [
+        Statement(found[0].claim.id.split(".")[0], text, found[0].claim.source, tuple(found))
+        for text, found in groups.items()
+    ]
+
+
+@dataclass(frozen=True)
 class Plate:
     """A figure with its words and the verdicts that it supports."""
 
@@ -92,7 +114,7 @@ class Plate:
     caption: str
     alt: str
     picture: Picture
-    verdicts: tuple[Verdict, ...]
+    statements: list[Statement]
 
 
 @dataclass(frozen=True)
@@ -102,7 +124,7 @@ class Section:
     study: Study
     dataset: str
     anchor: str
-    verdicts: tuple[Verdict, ...]
+    verdicts: list[Verdict]
     figures: dict[str, Figure]
 
     @cached_property
@@ -127,9 +149,15 @@ class Section:
         measured = {name for readings in self.values.values() for name in readings}
         return {k: text for k, text in self.study.row.metrics.items() if k in measured}
 
-    @property
+    @cached_property
     def reports(self) -> list[dict[str, Any]]:
-        return [r for r in self.study.reports if r["config"]["dataset"] == self.dataset]
+        """The run.json files of its runs, in the order of the figures."""
+        found = [r for r in self.study.reports if r["config"]["dataset"] == self.dataset]
+        return sorted(found, key=lambda r: self._order(r["config"]))
+
+    @staticmethod
+    def _order(config: Mapping[str, Any]) -> tuple[int, tuple[float, str]]:
+        return list(METHODS).index(config["method"]), study.ratio_key(config["ratio"])
 
     @property
     def configs(self) -> list[dict[str, Any]]:
@@ -176,10 +204,10 @@ class Section:
 
     def _plate(self, name: str, figure: Figure) -> Plate:
         caption = " ".join(figure.get_suptitle().split())
-        verdicts = tuple(v for v in self.verdicts if v.claim.figure == name)
+        statements = by_statement([v for v in self.verdicts if v.claim.figure == name])
         alt = f"Figure {name}: {caption}. {self._in_words(name)}"
         return Plate(
-            name, figure_anchor(self.anchor, name), caption, alt, picture(figure), verdicts
+            name, figure_anchor(self.anchor, name), caption, alt, picture(figure), statements
         )
 
     def _in_words(self, name: str) -> str:
@@ -210,7 +238,7 @@ def sections(found: Study, number: int, ledger: Sequence[Verdict]) -> list[Secti
                 found,
                 dataset,
                 f"study{number}-{slug(found.experiment)}-{slug(dataset)}",
-                tuple(verdicts),
+                verdicts,
                 figures_of(found.root, dataset, configs),
             )
         )
@@ -241,24 +269,42 @@ def common_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def differing_settings(
     configs: Sequence[Mapping[str, Any]],
-) -> tuple[list[str], list[tuple[str, str, list[Any]]]]:
-    """The other settings, and a row (method, ratios, values) per method; more where they vary."""
+) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """The names of the other settings, and a row (method, values) per method.
+
+    A value that depends on the ratio is written with it: "1 at 1:1, 5 at 50:1".
+    """
     common = common_settings(configs)
     names = [
         name
         for name in dict.fromkeys(key for config in configs for key in config)
         if name not in common and name not in COORDINATES
     ]
-    rows: dict[tuple[str, str], tuple[list[Any], dict[str, None]]] = {}
+    cells: dict[str, list[dict[Any, list[str]]]] = {}
     for config in configs:
-        values = [config.get(name) for name in names]
-        _, ratios = rows.setdefault((config["method"], repr(values)), (values, {}))
-        ratios[config["ratio"]] = None
-    table = [
-        (method, ", ".join(map(ratio_label, sorted(ratios, key=study.ratio_key))), values)
-        for (method, _), (values, ratios) in rows.items()
-    ]
-    return names, table
+        row = cells.setdefault(config["method"], [{} for _ in names])
+        for found, name in zip(row, names, strict=True):
+            ratios = found.setdefault(config.get(name), [])
+            if config["ratio"] not in ratios:
+                ratios.append(config["ratio"])
+    return names, [(method, [_by_ratio(found) for found in row]) for method, row in cells.items()]
+
+
+def _by_ratio(found: Mapping[Any, list[str]]) -> str:
+    if len(found) == 1:
+        return setting(next(iter(found)))
+    return ", ".join(
+        f"{setting(value)} at {ratio_label(ratio)}"
+        for value, ratios in found.items()
+        for ratio in ratios
+    )
+
+
+def setting(value: Any) -> str:
+    """A setting as a reader writes it: 1e-05 as 1·10⁻⁵, nothing as a dash."""
+    if value is None:
+        return "–"
+    return typeset(value) if isinstance(value, float) else str(value)
 
 
 # --- words and numbers ---------------------------------------------------------------------------

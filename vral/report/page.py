@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.resources import files
-from math import inf, isfinite, log10
+from math import isfinite, isnan, log10
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vral.claims import Verdict
+from vral.claims import CLAIMS, Unjudged, Verdict
+from vral.claims_command import family_notes
 from vral.figures import label, ratio_label
 from vral.files import replace_file
 from vral.report import contents
@@ -39,8 +40,13 @@ WIDE = 30
 """Positive values further apart than this are drawn on a log scale."""
 
 
-def render(sections: Sequence[Section], command: str, pdf: str) -> str:
-    """The page of these sections; ``command`` made it, ``pdf`` names the file of figures."""
+def render(
+    sections: Sequence[Section], still_open: Sequence[Unjudged], command: str, pdf: str
+) -> str:
+    """The page of these sections; ``command`` made it, ``pdf`` names the file of figures.
+
+    ``still_open`` are the claims that the studies do not judge.
+    """
     environment = Environment(
         loader=PackageLoader("vral.report"),
         autoescape=True,
@@ -51,13 +57,17 @@ def render(sections: Sequence[Section], command: str, pdf: str) -> str:
     environment.filters |= {
         "typeset": contents.typeset,
         "described": contents.described,
+        "setting": contents.setting,
         "label": label,
         "ratio": ratio_label,
         "base64": lambda data: base64.b64encode(data).decode(),
     }
     scripts = [_resource("page.js")]
     bundle = [*_bokeh(), _resource("explorer.js")]
-    verdicts = [verdict for section in sections for verdict in section.verdicts]
+    verdicts = sorted(
+        (verdict for section in sections for verdict in section.verdicts),
+        key=lambda verdict: list(CLAIMS).index(verdict.claim.id),
+    )
     tally = Counter(verdict.verdict for verdict in verdicts)
     return environment.get_template("page.html").render(
         creator=CREATOR,
@@ -66,7 +76,11 @@ def render(sections: Sequence[Section], command: str, pdf: str) -> str:
         pdf=pdf,
         sections=sections,
         studies=list(dict.fromkeys(section.study.root for section in sections)),
-        rows=[(section, verdict) for section in sections for verdict in section.verdicts],
+        statements=contents.by_statement(verdicts),
+        section_of={(section.study.root, section.dataset): section for section in sections},
+        notes=family_notes(verdicts),
+        verdicts=verdicts,
+        still_open=still_open,
         tally=[(outcome, tally[outcome]) for outcome in OUTCOMES],
         strip=strip,
         share=FINAL_SHARE,
@@ -121,12 +135,12 @@ def strip(verdict: Verdict) -> dict[str, Any] | None:
     margin = MARGIN * (last - first) or 1.0
 
     def place(value: float) -> float:
-        if abs(value) == inf:
+        if not isfinite(value):
             return 0.0 if value < 0 else float(STRIP)
         share = (scale(value) - first + margin) / (last - first + 2 * margin)
         return round(STRIP * share, 2)
 
-    ends = [v if isfinite(v) else verdict.effect for v in (verdict.low, verdict.high)]
+    ends = [verdict.effect if isnan(v) else v for v in (verdict.low, verdict.high)]
     return {
         "effect": place(verdict.effect),
         "ends": [place(end) for end in ends],
@@ -141,7 +155,8 @@ def _resource(name: str) -> str:
 
 
 def _bokeh() -> list[str]:
-    return Resources(mode="inline", components=["bokeh", "bokeh-api"]).js_raw[:2]
+    """The library and its plotting interface, without talk on the console."""
+    return Resources(mode="inline", components=["bokeh", "bokeh-api"], log_level="warn").js_raw
 
 
 def _hash(script: str) -> str:

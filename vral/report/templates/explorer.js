@@ -89,11 +89,13 @@
   const shown = {} // The Bokeh view in each box.
 
   async function put(box, figure) {
-    const ticket = (put[box] = (put[box] ?? 0) + 1)
-    shown[box]?.remove()
+    const old = shown[box]
+    if (old) {
+      old.remove()
+      Bokeh.documents.splice(Bokeh.documents.indexOf(old.model.document), 1)
+    }
     at(box).replaceChildren()
     shown[box] = await Bokeh.Plotting.show(figure, at(box))
-    if (ticket !== put[box]) shown[box].remove()
   }
 
   function blank(title, height, log, axis, {text, line}) {
@@ -111,30 +113,36 @@
       })
     }
     for (const grid of [...figure.xgrids, ...figure.ygrids]) grid.grid_line_color = line
-    figure.add_tools(new Bokeh.PanTool(), new Bokeh.BoxZoomTool(), new Bokeh.ResetTool())
+    // Where fingers scroll the page, a plot does not take the drag for itself.
+    if (matchMedia("(hover: hover)").matches) figure.add_tools(new Bokeh.BoxZoomTool())
     return figure
   }
 
   const named = (place) => `${study().methods[place.method].label} at ${study().ratios[place.ratio].label}`
+
+  // Values as an axis can show them: what is missing, or negative on a log scale, leaves a gap.
+  const onAxis = (values, log) =>
+    values.map((v) => (v === null || (log && v < 0) ? NaN : log ? Math.max(v, FLOOR) : v))
 
   function drawCurves(rows, log, colours) {
     const clock = at("clock").value
     const figure = blank("curves", 380, log, "y", colours)
     figure.xaxes[0].axis_label = clocks[clock]
     const onAxis = (values) => values.map((v) => (v === null ? NaN : log ? Math.max(v, FLOOR) : v))
+    const ratios = [...new Set(rows.map(({ratio}) => ratio))]
     const lines = []
     for (const row of rows) {
       const colour = legible(study().methods[row.method].colour, colours)
       const x = study().clocks[row.clock][clock]
       const source = new Bokeh.ColumnDataSource({name: named(row), data: {
-        x, median: onAxis(row.median), low: onAxis(row.low), high: onAxis(row.high),
+        x, median: onAxis(row.median, log), low: onAxis(row.low, log), high: onAxis(row.high, log),
         value: row.median.map(String), ends: row.low.map((v, i) => (v === null ? "–" : `${v} to ${row.high[i]}`)),
         who: x.map(() => named(row)),
       }})
       const of = (field) => ({field})
       figure.varea({x: of("x"), y1: of("low"), y2: of("high"), source, fill_color: colour, fill_alpha: 0.2})
       lines.push(figure.line({x: of("x"), y: of("median"), source, line_color: colour, line_width: 2,
-        line_dash: DASHES[row.ratio % DASHES.length]}))
+        line_dash: DASHES[ratios.indexOf(row.ratio) % DASHES.length]}))
     }
     figure.add_tools(new Bokeh.HoverTool({renderers: lines, tooltips: [
       ["run", "@who"], [clocks[clock], "@x{0,0}"], ["median", "@value"], ["interval", "@ends"],
@@ -152,9 +160,8 @@
     axis.major_label_overrides = new Map(rows.map((row, i) => [-i, short(named(row))]))
     figure.ygrids[0].grid_line_color = null
     const dots = rows.map((row, i) => {
-      const values = row.values.map((v) => (log ? Math.max(v, FLOOR) : v))
       const source = new Bokeh.ColumnDataSource({name: named(row), data: {
-        x: values, y: values.map(() => -i), who: values.map(() => named(row)),
+        x: onAxis(row.values, log), y: row.values.map(() => -i), who: row.values.map(() => named(row)),
         value: row.values.map(String), seed: row.seeds.map(String),
       }})
       const colour = legible(study().methods[row.method].colour, colours)
@@ -202,6 +209,10 @@
     await put("finals", drawFinals(finals, log, colours))
   }
 
+  // One drawing after the other, so that the last choice is the one that stays.
+  let drawing = Promise.resolve()
+  const redraw = () => { drawing = drawing.then(draw) }
+
   at("study").append(...studies.map(({title}, i) => option(i, title)))
   at("study-field").hidden = studies.length === 1
   at("clock").append(...Object.entries(clocks).map(([name, text]) => option(name, text)))
@@ -210,9 +221,10 @@
   at("controls").addEventListener("change", ({target}) => {
     if (target.id === "study") fillStudy()
     if (target.id === "reading") suggestScale()
-    draw()
+    redraw()
   })
-  addEventListener("themechange", draw)
-  fillStudy()
-  draw()
+  at("reset").hidden = !matchMedia("(hover: hover)").matches
+  at("reset").addEventListener("click", redraw)
+  addEventListener("themechange", redraw)
+  fillStudy() // page.js announces the theme when the document is ready: that draws first.
 }
