@@ -68,7 +68,8 @@ def read_study(root: Path) -> Study:
     marker = root / "study.json"
     if not marker.is_file():
         raise FolderError(
-            f"STUDY: {root} given; allowed: a folder that vral reproduce wrote (it holds study.json)"
+            f"STUDY: {root} given, which holds no study.json; "
+            "allowed: a folder that vral reproduce wrote"
         )
     about = read_json(marker, ("experiment", "commands"))
     if about["experiment"] not in EXPERIMENTS:

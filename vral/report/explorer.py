@@ -33,9 +33,7 @@ READINGS = {"At D's updates": METRICS, "Of a probe, on held-out data": PROBE_MET
 """Heading → reading → what it is."""
 
 
-def explored(
-    records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame
-) -> dict[str, Any]:
+def explored(records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame) -> dict[str, Any]:
     """Curves and final values of one study on one data set.
 
     ``records``, ``probes`` and ``final`` hold the rows of one data set. A curve is
@@ -59,8 +57,7 @@ def explored(
                 finals.setdefault(name, []).append(place | row)
     return {
         "methods": [
-            {"name": name, "label": label(name), "colour": METHODS[name].colour}
-            for name in methods
+            {"name": name, "label": label(name), "colour": METHODS[name].colour} for name in methods
         ],
         "ratios": [{"name": name, "label": ratio_label(name)} for name in ratios],
         "clocks": clocks,
@@ -79,9 +76,7 @@ def _curves(frame: pl.DataFrame, readings: Mapping[str, str], clocks: list[dict[
             continue
         middle = found["round"].to_numpy()
         # A bin's mean round falls between two rounds; the other clocks run evenly between them.
-        now = {
-            clock: numbers(np.interp(middle, times["round"], times[clock])) for clock in CLOCKS
-        }
+        now = {clock: numbers(np.interp(middle, times["round"], times[clock])) for clock in CLOCKS}
         if now not in clocks:
             clocks.append(now)
         yield (

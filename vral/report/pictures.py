@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vral.experiments import Selection, draw
-from vral.files import replace_file
 from vral.figures import ratio_label
+from vral.files import replace_file
 from vral.methods import METHODS
 from vral.study import ratio_key
 
