@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vral import study
-from vral.claims import Threshold, examine
+from vral.claims import CLAIMS, Threshold, Verdict, examine
 from vral.cli import main
 from vral.config import resolve
 from vral.methods import METHODS
@@ -448,9 +448,8 @@ def test_no_text_can_end_a_script_element():
 
 
 def verdict(effect, low, high, threshold):
-    return SimpleNamespace(
-        claim=SimpleNamespace(threshold=threshold), effect=effect, low=low, high=high
-    )
+    claim = dataclasses.replace(CLAIMS["C4.lsgan"], threshold=threshold)
+    return Verdict(claim, "ring", effect, low, high, 5, "inconclusive", Path("x"), 0, 1.0)
 
 
 def test_a_strip_keeps_the_order_of_what_it_shows():
@@ -466,7 +465,7 @@ def test_a_strip_keeps_the_order_of_what_it_shows():
 
 
 def test_a_strip_of_far_apart_values_is_logarithmic():
-    drawing = page.strip(verdict(1e-3, 1e-6, 1.0, Threshold(high=inf)))
+    drawing = page.strip(verdict(1e-3, 1e-6, 1.0, Threshold(high=1e-3)))
     assert drawing["logarithmic"]
     assert drawing["effect"] == pytest.approx(sum(drawing["ends"]) / 2, abs=0.01)
     assert page.strip(verdict(nan, -inf, inf, Threshold(high=1.0))) is None

@@ -213,7 +213,11 @@ class Section:
 
     def _in_words(self, name: str) -> str:
         """The medians that a figure shows at its end, cell by cell."""
-        readings = SHOWN_READINGS.get(name, dict(list(self.headings.items())[:3]))
+        measured = {reading for values in self.values.values() for reading in values}
+        wanted = SHOWN_READINGS.get(name, {})
+        readings = {k: text for k, text in wanted.items() if k in measured} or dict(
+            list(self.headings.items())[:3]
+        )
         cells = []
         for (method, ratio), values in self.values.items():
             texts = [
