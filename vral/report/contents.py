@@ -17,8 +17,8 @@ from vral import study
 from vral.claims import Verdict
 from vral.errors import FolderError
 from vral.experiments import EXPERIMENTS, Experiment
-from vral.figures import label, ratio_label
-from vral.methods import METHODS
+from vral.figures import ratio_label
+from vral.methods import arm_order, label
 from vral.report.explorer import READINGS, explored
 from vral.report.pictures import Picture, figures_of, picture
 from vral.run import read_json
@@ -39,7 +39,7 @@ SHOWN_READINGS: dict[str, dict[str, str]] = {
 }
 """What a figure's alternative text gives in numbers; others give the experiment's first three."""
 
-COORDINATES = ("method", "ratio", "dataset", "seeds")
+COORDINATES = ("method", "variant", "ratio", "dataset", "seeds")
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ class Section:
         return sorted(found, key=lambda r: self._order(r["config"]))
 
     @staticmethod
-    def _order(config: Mapping[str, Any]) -> tuple[int, tuple[float, str]]:
-        return list(METHODS).index(config["method"]), study.ratio_key(config["ratio"])
+    def _order(config: Mapping[str, Any]) -> tuple[tuple[int, str], tuple[float, str]]:
+        return arm_order(study.coordinates(config)["method"]), study.ratio_key(config["ratio"])
 
     @property
     def configs(self) -> list[dict[str, Any]]:
@@ -244,7 +244,7 @@ def sections(found: Study, number: int, ledger: Sequence[Verdict]) -> list[Secti
                 dataset,
                 f"study{number}-{slug(found.experiment)}-{slug(dataset)}",
                 verdicts,
-                figures_of(found.root, dataset, configs),
+                figures_of(found.experiment, found.root, dataset, configs),
             )
         )
     return result
@@ -287,7 +287,7 @@ def differing_settings(
     ]
     cells: dict[str, list[dict[Any, list[str]]]] = {}
     for config in configs:
-        row = cells.setdefault(config["method"], [{} for _ in names])
+        row = cells.setdefault(study.coordinates(config)["method"], [{} for _ in names])
         for found, name in zip(row, names, strict=True):
             ratios = found.setdefault(config.get(name), [])
             if config["ratio"] not in ratios:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
-from vral.figures import label, ratio_label
-from vral.methods import METHODS
+from vral.figures import ratio_label
+from vral.methods import arm_order, colour, label
 from vral.study import band, ratio_key
 
 POINTS = 120
@@ -41,7 +41,7 @@ def explored(records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame) -
     place in "clocks" of its bins' mean times; a final value is one row {"method": i, "ratio": j,
     "seeds": […], "values": […]} of the seeds that have not diverged.
     """
-    methods = sorted(set(final["method"]), key=list(METHODS).index)
+    methods = sorted(set(final["method"]), key=arm_order)
     ratios = sorted(set(final["ratio"]), key=ratio_key)
     clocks: list[dict[str, list[float]]] = []
     curves: dict[str, list[dict[str, Any]]] = {}
@@ -57,7 +57,7 @@ def explored(records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame) -
                 finals.setdefault(name, []).append(place | row)
     return {
         "methods": [
-            {"name": name, "label": label(name), "colour": METHODS[name].colour} for name in methods
+            {"name": name, "label": label(name), "colour": colour(name)} for name in methods
         ],
         "ratios": [{"name": name, "label": ratio_label(name)} for name in ratios],
         "clocks": clocks,

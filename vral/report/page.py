@@ -22,8 +22,9 @@ from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
 from vral.claims_command import family_notes
-from vral.figures import label, ratio_label
+from vral.figures import ratio_label
 from vral.files import replace_file
+from vral.methods import label
 from vral.report import contents
 from vral.report.contents import Section
 from vral.report.explorer import CLOCKS, READINGS

@@ -10,11 +10,11 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vral.experiments import Selection, draw
+from vral.experiments import FIGURES, Selection
 from vral.figures import ratio_label
 from vral.files import replace_file
-from vral.methods import METHODS
-from vral.study import ratio_key
+from vral.methods import arm_order
+from vral.study import coordinates, ratio_key
 
 DPI = 192
 """Two pixels of the picture for each CSS pixel (1/96 inch)."""
@@ -35,21 +35,23 @@ class Picture:
     height: int
 
 
-def figures_of(root: Path, dataset: str, configs: Sequence[dict[str, Any]]) -> dict[str, Figure]:
-    """Every figure of a study on one data set, over all that its runs cover.
+def figures_of(
+    experiment: str, root: Path, dataset: str, configs: Sequence[dict[str, Any]]
+) -> dict[str, Figure]:
+    """Every figure of an experiment on one data set, over all that its runs in ``root`` cover.
 
     ``configs`` are the settings in the run.json of these runs.
     """
-    methods = sorted({config["method"] for config in configs}, key=list(METHODS).index)
+    arms = sorted({coordinates(config)["method"] for config in configs}, key=arm_order)
     ratios = sorted({config["ratio"] for config in configs}, key=ratio_key)
     seeds = sorted({seed for config in configs for seed in config["seeds"]})
     targets = {
-        config["method"]: (config["mean_fake"], config["mean_real"])
+        coordinates(config)["method"]: (config["mean_fake"], config["mean_real"])
         for config in configs
         if config["objective"] in ("meta", "parzen") or config["moment_penalty"] > 0
     }
-    selection = Selection(root, dataset, methods, ratios, seeds, targets, configs[0]["batch"])
-    return draw(
+    selection = Selection(root, dataset, arms, ratios, seeds, targets, configs[0]["batch"])
+    return FIGURES[experiment](
         selection,
         f"D:G = {', '.join(map(ratio_label, ratios))} · {dataset}, {configs[0]['network']}, "
         f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
