@@ -25,8 +25,8 @@
     dark.addEventListener("change", show)
     show()
   })
-  // Paper shows what a screen folds away.
+  // Paper shows what a screen folds away, but for what was not run and what the explorer lists.
   addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll("details:not(#numbers)")) part.open = true
+    for (const part of document.querySelectorAll("details:not(#not-run, #numbers)")) part.open = true
   })
 }
