@@ -25,6 +25,7 @@ from vral.methods import METHODS
 from vral.nets import NETWORKS
 from vral.optim import RULES
 from vral.options import config_options, execution_of, execution_options, given
+from vral.report.command import report
 from vral.reproduce import reproduce
 from vral.results import selection_of, summarise
 from vral.run import execute, folder_name
@@ -127,4 +128,5 @@ COMMANDS = {
     "reproduce": reproduce,
     "claims": claims,
     "conform": conform,
+    "report": report,
 }
