@@ -365,7 +365,12 @@ def draw_ratios(selection: Selection, caption: str) -> dict[str, Figure]:
 
 def draw_well_trained(selection: Selection, caption: str) -> dict[str, Figure]:
     signal = by_ratio(
-        "signal", partial(_held, "What a D that is trained on tells a held G", "C1, C2")
+        "signal",
+        partial(
+            _held,
+            "What a D that is trained on tells a held G",
+            "Claims C1, C2; Standard and -log D train the same D",
+        ),
     )
     methods, ratios = selection.methods, selection.ratios
     probes = selection.frame("probes")
@@ -382,7 +387,7 @@ def _held(title: str, claims: str, selection: Selection, ratio: str) -> Figure:
         HELD["warmup"],
         selection.gone(),
         f"{title} · {selection.dataset}",
-        f"Claims {claims}",
+        claims,
     )
 
 
@@ -434,7 +439,7 @@ FIGURES: dict[str, Drawing] = {
     "interpolation": by_ratio("interpolation", _interpolation),
     "parzen": by_ratio("parzen", _parzen),
     "clipping": by_ratio("clipping", _clipping),
-    "noise": by_ratio("noise", partial(_held, "Does noise in D keep G's signal up?", "C11")),
+    "noise": by_ratio("noise", partial(_held, "Does noise in D keep G's signal up?", "Claim C11")),
     "lipschitz": by_ratio("lipschitz", _lipschitz),
     "necessity": by_ratio("necessity", _necessity),
     "mode-collapse": draw_modes,

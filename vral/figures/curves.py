@@ -41,13 +41,13 @@ def draw_arms(
     ax: Axes, frame: pl.DataFrame, styles: Mapping[str, ArmStyle], clock: str, metric: str, per: int
 ) -> None:
     """One band per arm, over ``clock`` in units of ``per``."""
-    for arm, style in styles.items():
+    for i, (arm, style) in enumerate(styles.items()):
         curve = band(frame.filter(pl.col("method") == arm), clock, metric)
         if not curve.is_empty():
             curve = curve.with_columns(pl.col(clock) / per)
         draw_band(
             ax, curve, clock, color=style.colour, ls=style.dash, marker=style.marker, ms=3,
-            mew=0, markevery=0.17,
+            mew=0, markevery=(0.04 * i, 0.2),
         )  # fmt: skip
 
 
@@ -78,6 +78,7 @@ def held_generator(
     diverged.
     """
     styles = arm_styles(arms)
+    probes = log_spaced(probes)
     with rc_context(STYLE):
         figure, axes = grid(2, 2, 3.5, 2.3, sharex=True)
         for ax, (metric, text) in zip(axes.flat, HELD_READINGS.items(), strict=True):
@@ -88,7 +89,7 @@ def held_generator(
             elif metric != "auc":
                 log_axis(ax)
             else:
-                ax.set_ylim(top=1 + 0.03 * (1 - min(0.9, ax.get_ylim()[0])))
+                ax.set_ylim(min(0.5, ax.get_ylim()[0]), 1.02)
         if any(ax.has_data() for ax in axes.flat):
             axes[0, 0].set_xscale("log")
             plain_ticks(axes[0, 0])
@@ -99,11 +100,22 @@ def held_generator(
         return finish(
             figure,
             title,
-            f"{claims} · {MEDIANS}; held-out data, per sample; W: length of G's warm-up",
+            f"{claims} · {MEDIANS}; held-out data, per sample, at log-spaced probes; "
+            "W: length of G's warm-up",
             f"Four panels of curves over D's updates, one curve for each of {len(arms)} arms: the "
             "median signal to the held G, the median slope of D, the variance of its outputs on "
             f"fakes, its AUC. Median signal at the end: {last}.",
         )
+
+
+def log_spaced(probes: pl.DataFrame, count: int = 25) -> pl.DataFrame:
+    """The probes of at most ``count`` rounds, as evenly spaced on a log axis as there are."""
+    rounds = probes["round"].unique().sort().to_numpy() if probes.height else np.empty(0)
+    if len(rounds) == 0:
+        return probes
+    wanted = np.geomspace(max(1, rounds[0]), max(1, rounds[-1]), count)
+    nearest = rounds[np.abs(rounds[:, None] - wanted).argmin(axis=0)]
+    return probes.filter(pl.col("round").is_in(np.unique(nearest).tolist()))
 
 
 def plain_ticks(ax: Axes) -> None:
@@ -252,5 +264,5 @@ def _pairing_legend(figure: Figure) -> None:
         Line2D([], [], color=FAINT, lw=1.1),
         Line2D([], [], color=REAL, lw=1.1, ls="--"),
     ]
-    names = ["random pairs (the method's colour)", "nearest of 32 (dashed)"]
-    figure.legend(handles, names, loc="outside upper right", ncols=2)
+    names = ["random pairs\n(the method's colour)", "nearest of 32"]
+    figure.legend(handles, names, loc="outside right center")

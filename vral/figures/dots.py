@@ -20,7 +20,6 @@ from vral.figures.style import (
     MEDIANS,
     STYLE,
     ArmStyle,
-    arm_styles,
     finish,
     grid,
     in_words,
@@ -65,7 +64,7 @@ def _final(final: pl.DataFrame, arm: str, column: str) -> NDArray:
     return finite(final.filter((pl.col("method") == arm) & ~pl.col("diverged")), column)
 
 
-def _say_none(ax: Axes, y: float, text: str = "no data") -> None:
+def _say_none(ax: Axes, y: float | int, text: str = "no data") -> None:
     where = {"transform": ax.get_yaxis_transform(), "ha": "center", "va": "center"}
     ax.text(0.5, y, text, color=FAINT, fontsize=6.5, **where)
 
@@ -75,7 +74,6 @@ def necessity(
     reference: str = "vral-meta",
 ) -> Figure:  # fmt: skip
     """What each arm ends at, arms × readings; the reference arm is also a line down the panel."""
-    styles = arm_styles(arms)
     with rc_context(STYLE):
         figure, axes = grid(1, len(NECESSITY_READINGS), 1.75, ROW * len(arms) + AROUND, sharey=True)
         told = []
@@ -87,11 +85,12 @@ def necessity(
                 ax.axvline(middle, color=colour_of(reference), lw=0.9, alpha=0.8)
                 if np.isfinite([low, high]).all():
                     ax.axvspan(low, high, color=colour_of(reference), alpha=0.12, lw=0)
-            for y, (arm, style) in enumerate(styles.items()):
+            for y, arm in enumerate(arms):
                 values = _final(final, arm, column)
                 if len(values) == 0:
                     _say_none(ax, y)
                     continue
+                style = ArmStyle(colour_of(arm), "-", "o")
                 draw_dots(ax, y, np.maximum(values, FLOOR) if scale == "log" else values, style)
                 if column == "frechet":
                     told.append((label(arm), float(np.median(values))))
@@ -187,7 +186,7 @@ def _ratio_legend(figure: Figure, ratios: Sequence[str]) -> None:
         for j in range(len(ratios))
     ]  # fmt: skip
     names = [f"D:G = {ratio_label(ratio)}" for ratio in ratios]
-    figure.legend(handles, names, loc="outside upper right", ncols=len(ratios))
+    figure.legend(handles, names, loc="outside right center")
 
 
 Place = tuple[str, str, str]
@@ -308,10 +307,10 @@ def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[str, int]) -> Figur
         )
 
 
-def _beside(ax: Axes, y: float, reading: str, text: str) -> None:
+def _beside(ax: Axes, y: float | int, reading: str, text: str) -> None:
     where = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 7}
     ax.text(1.02, y, reading, **where)
-    ax.text(1.36, y, text, **where)
+    ax.text(1.46, y, text, **where)
 
 
 def _fold_ticks(ax: Axes) -> None:

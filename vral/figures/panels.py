@@ -106,7 +106,7 @@ def draw_samples(ax: Axes, samples: NDArray | None, colour: str) -> None:
         spine.set_visible(False)
 
 
-def draw_dots(ax: Axes, y: float, values: NDArray, style: ArmStyle, **dot: object) -> None:
+def draw_dots(ax: Axes, y: float | int, values: NDArray, style: ArmStyle, **dot: object) -> None:
     """One row of a dot-and-interval plot: a stroke per seed, their median and its 95 % interval.
 
     ``values`` (seeds,) are finite.

@@ -50,7 +50,7 @@ def histograms(
 ) -> Figure:
     """D's output on held-out real and fake samples at the end of training, methods × ratios."""
     with rc_context(STYLE):
-        figure, axes = grid(len(methods), len(ratios), 2.9, 1.25)
+        figure, axes = grid(len(methods), len(ratios), 2.9 if len(ratios) > 1 else 4.8, 1.25)
         for row, method in zip(axes, methods, strict=True):
             for ax, ratio in zip(row, ratios, strict=True):
                 _histogram_panel(ax, probes, method, ratio, targets)

@@ -1,6 +1,6 @@
 """One reading against another: variance against bandwidth, variance against slope."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -65,7 +65,7 @@ def parzen(
             look = {**fake, **style, "color": tint}
             _draw_against(axes[0, 2], final, here, "signal_fake", dodge=1.0, **look)
         axes[0, 2].set_title("what G gets")
-        axes[0, 2].set_ylabel("signal to G: E‖∂$l_G$/∂G(z)‖, per sample")
+        axes[0, 2].set_ylabel("signal to G: E‖∂$l_G$/∂G(z)‖")
         axes[0, 0].set_ylabel("variance of D, squared score units")
         if axes[0, 2].has_data():
             log_axis(axes[0, 2])
@@ -108,7 +108,7 @@ def _draw_against(
             rows.append((h, *map(float, bootstrap_median(values))))
     if not rows:
         return {}
-    h, middle, low, high = np.array(rows).T
+    h, middle, low, high = np.maximum(rows, FLOOR).T
     joined = {"ls": "", **line}
     ax.plot(h * dodge, middle, ms=4, lw=0.9, mew=0.9, zorder=3, **joined)
     ax.vlines(h * dodge, low, high, color=line["color"], lw=1.0, zorder=2)
@@ -122,7 +122,7 @@ def _note_gone(ax: Axes, arms: Mapping[str, float], gone: Mapping[str, int]) -> 
         ax.text(0.02, 0.02, f"diverged: {text}", transform=ax.transAxes, color=FAINT, fontsize=6.5)
 
 
-def _bandwidth_ticks(axes: Sequence[Axes], widths: Sequence[float]) -> None:
+def _bandwidth_ticks(axes: Iterable[Axes], widths: Sequence[float]) -> None:
     ticks = sorted(set(widths))
     for ax in axes:
         ax.set_xticks(ticks, minor=False)
@@ -155,7 +155,7 @@ def lipschitz(
     styles = arm_styles(arms)
     readings = {
         "lipschitz": "empirical Lipschitz constant of D:\n99.9th percentile of ‖∇ₓD‖, real to fake",
-        "latent_grad_square": "E‖∇$_z$ D(G(z))‖²",
+        "latent_grad_square": "E‖∇$_z$ D(G(z))‖², latent gradient squared",
     }
     with rc_context(STYLE):
         figure, axes = grid(1, 2, 3.4, 3.2, sharey=True)
@@ -227,4 +227,4 @@ def _draw_poincare(ax: Axes) -> None:
     ax.plot(ends, ends, color=REAL, lw=0.9, scalex=False, scaley=False, gid="poincare")
     ax.fill_between(ends, ends, limits.max(), color="#eeeeee", lw=0, zorder=0)
     ax.set(xlim=limits[0], ylim=limits[1])
-    ax.set_title("Poincaré: none in the grey")
+    ax.set_title("Poincaré's inequality: none in the grey")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import polars as pl
@@ -42,6 +43,8 @@ FAINT = "#767676"
 """Notes and reference lines; 4.5:1 on white."""
 CLOCKS = {"g_updates": "generator updates", "d_updates": "D updates", "round": "rounds"}
 MEDIANS = "median and 95 % bootstrap interval over seeds"
+PER_INCH = 22
+"""Letters of the small print on an inch."""
 FLOOR = 1e-12
 """Below this a reading is drawn at the edge of a log axis: it has underflowed."""
 
@@ -49,6 +52,9 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 SHADES = (0.0, 0.4, -0.45, 0.6, -0.7)
 """How far an arm's colour is moved towards white (or, below 0, towards black)."""
+SHADES_OF_PALE = (0.0, -0.3, -0.5, -0.65, -0.8)
+PALE = 0.55
+"""Mean of red, green and blue above which a colour is only made darker: pale lines are lost."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,8 @@ def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
     styles = {}
     for k, family in enumerate(families.values()):
         for i, arm in enumerate(family):
-            colour = shade(colour_of(arm), SHADES[i % len(SHADES)])
+            pale = np.mean(to_rgb(colour_of(arm))) > PALE
+            colour = shade(colour_of(arm), (SHADES_OF_PALE if pale else SHADES)[i % len(SHADES)])
             marker = MARKERS[(k + 2 * i) % len(MARKERS)]
             styles[arm] = ArmStyle(colour, DASHES[i % len(DASHES)], marker)
     return {arm: styles[arm] for arm in arms}
@@ -99,7 +106,8 @@ def grid(
 def finish(figure: Figure, title: str, small: str, alt: str) -> Figure:
     """Title above, small print below (claims, statistics), alternative text as the label."""
     figure.suptitle(title)
-    figure.supxlabel(small, fontsize=6.5, color=FAINT)
+    lines = fill(small, int(PER_INCH * figure.get_figwidth()))
+    figure.supxlabel(lines, fontsize=6.5, color=FAINT)
     figure.set_label(alt)
     return figure
 
@@ -123,7 +131,7 @@ def log_axis(ax: Axes, which: str = "y") -> None:
     axis = getattr(ax, f"{which}axis")
     axis.set_major_locator(LogLocator(numticks=6))
     axis.set_minor_formatter(NullFormatter())
-    low, high = getattr(ax, f"get_{which}lim")()
-    if high < 30 * low:
+    low, high = np.log10(getattr(ax, f"get_{which}lim")())
+    if np.floor(high) - np.ceil(low) < 1:
         # Only powers of ten are labelled: let there be two of them.
-        ax.set(**{f"{which}lim": (10 ** np.floor(np.log10(low)), 10 ** np.ceil(np.log10(high)))})
+        ax.set(**{f"{which}lim": (10 ** np.floor(low), 10 ** np.ceil(high))})
