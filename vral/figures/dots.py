@@ -329,9 +329,11 @@ def _with_what_the_defects_read(final: pl.DataFrame, batch: int) -> pl.DataFrame
             predicted_scale=batch * pl.col("legacy_fake_averaged")
         )
     if "held_out_var_fake" in final.columns:
-        mean, variance = pl.col("held_out_mean_fake"), pl.col("held_out_var_fake")
+        pairs = final.select("held_out_mean_fake", "held_out_var_fake").iter_rows()
+        added = [None if None in pair else filler_variance(*pair) for pair in pairs]
+        variance = pl.col("held_out_var_fake")
         final = final.with_columns(
-            filled_variance=variance + filler_variance(mean, variance),
+            filled_variance=variance + pl.Series(added, dtype=pl.Float64),
             predicted_filled=variance + FILLER_ROWS / ROWS * FILLER**2,
         )
     return final
