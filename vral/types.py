@@ -58,7 +58,7 @@ def leaves(tree: Any) -> list[Tensor]:
 
 
 def to_vector(tree: Any, lanes: int = 0) -> Tensor:
-    """All numbers of ``tree`` in one row, (size,), behind the first ``lanes`` axes of every leaf."""
+    """All numbers of ``tree``, (size,), behind the first ``lanes`` axes of every leaf."""
     return torch.cat(
         [leaf.flatten(lanes) if leaf.ndim > lanes else leaf[..., None] for leaf in leaves(tree)],
         dim=-1,

@@ -1,6 +1,6 @@
 """VRAL on the Dirac-GAN and on the Gaussian-location GAN, D(x) = wx + b.
 
-Real scores are N(b, w²s²) and fake ones N(wθ + b, w²s²); D wants them to be N(m_r, 1) and N(m_f, 1).
+Real scores are N(b, w²s²) and fake ones N(wθ + b, w²s²); D wants N(m_r, 1) and N(m_f, 1).
 Coordinates are (θ, w, b) and, with meta-discriminators, those of R and of F behind them.
 """
 

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -62,9 +63,7 @@ def manifold(
 
 def _relu_layers(size: int, width: int, depth: int) -> list[nn.Module]:
     sizes = [size, *[width] * depth]
-    return [
-        nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in zip(sizes, sizes[1:], strict=False)
-    ]
+    return [nn.Sequential(nn.Linear(a, b), nn.ReLU()) for a, b in pairwise(sizes)]
 
 
 def mixture(

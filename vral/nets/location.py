@@ -1,4 +1,4 @@
-"""Players of the toy games: a generator that shifts its latents, critics linear in their parameters.
+"""Players of toy games: a generator that shifts its latents, critics linear in their parameters.
 
 A linear critic is ``Discriminator([], nn.Linear(size, 1), (size,))``; it has no stages.
 """
