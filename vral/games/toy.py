@@ -97,7 +97,7 @@ def double(tree: Any) -> Any:
     return map_tensors(lambda value: value.detach().double(), tree)
 
 
-def nonnegative(**settings: float) -> None:
+def nonnegative(**settings: float | int) -> None:
     """Raises ConfigError naming the first setting that is not a finite number from 0 up."""
     for name, value in settings.items():
         if not (np.isfinite(value) and value >= 0):

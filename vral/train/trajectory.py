@@ -41,6 +41,7 @@ def trajectories(
         player: projections[player](params) if player in projections else dict(params)
         for player, params in starts.items()
     }
+    profile = map_tensors(Tensor.contiguous, profile)
     state = TrainState(profile, rule.init(profile))
 
     def draws() -> list[Draw]:
