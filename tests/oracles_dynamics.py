@@ -27,7 +27,7 @@ def curvature(u):
     return -sigmoid(u) * sigmoid(-u)
 
 
-# ---- the vector field (θ', ψ') of section 1.2 -----------------------------------------------------
+# ---- the vector field (θ', ψ') of section 1.2 ---------------------------------------------------
 
 
 def gan(theta, psi):
@@ -89,7 +89,7 @@ def nagarajan_kolter(theta, psi, weight):
     return -psi * q - weight * (theta * q**2 + theta**2 * psi * q * r), theta * q
 
 
-# ---- spectra at the equilibrium -------------------------------------------------------------------
+# ---- spectra at the equilibrium -----------------------------------------------------------------
 
 
 def pair(damping, determinant):
@@ -141,7 +141,7 @@ def location_pair(square, weight):
     return pair(weight - 2 * CURVATURE * square, SLOPE**2)
 
 
-# ---- VRAL on D(x) = wx + b, gap δ = m_r - m_f -------------------------------------------------------
+# ---- VRAL on D(x) = wx + b, gap δ = m_r - m_f ---------------------------------------------------
 
 
 def vral_dirac_spectrum(form, gap, bandwidth):

@@ -6,6 +6,7 @@ import numpy as np
 import oracles_dynamics as closed
 import pytest
 import torch
+from cases import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import finite_difference
@@ -56,7 +57,7 @@ def differences(map):
     return finite_difference(map.function, map.point).T.numpy()
 
 
-# ---- section 2: the Dirac-GAN's field -----------------------------------------------------------------
+# ---- section 2: the Dirac-GAN's field -----------------------------------------------------------
 
 HALF, CRITICAL = 0.5, (-0.5, -0.5)
 BCE = {
@@ -187,7 +188,7 @@ def test_closed_fields_of_consensus_and_its_relatives_have_their_spectra():
     assert abs(closed.pair(2.5, 0.25)[0] + 0.1043560763) < 1e-9
 
 
-# ---- section 3: rounds of updates ----------------------------------------------------------------------
+# ---- section 3: rounds of updates ---------------------------------------------------------------
 
 ROUNDS = {
     ("standard", ""): [(1 + 0.1j, 1.004987562112), (0.995 + 0.0998749218j, 1.0),
@@ -341,7 +342,7 @@ def test_the_predicted_step_by_stepping(name):
     assert sizes[1.05] > 2
 
 
-# ---- section 3.4: R1 every k-th update, weighted k times -----------------------------------------------
+# ---- section 3.4: R1 every k-th update, weighted k times ----------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -360,7 +361,7 @@ def test_lazy_r1_hits_a_wall(k, sim, alt):
         assert abs(radius - wanted) < (5e-6 if k == 1 else 1e-6)
 
 
-# ---- section 3.6: the block lemma ----------------------------------------------------------------------
+# ---- section 3.6: the block lemma ---------------------------------------------------------------
 
 
 def test_block_lemma_on_random_matrices():
@@ -388,7 +389,7 @@ def test_block_lemma_on_random_matrices():
             assert (real <= bound + slack)[still].all()
 
 
-# ---- section 6.3: the manifold GAN ----------------------------------------------------------------------
+# ---- section 6.3: the manifold GAN --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("objective", ["standard", "nonsaturating"])
@@ -410,8 +411,9 @@ def test_manifold_gan(weight, objective):
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("energy", [-0.4, -0.1, 0.1, 0.2, 0.4])
 def test_energy_solutions_of_the_manifold_gan(weight, energy):
-    """ψ₅ = c keeps v = 0; the pairs off the manifold become -(γ-c)/2 ± √((γ+c)²/4 - ¼): a D that is lower
-    off the data (c < 0) pulls G back.
+    """ψ₅ = c keeps v = 0; the pairs off the manifold become -(γ-c)/2 ± √((γ+c)²/4 - ¼).
+
+    A D that is lower off the data (c < 0) pulls G back.
     """
     toy = manifold(r1=weight)
     profile = toy.at(1.0, 0, 0, 0, 0, 0, 0, 0, energy)
@@ -430,7 +432,7 @@ def test_energy_solutions_of_the_manifold_gan(weight, energy):
         assert (got.real.max() < -1e-9) == (energy < min(weight, 1 / (4 * weight)))
 
 
-# ---- VRAL -----------------------------------------------------------------------------------------------
+# ---- VRAL ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", ["forward", "backward"])
@@ -459,7 +461,7 @@ def test_parzen_vral_on_a_gaussian_is_undamped_below_a_bandwidth(form, bandwidth
     assert got.converges is (bandwidth**2 > limit)
 
 
-# ---- the machinery ---------------------------------------------------------------------------------------
+# ---- the machinery ------------------------------------------------------------------------------
 
 
 def tiny_mixture():
@@ -558,8 +560,7 @@ def test_adam_with_held_second_moments_is_a_heavy_ball_of_averages():
 @pytest.mark.parametrize("rule", RULES)
 def test_held_moments_do_one_ordinary_update_at_a_fixed_second_moment(rule):
     """Where g² equals the second moment already, holding it changes nothing."""
-    transform = {"sgd": sgd(0.1), "momentum": momentum(0.1, 0.5), "rmsprop": rmsprop(0.1, 0.9, 1e-8),
-                 "adam": adam(0.1, 0.5, 0.9, 1e-8)}[rule]  # fmt: skip
+    transform = RULES[rule].build(0.1, tiny("standard", beta1=0.5, beta2=0.9))
     params = {"w": torch.tensor([1.0, -2.0], dtype=torch.float64)}
     gradient = {"w": torch.tensor([0.3, -0.3], dtype=torch.float64)}
     state = transform.init(params)

@@ -105,7 +105,7 @@ def dirac(
     )
     toy = location_toy(gan, scales)
     if samples:
-        toy = replace(toy, game=gan.losses, sample=partial(sampled, gan, scales, batch=samples))
+        toy = replace(toy, game=gan.losses, sample=partial(sampled, gan, scales, samples))
     if clip:
         weights = weight_names(gan.discriminator)
         project = partial(clip_weights, weights=weights, limit=clip)
@@ -160,12 +160,12 @@ def location_toy(gan: Gan, scales: Tensor) -> Toy:
     return Toy(expected(gan.losses, weights), start, draw)
 
 
-def sampled(gan: Gan, scales: Tensor, random: torch.Generator, batch: int) -> Draw:
-    """A fresh draw of ``batch`` samples of everything that ``gan`` needs."""
+def sampled(gan: Gan, scales: Tensor, batch: int, random: torch.Generator, lanes: int) -> Draw:
+    """A fresh draw (lanes, batch, …) of everything that ``gan`` needs."""
     needs = {name: noise for inputs in gan.needs.values() for name, noise in inputs.items()}
     draw: Draw = {}
     for name, noise in needs.items():
-        shape = (batch, *(scales.shape if noise is None else noise.shape))
+        shape = (lanes, batch, *(scales.shape if noise is None else noise.shape))
         law = torch.rand if noise and noise.law == "uniform" else torch.randn
         value = law(shape, generator=random, dtype=torch.float64)
         draw[name] = scales * value if noise is None else value + noise.mean

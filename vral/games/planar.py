@@ -100,14 +100,20 @@ def mixture(
         for player, module in networks.items()
     }
     sample = partial(_on_circle, latent, per_mode, modes, deviation)
-    return Toy(gan.losses, start, sample(generator(CPU, seed, "mixture")), sample=sample)
+    draw = {name: value[0] for name, value in sample(generator(CPU, seed, "mixture"), 1).items()}
+    return Toy(gan.losses, start, draw, sample=sample)
 
 
 def _on_circle(
-    latent: int, per_mode: int, modes: int, deviation: float, random: torch.Generator
+    latent: int,
+    per_mode: int,
+    modes: int,
+    deviation: float,
+    random: torch.Generator,
+    lanes: int,
 ) -> Draw:
     angles = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes
     centres = torch.stack([angles.cos(), angles.sin()], dim=1).repeat(per_mode, 1)
-    noise = torch.randn(centres.shape, generator=random, dtype=torch.float64)
-    z = torch.randn(len(centres), latent, generator=random, dtype=torch.float64)
+    noise = torch.randn(lanes, *centres.shape, generator=random, dtype=torch.float64)
+    z = torch.randn(lanes, len(centres), latent, generator=random, dtype=torch.float64)
     return {"real": centres + deviation * noise, "latent": z}

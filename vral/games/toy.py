@@ -32,8 +32,8 @@ class Toy:
     """The one draw of every move: with it each loss is its expectation, or a fixed sample's."""
     projections: Mapping[str, Callable[[Params], Params]] = field(default_factory=dict)
     """What acts on a player's parameters after each of its updates: weight clipping."""
-    sample: Callable[[torch.Generator], Draw] | None = None
-    """Fresh draws instead, for a game played on samples."""
+    sample: Callable[[torch.Generator, int], Draw] | None = None
+    """(generator, lanes) to a fresh draw, lanes leading, of a game played on samples."""
 
     @property
     def size(self) -> int:

@@ -23,7 +23,7 @@ def trajectories(
     moves: Sequence[Move],
     starts: Profile,
     rounds: int,
-    draw: Draw | Callable[[], Draw],
+    draw: Draw | Callable[[int], Draw],
     projections: Projections | None = None,
     every: int = 1,
     compiled: bool = False,
@@ -31,8 +31,9 @@ def trajectories(
     """The coordinates (times, lane, size) at rounds 0, every, 2·every, … and after the last.
 
     A round plays ``moves`` in turn. ``starts`` has one lane per start and is projected first.
-    ``draw`` is shared by all lanes: one for all moves, or a function that makes a fresh one for
-    every move. A lane that diverges becomes infinite or NaN and leaves the others alone.
+    ``draw`` is one for all moves and lanes, or a function of the number of lanes that makes a
+    fresh one for every move, lanes leading. A lane that diverges becomes infinite or NaN and leaves
+    the others alone.
     ``compiled`` makes machine code of the round, which pays from some thousand rounds on.
     """
     lanes = len(leaves(starts)[0])
@@ -47,7 +48,7 @@ def trajectories(
     def draws() -> list[Draw]:
         if not callable(draw):
             return shared
-        return [on_lanes(draw()) for _ in moves]
+        return [draw(lanes) for _ in moves]
 
     def on_lanes(one: Draw) -> Draw:
         return map_tensors(lambda value: value.expand(lanes, *value.shape), one)
