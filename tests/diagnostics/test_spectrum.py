@@ -615,7 +615,7 @@ def test_counts_and_quantities_of_a_known_spectrum():
 
 def test_quadratic_game_spectrum():
     """x² + 10xy + y²: -2 and +2 on the diagonal, ±10 off it: ±√96 i."""
-    toy = scalar_quadratic(1, 10, 1)
+    toy = scalar_quadratic(1.0, 10.0, 1.0)
     got = spectrum(at_equilibrium(toy)).eigenvalues
     assert assigned(got, [math.sqrt(96) * 1j, -math.sqrt(96) * 1j]) < 1e-9
 

@@ -204,7 +204,7 @@ def test_coordinates_go_there_and_back():
 
 
 def test_quadratic_game_in_closed_form():
-    toy = scalar_quadratic(1, 10, 1)
+    toy = scalar_quadratic(1.0, 10.0, 1.0)
     for x, y in POINTS:
         np.testing.assert_allclose(velocity(toy, x, y), [-2 * x - 10 * y, 10 * x + 2 * y])
 
@@ -284,15 +284,14 @@ def test_mean_matching_pulls_fakes_to_reals(form):
 TOYS = {
     "dirac": lambda: dirac(r1=0.3, bias=True),
     "one-centred": lambda: dirac("wgan", gradient_penalty=0.7),
-    "tanh critic": lambda: dirac("nonsaturating", hidden=8, r1=0.3),
+    "tanh critic": lambda: dirac("nonsaturating", hidden=8, bias=True, r1=0.3),
     "location": lambda: dirac(spread=(0.5,), r2=0.2),
     "manifold": lambda: manifold(r1=0.4),
-    "quadratic": lambda: scalar_quadratic(1, 10, 1),
+    "quadratic": lambda: scalar_quadratic(1.0, 10.0, 1.0),
     "meta": lambda: vral("meta", spread=(1.0,), degree=2),
     "ReLU meta": lambda: vral("meta", width=4),
     "forward": lambda: vral("forward", spread=(1.0,), bandwidth=0.7),
     "backward": lambda: vral("backward", spread=(1.0,), bandwidth=0.7),
-    "mixture": lambda: mixture(width=3, latent=2, per_mode=2, r1=0.1),
 }
 SIZES = {"dirac": 3, "tanh critic": 26, "manifold": 9, "meta": 9, "forward": 3}
 

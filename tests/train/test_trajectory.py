@@ -1,6 +1,7 @@
 """Trajectories of the toy games against published numbers, conservation laws and averaged radii."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import oracles_dynamics as closed
@@ -87,7 +88,7 @@ def test_minimax_descent_leaves_from_every_start():
     """r² grows by exactly h²f'(u)²·r² a round; 41 × 41 starts."""
     starts = grid(-2, 2, 41).tolist()
     seen = run(dirac(convention="paper"), SIM, starts, 60)
-    for before, after in zip(seen[:-1], seen[1:], strict=True):
+    for before, after in pairwise(seen):
         square = (before**2).sum(1)
         growth = 1 + 0.04 * closed.slope(before.prod(1)) ** 2
         np.testing.assert_allclose((after**2).sum(1), square * growth, rtol=1e-13, atol=1e-15)
