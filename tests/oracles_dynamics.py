@@ -168,3 +168,25 @@ def assigned(found, wanted):
 
     distance = np.abs(np.asarray(found)[:, None] - np.asarray(wanted)[None, :])
     return distance[linear_sum_assignment(distance)].max()
+
+
+def vral_location_field(form, theta, w, b, gap, bandwidth, deviation):
+    """The Parzen form's (θ', w', b') with an infinite batch, m_f = 0 and m_r = δ.
+
+    Scores are N(mean, v), v = w²s², so that the window's density is N(mean, v + h²). A class costs
+    ½ log a + (1 + gap²)/(2a) (forward) or -½ log a - v/(2a) + v/2 + gap²/2 (backward), a = v + h².
+    """
+    v = w**2 * deviation**2
+    a = v + bandwidth**2
+    misses = (b - gap, w * theta + b)
+    if form == "forward":
+        by_mean = [miss / a for miss in misses]
+        by_variance = sum(0.5 / a - 0.5 * (1 + miss**2) / a**2 for miss in misses)
+    else:
+        by_mean = misses
+        by_variance = 2 * (0.5 - 0.5 / a - 0.5 * bandwidth**2 / a**2)
+    return (
+        -w * (w * theta + b - gap),
+        -theta * by_mean[1] - 2 * w * deviation**2 * by_variance,
+        -by_mean[0] - by_mean[1],
+    )

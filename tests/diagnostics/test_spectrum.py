@@ -461,6 +461,77 @@ def test_parzen_vral_on_a_gaussian_is_undamped_below_a_bandwidth(form, bandwidth
     assert got.converges is (bandwidth**2 > limit)
 
 
+@pytest.mark.parametrize("form", ["forward", "backward"])
+def test_parzen_vral_on_a_gaussian_in_the_limit_of_large_batches(form):
+    """The error of equally likely points falls with their number."""
+    point = (0.6, 0.9, 0.2)
+    wanted = closed.vral_location_field(form, *point, 1.0, 1.0, 1.0)
+    errors = []
+    for points in (32, 128, 512):
+        toy = vral(form, bandwidth=1.0, spread=(1.0,), points=points)
+        map = field_map(toy.game, toy.at(*point), toy.draw)
+        errors.append(np.abs(map.function(map.point).numpy() - wanted).max())
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 0.01
+
+
+@pytest.mark.parametrize(("form", "bandwidths"), [("forward", (0.05, 0.3, 0.7)),
+                                                  ("backward", (0.05, 0.2, 0.4))])  # fmt: skip
+def test_swapped_labels_are_a_stable_point_of_parzen_vral(form, bandwidths):
+    """b = m_f and wθ = δ: G is content although it makes N(θ, s²), and every eigenvalue decays."""
+    for h in bandwidths:
+        if form == "forward":  # 2v² + (2h² - 3)v + h² = 0, the larger root
+            v = (3 - 2 * h**2 + math.sqrt((3 - 2 * h**2) ** 2 - 8 * h**2)) / 4
+        else:  # 2v(1 - 1/a - h²/a²) = -1 with a = v + h²
+            roots = np.roots([2, 2 * (2 * h**2 - 1) + 1, 2 * h**4 - 4 * h**2 + 2 * h**2, h**4])
+            v = max(roots[np.abs(roots.imag) < 1e-9].real)
+        w = math.sqrt(v)
+        at = torch.tensor([1 / w, w, 0.0], dtype=torch.float64)
+
+        def flow(x, h=h):
+            return torch.tensor(closed.vral_location_field(form, *x.numpy(), 1.0, h, 1.0))
+
+        assert torch.linalg.vector_norm(flow(at)) < 1e-12
+        eigenvalues = np.linalg.eigvals(finite_difference(flow, at).T.numpy())
+        assert eigenvalues.real.max() < -0.05
+
+
+def test_swapped_labels_are_a_stable_point_of_minimax_meta_vral():
+    """At θ = δs, w = 1/s, b = m_f the two metas are each other's negative log-ratio."""
+    toy = vral("meta", spread=(1.0,), degree=2, minimax=True)
+    at = toy.at(1.0, 1.0, 0.0, -0.5, 1.0, 0.0, 0.5, -1.0, 0.0)
+    got = spectrum(field_map(toy.game, at, toy.draw))
+    assert got.residual < 1e-12
+    assert got.converges is True
+
+
+@pytest.mark.parametrize("form", ["forward", "backward"])
+def test_mean_matching_converges_with_a_critic_that_is_not_constant(form):
+    """θ = 0 and b halfway, at the w of the right variance; θ decays at 2w²."""
+    toy = vral(form, g_objective="mean", bandwidth=1.0, spread=(1.0,), points=128)
+    low, high = 0.05, 2.0  # D's own force on w changes sign between
+    for _ in range(60):
+        w = (low + high) / 2
+        map = field_map(toy.game, toy.at(0.0, w, 0.5), toy.draw)
+        low, high = (w, high) if map.function(map.point)[1] > 0 else (low, w)
+    got = spectrum(map)
+    assert got.stationary
+    assert got.converges is True
+    assert np.abs(got.eigenvalues + 2 * w**2).min() < 1e-9
+
+
+def test_meta_vral_on_the_dirac_gan_rotates_until_r1():
+    """R and F with linear logits at their optimum against a point; γ moves the pair to -γ/2."""
+    at = (0.0, 0.0, 0.5, -0.803845807, 1.113293794, 0.309447987, -1.113293794)
+    for weight in (0.0, 0.5):
+        toy = vral("meta", r1=weight)
+        got = spectrum(field_map(toy.game, toy.at(*at), toy.draw))
+        assert got.residual < 1e-8
+        wanted = closed.pair(weight, 0.559062**2)
+        assert np.abs(got.eigenvalues[:, None] - wanted[None]).min(0).max() < 1e-5
+        assert (got.negative, got.zero) == ((7, 0) if weight else (5, 2))
+
+
 # ---- the machinery ------------------------------------------------------------------------------
 
 

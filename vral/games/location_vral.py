@@ -2,6 +2,17 @@
 
 Real scores are N(b, w²s²) and fake ones N(wθ + b, w²s²); D wants N(m_r, 1) and N(m_f, 1).
 Coordinates are (θ, w, b) and, with meta-discriminators, those of R and of F behind them.
+
+What follows for local convergence, with δ = m_r - m_f (tests/diagnostics/test_spectrum.py):
+
+* s = 0: one score under one window makes the Parzen forms least squares (forward: over h²). At the
+  only stationary point, θ = w = 0 and b halfway, the pair of (θ, w) is ±iδ/2 (over h): a rotation
+  without damping. R and F, with linear logits, add damped directions and leave that pair: ±.559i.
+* s > 0, G after the target m_r: the same point has damping 2s²(1 - 2/h²) (backward) or
+  2s²(1/h² - (1 + δ²/4)/h⁴) (forward), which is negative at the bandwidths in use: D wants variance
+  and leaves. For small h a point with swapped labels, b = m_f and wθ = δ, is *stable*: w would
+  have to pass through 0, where there is no variance. Minimax R and F have it at θ = δs.
+* s > 0, G matching means: θ = 0 and w ≠ 0, all eigenvalues negative without a penalty.
 """
 
 from collections.abc import Sequence
