@@ -86,13 +86,13 @@ def test_wgan_without_clipping_grows_by_its_step():
 
 def test_minimax_descent_leaves_from_every_start():
     """r² grows by exactly h²f'(u)²·r² a round; 41 × 41 starts."""
-    starts = grid(-2, 2, 41).tolist()
+    starts = grid(-2.0, 2.0, 41).tolist()
     seen = run(dirac(convention="paper"), SIM, starts, 60)
     for before, after in pairwise(seen):
         square = (before**2).sum(1)
         growth = 1 + 0.04 * closed.slope(before.prod(1)) ** 2
         np.testing.assert_allclose((after**2).sum(1), square * growth, rtol=1e-12, atol=1e-15)
-    assert share_within(torch.from_numpy(seen[-1]), 1e-3) == 1 / 41**2
+    assert share_within(torch.from_numpy(seen[-1]), 1e-3) == pytest.approx(1 / 41**2)
 
 
 def test_radii_of_minimax_descent():
@@ -212,7 +212,7 @@ def test_r1_converges_from_every_start():
     """Section 2.6: 41 × 41 starts on [-2, 2]², minimax and non-saturating."""
     for objective in ("standard", "nonsaturating"):
         toy = dirac(objective, r1=1.0)
-        last = run(toy, ALT, grid(-2, 2, 41).tolist(), 400, every=400)[-1]
+        last = run(toy, ALT, grid(-2.0, 2.0, 41).tolist(), 400, every=400)[-1]
         assert share_within(torch.from_numpy(last), 1e-3) == 1.0
 
 
