@@ -335,7 +335,7 @@ def test_the_predicted_step_by_stepping(name):
     for factor in (0.95, 1.05):
         x = torch.full((toy.size,), 1e-9, dtype=torch.float64)
         start = torch.linalg.vector_norm(x)
-        for _ in range(150):
+        for _ in range(400):
             x = x + factor * step * map.function(x)
         sizes[factor] = (torch.linalg.vector_norm(x) / start).item()
     assert sizes[0.95] < 0.5
