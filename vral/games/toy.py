@@ -39,7 +39,7 @@ class Toy:
     def size(self) -> int:
         return to_vector(self.start).numel()
 
-    def at(self, *coordinates: float) -> Profile:
+    def at(self, *coordinates: float | int) -> Profile:
         """The profile with these coordinates, e.g. (θ, ψ). Raises ConfigError unless finite."""
         return self.profile(torch.tensor(coordinates, dtype=torch.float64))
 
