@@ -69,8 +69,8 @@ def test_a_held_generator_s_curves_are_medians_over_time_in_units_of_the_warm_up
 
 
 def test_log_spaced_probes_keep_both_ends():
-    probes = pl.DataFrame({"round": np.arange(1, 501)})
-    kept = log_spaced(probes, 10)["round"].to_list()
+    probes = pl.DataFrame({"d_updates": np.arange(1, 501)})
+    kept = log_spaced(probes, 10)["d_updates"].to_list()
     assert kept[0] == 1
     assert kept[-1] == 500
     assert len(kept) <= 10

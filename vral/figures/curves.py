@@ -109,13 +109,16 @@ def held_generator(
 
 
 def log_spaced(probes: pl.DataFrame, count: int = 25) -> pl.DataFrame:
-    """The probes of at most ``count`` rounds, as evenly spaced on a log axis as there are."""
-    rounds = probes["round"].unique().sort().to_numpy() if probes.height else np.empty(0)
-    if len(rounds) == 0:
+    """The probes after at most ``count`` numbers of D updates, as even on a log axis as can be.
+
+    The first and the last are among them.
+    """
+    if probes.is_empty():
         return probes
-    wanted = np.geomspace(max(1, rounds[0]), max(1, rounds[-1]), count)
-    nearest = rounds[np.abs(rounds[:, None] - wanted).argmin(axis=0)]
-    return probes.filter(pl.col("round").is_in(np.unique(nearest).tolist()))
+    updates = probes["d_updates"].unique().sort().to_numpy()
+    wanted = np.geomspace(updates[0], updates[-1], count)
+    nearest = updates[np.abs(updates[:, None] - wanted).argmin(axis=0)]
+    return probes.filter(pl.col("d_updates").is_in(np.unique(nearest).tolist()))
 
 
 def plain_ticks(ax: Axes) -> None:
