@@ -43,7 +43,7 @@ FAINT = "#767676"
 """Notes and reference lines; 4.5:1 on white."""
 CLOCKS = {"g_updates": "generator updates", "d_updates": "D updates", "round": "rounds"}
 MEDIANS = "median and 95 % bootstrap interval over seeds"
-PER_INCH = 22
+PER_INCH = 17
 """Letters of the small print on an inch."""
 FLOOR = 1e-12
 """Below this a reading is drawn at the edge of a log axis: it has underflowed."""
