@@ -8,7 +8,7 @@ from rich.console import Console
 from vral import study
 from vral.config import RunConfig
 from vral.experiments import FIGURES, Selection
-from vral.figures import ratio_label
+from vral.figures import ratio_label, save
 from vral.files import replace_file
 from vral.terminal import show_diverged, show_not_compiled, show_summary
 from vral.train.records import legacy_scales
@@ -82,5 +82,5 @@ def write_figures(
     for name, figure in FIGURES[experiment](selection, caption).items():
         for kind in ("png", "pdf"):
             with replace_file(folder / f"{name}.{kind}") as temporary:
-                figure.savefig(temporary, format=kind, dpi=160)
+                save(figure, temporary, format=kind, dpi=160)
     console.print(f"figures → {folder}", soft_wrap=True)

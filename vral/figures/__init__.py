@@ -22,7 +22,7 @@ from vral.figures.ratios import (
     sample_grids,
 )
 from vral.figures.relations import lipschitz, parzen
-from vral.figures.style import STYLE, Cell, ratio_label
+from vral.figures.style import STYLE, Cell, ratio_label, save
 
 __all__ = [
     "STYLE",
@@ -46,4 +46,5 @@ __all__ = [
     "parzen",
     "ratio_label",
     "sample_grids",
+    "save",
 ]

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -110,6 +112,12 @@ def finish(figure: Figure, title: str, small: str, alt: str) -> Figure:
     figure.supxlabel(lines, fontsize=6.5, color=FAINT)
     figure.set_label(alt)
     return figure
+
+
+def save(figure: Figure, target: Any, **options: Any) -> None:
+    """``figure.savefig`` in the project's style, which decides the margins and a PDF's fonts."""
+    with rc_context(STYLE):
+        figure.savefig(target, **options)
 
 
 def in_words(readings: Iterable[tuple[str, float]]) -> str:

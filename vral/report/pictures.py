@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from PIL import Image
 
 from vral.experiments import FIGURES, Selection
-from vral.figures import ratio_label
+from vral.figures import STYLE, ratio_label, save
 from vral.files import replace_file
 from vral.methods import arm_order
 from vral.study import coordinates, ratio_key
@@ -62,7 +63,7 @@ def picture(figure: Figure) -> Picture:
     """``figure`` as a PNG with a palette."""
     full = io.BytesIO()
     dpi = min(DPI, MOST_PIXELS / figure.get_figwidth())
-    figure.savefig(full, format="png", dpi=dpi)
+    save(figure, full, format="png", dpi=dpi)
     image = Image.open(full).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
     small = io.BytesIO()
     image.save(small, format="png", optimize=True)
@@ -72,6 +73,10 @@ def picture(figure: Figure) -> Picture:
 def write_pdf(path: Path, title: str, figures: Iterable[Figure]) -> None:
     """One page per figure; the same figures give the same bytes."""
     about = {"Title": title, "Creator": CREATOR, "CreationDate": None}
-    with replace_file(path) as temporary, PdfPages(temporary, metadata=about) as pages:
+    with (
+        rc_context(STYLE),
+        replace_file(path) as temporary,
+        PdfPages(temporary, metadata=about) as pages,
+    ):
         for figure in figures:
             pages.savefig(figure)
