@@ -20,6 +20,7 @@ SHORT_HELP = {
     "reproduce": "Run a whole experiment: its cells, records, figures and table.",
     "claims": "Judge every claim of the paper and the deck on finished studies.",
     "conform": "Run anybody's trainer on the Dirac-GAN and tell what it does.",
+    "spectrum": "Eigenvalues of a trained run's vector field and of its rounds.",
 }
 
 

@@ -29,6 +29,7 @@ from vral.report.command import report
 from vral.reproduce import reproduce
 from vral.results import selection_of, summarise
 from vral.run import execute, folder_name
+from vral.spectrum_command import command as spectrum
 from vral.sweep import Cell, estimate
 from vral.terminal import progress_bar, show_plan
 
@@ -129,4 +130,5 @@ COMMANDS = {
     "claims": claims,
     "conform": conform,
     "report": report,
+    "spectrum": spectrum,
 }

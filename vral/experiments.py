@@ -24,6 +24,8 @@ class Arm:
     method: str
     variant: str = ""
     settings: dict[str, object] = field(default_factory=dict)
+    ratio: str = ""
+    """The one ratio it is played at, whatever the experiment's."""
 
     @property
     def name(self) -> str:
@@ -284,6 +286,37 @@ EXPERIMENTS: dict[str, Experiment] = {
         metrics=TRAINING,
         quick={"rounds": 10, "seeds": 2},
     ),
+    "toy2d": Experiment(
+        question="Which gradient penalties reach a distribution in the plane?",
+        about="A Gaussian, a line, a circle and four lines by -log D without a penalty, with R1 "
+        "and with R2 (γ = 10), and by WGAN-GP (λ = 1) with one and with five D steps; W1 to "
+        "held-out points beside the floor that sampling alone sets. After Mescheder et al. 2018; "
+        "geometry, networks (width 16) and step size (RMSProp 5·10⁻⁴) are ours.",
+        arms=(
+            *plain("nonsaturating"),
+            Arm("r1", "", {"r1": 10.0}),
+            Arm("r2", "", {"r2": 10.0}),
+            Arm("wgan-gp", "1", {"gradient_penalty": 1.0}, "1"),
+            Arm("wgan-gp", "5", {"gradient_penalty": 1.0}, "5"),
+        ),
+        ratios=("1",),
+        datasets=("gaussian", "line", "circle", "four-lines"),
+        settings={
+            "rounds": 10_000,
+            "rule": "rmsprop",
+            "lr": 5e-4,
+            "eps": 1e-8,
+            "batch": 128,
+            "width": 16,
+        },
+        metrics={
+            "w1": "W1",
+            "frechet": "Fréchet dist.",
+            "coverage": "coverage",
+            "grad_norm_fake": "‖∇D‖",
+        },
+        quick={"rounds": 300, "seeds": 2},
+    ),
 }
 
 
@@ -433,6 +466,26 @@ def draw_artefacts(selection: Selection, caption: str) -> dict[str, Figure]:
     return {"artefacts": figures.artefacts(selection.final(), selection.batch, selection.gone())}
 
 
+def draw_transport(selection: Selection, caption: str) -> dict[str, Figure]:
+    """W1 of every arm beside its references, and samples of the first seed."""
+    probes = selection.frame("probes")
+    if "w1" not in probes.columns:  # Other data, or every seed has diverged.
+        return draw_ratios(selection, caption)
+    cells = {method: ratio for method, ratio in probes.select("method", "ratio").unique().rows()}
+    samples = {
+        method: study.last_samples(selection.root, method, cells[method], selection.dataset)
+        for method in selection.methods
+        if method in cells
+    }
+    references = next(
+        report["quality"]
+        for _, report in study.runs(selection.root)
+        if report["config"]["dataset"] == selection.dataset
+    )
+    real = DATASETS[selection.dataset].load(Path(), False).held_out[:2000].numpy()
+    return {"transport": figures.transport(probes, samples, real, references, caption)}
+
+
 FIGURES: dict[str, Drawing] = {
     "well-trained": draw_well_trained,
     "ratios": draw_ratios,
@@ -444,5 +497,6 @@ FIGURES: dict[str, Drawing] = {
     "necessity": by_ratio("necessity", _necessity),
     "mode-collapse": draw_modes,
     "artefacts": draw_artefacts,
+    "toy2d": draw_transport,
 }
 """What an experiment draws of a data set."""

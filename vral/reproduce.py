@@ -1,7 +1,6 @@
 """``vral reproduce``: a command per row of EXPERIMENTS."""
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,12 +12,18 @@ from rich.console import Console
 from vral.config import RunConfig, option_name, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
-from vral.errors import INTERRUPTED, ConfigError, FolderError
+from vral.dynamics.mog import spectrum_mog
+from vral.errors import INTERRUPTED, ConfigError
 from vral.experiments import EXPERIMENTS, Arm, Experiment
 from vral.methods import METHODS
 from vral.options import config_options, execution_of, execution_options, given
-from vral.results import LEGACY_METRICS, selection_of, summarise, write_figures
-from vral.run import Execution, locked, make_folder, read_json, write_json
+from vral.results import (
+    LEGACY_METRICS,
+    selection_of,
+    summarise,
+    write_figures,
+)
+from vral.run import Execution, locked, make_folder, note_command
 from vral.sweep import Cell, estimate, plan, run_cells
 from vral.terminal import progress_bar, show_plan
 from vral.train.schedule import ratio_list
@@ -91,6 +96,7 @@ def _command(name: str, row: Experiment) -> click.Command:
 
 for name, row in EXPERIMENTS.items():
     reproduce.add_command(_command(name, row))
+reproduce.add_command(spectrum_mog)
 
 
 def _study(name: str, options: dict[str, Any]) -> None:
@@ -135,10 +141,11 @@ def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
         common = {**row.settings_on(dataset), "seeds": tuple(range(count))}
         if quick:
             common["rounds"] = quick["rounds"]
-        for ratio in ratios:
-            for arm in arms:
-                settings = {**common, **arm.settings, **own, "ratio": ratio}
-                yield resolve(arm.method, {**settings, "variant": arm.variant})
+        played = [(arm, ratio) for ratio in ratios for arm in arms if not arm.ratio]
+        played += [(arm, arm.ratio) for arm in arms if arm.ratio]
+        for arm, ratio in played:
+            settings = {**common, **arm.settings, **own, "ratio": ratio}
+            yield resolve(arm.method, {**settings, "variant": arm.variant})
 
 
 def _arms(row: Experiment, text: str | None) -> Sequence[Arm]:
@@ -208,20 +215,3 @@ def _run_study(
         write_figures(console, name, selection, here[0])
     if failed:
         sys.exit(2)
-
-
-def note_command(root: Path, experiment: str) -> None:
-    """Add this command to the study's study.json.
-
-    Raises FolderError where the folder holds another experiment.
-    """
-    marker, history = root / "study.json", []
-    if marker.exists():
-        old = read_json(marker, ["experiment", "commands"])
-        if old["experiment"] != experiment:
-            raise FolderError(
-                f"--out: {root} holds the experiment {old['experiment']}; name another folder"
-            )
-        history = old["commands"]
-    commands = [*history, shlex.join(sys.argv[1:])]
-    write_json(marker, {"experiment": experiment, "commands": commands})

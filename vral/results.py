@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from vral import study
@@ -73,14 +74,19 @@ def write_figures(
 ) -> None:
     """Every figure of the experiment on the selection's data set, as PNG and PDF."""
     folder = selection.root / "figures" / selection.dataset
-    folder.mkdir(parents=True, exist_ok=True)
     count = len(selection.seeds)
     caption = (
         f"D:G = {', '.join(map(ratio_label, selection.ratios))} · "
         f"{selection.dataset}, {config.network}, {count} seed{'s' if count > 1 else ''}"
     )
-    for name, figure in FIGURES[experiment](selection, caption).items():
+    save_figures(folder, FIGURES[experiment](selection, caption))
+    console.print(f"figures → {folder}", soft_wrap=True)
+
+
+def save_figures(folder: Path, drawn: Mapping[str, Figure]) -> None:
+    """Every figure as PNG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
         for kind in ("png", "pdf"):
             with replace_file(folder / f"{name}.{kind}") as temporary:
                 save(figure, temporary, format=kind, dpi=160)
-    console.print(f"figures → {folder}", soft_wrap=True)

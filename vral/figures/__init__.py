@@ -6,6 +6,7 @@ a reader would take from it.
 """
 
 from vral.figures.curves import clipping, held_generator, interpolation
+from vral.figures.distances import transport
 from vral.figures.dots import artefacts, modes, necessity
 from vral.figures.panels import (
     draw_band,
@@ -14,6 +15,7 @@ from vral.figures.panels import (
     draw_histogram,
     draw_samples,
 )
+from vral.figures.planes import damping, eigenvalues
 from vral.figures.ratios import (
     generator_gradients,
     gradients_and_variance,
@@ -29,11 +31,13 @@ __all__ = [
     "Cell",
     "artefacts",
     "clipping",
+    "damping",
     "draw_band",
     "draw_dots",
     "draw_gradient_and_variance",
     "draw_histogram",
     "draw_samples",
+    "eigenvalues",
     "generator_gradients",
     "gradients_and_variance",
     "held_generator",
@@ -47,4 +51,5 @@ __all__ = [
     "ratio_label",
     "sample_grids",
     "save",
+    "transport",
 ]
