@@ -16,6 +16,7 @@ from rich.table import Table
 from vral.claims import Unjudged, Verdict, examine
 from vral.claims.markdown import BEGIN, END, as_markdown, write_between_marks
 from vral.claims.verdict import FEWEST_SEEDS, LEVEL
+from vral.errors import ConfigError
 from vral.terminal import number
 
 COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
@@ -45,6 +46,10 @@ def claims(studies: tuple[Path, ...], as_json: bool, into: Path | None, figures:
     side of its threshold. Claims that cannot be judged yet are listed with the command to run.
     """
     verdicts, still_open = examine(studies)
+    if into and not verdicts:
+        raise ConfigError(
+            f"--into: no claim can be judged on these studies, so {into} is left as it is"
+        )
     if into:
         notes = " ".join(family_notes(verdicts))
         write_between_marks(into, f"{as_markdown(verdicts, figures)}\n\n{notes}")

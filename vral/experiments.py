@@ -131,7 +131,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "ratios": Experiment(
         question="Does G still get a useful gradient when D is trained far ahead of it?",
         about="Every method of the deck at 1:1, 5:1 and 50:1: D's outputs, ‖∇D‖, Var D(G(z)) and "
-        "what G makes of them. Claims C3, C4, C5, C7, C8.",
+        "what G makes of them. Claims C1 to C5, C7, C8, C9.",
         arms=(*DECK, Arm("vral-meta", "mean", {"g_objective": "mean"})),
         ratios=("1", "5", "50"),
         metrics={
@@ -149,7 +149,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         question="How do D and ‖∇D‖ run from real to fake samples?",
         about="Train each method at 50:1, then follow D and ‖∇D‖ along the segments from a "
         "held-out sample (γ = 0) to a generated one (γ = 1), from -0.5 to 1.5, for random pairs "
-        "and for the nearest of 32. Claims C5, C6.",
+        "and for the nearest of 32. Claim C5.",
         arms=DECK,
         ratios=("50",),
         settings={"rounds": 200, "probe": "interpolation"},

@@ -7,22 +7,15 @@ import pytest
 from worlds import true_and_false
 
 from vral.claims.catalogue import CLAIMS, register
-from vral.claims.verdict import Claim, judge
+from vral.claims.ledger import judge_claim
+from vral.claims.verdict import Claim
 from vral.experiments import EXPERIMENTS
 
 EVERY = pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 
 
 def verdict(claim: Claim, found):
-    subject, *others = claim.arms
-    return judge(
-        claim,
-        claim.test(found),
-        "digits",
-        Path("study"),
-        found.diverged_seeds([subject], claim.ratios),
-        found.diverged_seeds(others, claim.ratios),
-    )
+    return judge_claim(claim, found, "digits", Path("study"))
 
 
 @EVERY
@@ -55,6 +48,16 @@ def test_a_baseline_that_diverges_leaves_a_claim_open(claim):
     found = verdict(claim, replace(true, diverged=gone))
     assert found.verdict == "inconclusive"
     assert (found.seeds, found.diverged) == (5, 3)
+
+
+@pytest.mark.parametrize("name", ["C7.standard", "C7.frechet", "C1.training"])
+def test_a_subject_that_diverges_where_it_is_compared_leaves_a_claim_open(name):
+    """At 1:1 it is the baseline of its own run at 50:1."""
+    claim = CLAIMS[name]
+    for world in true_and_false(claim):
+        gone = frozenset((claim.arms[0], "1", seed) for seed in range(5))
+        found = verdict(claim, replace(world, diverged=gone))
+        assert (found.verdict, found.diverged) == ("inconclusive", 5)
 
 
 @EVERY

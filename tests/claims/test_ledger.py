@@ -161,10 +161,11 @@ def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path):
     assert result.stderr.strip().count("\n") == 0
 
 
-def test_the_table_of_a_page_is_rewritten_between_its_marks_and_nothing_else(tmp_path):
+@pytest.mark.parametrize("block", ["", "stale\n", "\nstale\n\n"])
+def test_the_table_of_a_page_is_rewritten_between_its_marks_and_nothing_else(tmp_path, block):
     root = write_study(tmp_path / "study")
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}\nstale\n{END}\nafter\n")
+    page.write_text(f"before\n{BEGIN}\n{block}{END}\nafter\n")
     command = ["claims", str(root), "--into", str(page), "--figures", "figures"]
     assert CliRunner().invoke(main, command).exit_code == 0
     once = page.read_text()
@@ -187,3 +188,19 @@ def test_a_page_without_marks_is_refused_and_untouched(tmp_path):
     assert result.exit_code == 2
     assert "has no lines" in result.stderr
     assert page.read_text() == "mine\n"
+
+
+def test_a_page_keeps_its_table_where_nothing_can_be_judged(tmp_path):
+    root = write_study(tmp_path / "study", status={"1": "stopped", "50": "stopped"})
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\nmine\n{END}")
+    result = CliRunner().invoke(main, ["claims", str(root), "--into", str(page)])
+    assert result.exit_code == 2
+    assert page.read_text() == f"{BEGIN}\nmine\n{END}"
+
+
+def test_one_study_under_two_names_counts_once(tmp_path, monkeypatch):
+    root = write_study(tmp_path / "study")
+    monkeypatch.chdir(tmp_path)
+    once = ledger([root])
+    assert len(ledger([root, "study", "./study/../study"])) == len(once)

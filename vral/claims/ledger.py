@@ -38,7 +38,8 @@ def ledger(roots: Collection[Path]) -> list[Verdict]:
 
 def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     """The ledger, and every claim that none of the studies in ``roots`` can judge."""
-    studies = {root: _experiment(root) for root in dict.fromkeys(Path(root) for root in roots)}
+    distinct = {Path(root).resolve(): Path(root) for root in roots}.values()
+    studies = {root: _experiment(root) for root in distinct}
     verdicts, open_claims = [], []
     for root, experiment in studies.items():
         claims = [claim for claim in CLAIMS.values() if claim.experiment == experiment]
@@ -48,7 +49,7 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
                 if claim.datasets and dataset not in claim.datasets:
                     continue
                 try:
-                    verdicts.append(_judge(claim, found, dataset, root))
+                    verdicts.append(judge_claim(claim, found, dataset, root))
                 except NotRun as missing:
                     command = _command(experiment, dataset, root)
                     open_claims.append(Unjudged(claim, dataset, str(missing), command))
@@ -87,13 +88,20 @@ def _command(experiment: str, dataset: str, root: Path | None = None) -> str:
     return shlex.join(words)
 
 
-def _judge(claim: Claim, found: Readings, dataset: str, root: Path) -> Verdict:
+def judge_claim(claim: Claim, found: Readings, dataset: str, root: Path) -> Verdict:
+    """The verdict on one claim; raises NotRun where ``found`` lacks something.
+
+    The subject is the first arm at the first ratio. Whatever else the test reads is what it is
+    compared with, the subject at other ratios included.
+    """
     subject, *others = claim.arms
+    first, *rest = claim.ratios
+    compared = found.diverged_seeds(others, claim.ratios) | found.diverged_seeds([subject], rest)
     return judge(
         claim,
         claim.test(found),
         dataset,
         root,
-        found.diverged_seeds([subject], claim.ratios),
-        found.diverged_seeds(others, claim.ratios),
+        found.diverged_seeds([subject], [first]),
+        compared,
     )

@@ -1,5 +1,6 @@
 """The ledger as Markdown: a row per claim of the source, its parts below; for the README."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,11 +71,12 @@ def write_between_marks(page: Path, text: str) -> None:
     Raises FolderError where the file cannot be read or lacks the marks.
     """
     try:
-        before, _, rest = page.read_text(encoding="utf-8").partition(f"\n{BEGIN}\n")
-        _, found, after = rest.partition(f"\n{END}\n")
+        old = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FolderError(f"--into: cannot read {page}: {error}") from None
-    if not found:
+    block = re.compile(rf"^{BEGIN}$.*?^{END}$", re.DOTALL | re.MULTILINE)
+    if not block.search(old):
         raise FolderError(f"--into: {page} has no lines {BEGIN} and {END} to write between")
+    new = block.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", old, count=1)
     with replace_file(page) as temporary:
-        temporary.write_text(f"{before}\n{BEGIN}\n\n{text}\n\n{END}\n{after}", encoding="utf-8")
+        temporary.write_text(new, encoding="utf-8")

@@ -228,7 +228,7 @@ def interpolation(
         return finish(
             figure,
             f"D along segments from real to fake samples, D:G = {ratio_label(ratio)}",
-            "Claims C5, C6 · x(γ) = γ·fake + (1-γ)·real, held-out reals; line: mean over pairs, "
+            "Claim C5 · x(γ) = γ·fake + (1-γ)·real, held-out reals; line: mean over pairs, "
             "band: 10 to 90 % of the pairs; of each the median over seeds",
             "D's score and its gradient norm along segments from real to fake, one column for each "
             f"of {len(arms)} arms. Largest over smallest mean gradient norm between the ends, "

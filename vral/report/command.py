@@ -32,9 +32,9 @@ def report(studies: Sequence[Path], out: Path | None) -> None:
 
     The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote.
     """
-    roots = list(dict.fromkeys(studies))
+    roots = list({root.resolve(): root for root in studies}.values())
     found = [read_study(root) for root in roots]
-    out = out or Path(commonpath(roots), "report.html")
+    out = out or Path(commonpath([root.resolve() for root in roots]), "report.html")
     pdf = out.with_suffix(".pdf")
     _check(out, pdf)
     console = Console()
