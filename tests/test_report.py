@@ -237,14 +237,13 @@ def test_hostile_names_are_text(opened):
 @in_browser
 def test_the_browser_runs_no_other_script_and_opens_no_connection(browser, written):
     tab = browser.new_page()
+    tab.set_default_timeout(PATIENCE)
     tab.goto(written.file.as_uri())
     ran = tab.evaluate(
         "() => { const s = document.createElement('script'); s.textContent = 'window.hacked = 1';"
         "document.body.append(s); return window.hacked }"
     )
     assert ran is None
-    fetched = tab.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', (e) => e.message)")
-    assert "Content Security Policy" in fetched or "Failed to fetch" in fetched
     assert tab.evaluate(
         "new Promise((done) => { document.addEventListener('securitypolicyviolation', (e) => "
         "done(e.effectiveDirective)); fetch('http://127.0.0.1:9/').catch(() => 0) })"
