@@ -225,8 +225,7 @@ def overview(
             figure.legend(
                 [*handles, targets_line],
                 [*names, "VRAL's targets"],
-                loc="outside lower center",
-                ncols=3,
+                loc="outside right upper",
             )
         return finish(
             figure,
