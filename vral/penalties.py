@@ -27,14 +27,17 @@ def gradient_norm(critic: Critic, samples: Samples) -> Scores:
     return torch.linalg.vector_norm(input_gradient(critic, samples).flatten(1), dim=1)
 
 
-def gradient_penalty(critic: Critic, scored: Scored, draw: Draw) -> Scalar:
+def gradient_penalty(critic: Critic, scored: Scored, draw: Draw, centre: float = 1.0) -> Scalar:
     """E(‖∇D(x̂)‖ - 1)² at x̂ = εx + (1-ε)G(z), one ε in [0, 1] per sample (Gulrajani et al. 2017).
 
-    ``draw["mix"]`` holds ε as (batch, 1, …, 1).
+    ``draw["mix"]`` holds ε as (batch, 1, …, 1). ``centre`` is the norm asked for; at 0 the penalty
+    is smooth at a flat critic too and has its true second derivative there.
     """
     mix = draw["mix"]
     between = mix * scored.real + (1 - mix) * scored.fake
-    return ((gradient_norm(critic, between) - 1) ** 2).mean()
+    if centre == 0:
+        return (input_gradient(critic, between).flatten(1) ** 2).sum(1).mean()
+    return ((gradient_norm(critic, between) - centre) ** 2).mean()
 
 
 def legacy_gradient_penalty(critic: Critic, scored: Scored, draw: Draw) -> Scalar:

@@ -8,6 +8,7 @@ added from outside by ``torch.func.vmap``.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -46,3 +47,31 @@ def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
     if isinstance(tree, list):
         return [map_tensors(function, value) for value in tree]
     return function(tree)
+
+
+def leaves(tree: Any) -> list[Tensor]:
+    """The tensors of nested mappings and lists, in order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    parts = tree.values() if isinstance(tree, Mapping) else tree
+    return [tensor for part in parts for tensor in leaves(part)]
+
+
+def to_vector(tree: Any, lanes: int = 0) -> Tensor:
+    """All numbers of ``tree``, (size,), behind the first ``lanes`` axes of every leaf."""
+    return torch.cat(
+        [leaf.flatten(lanes) if leaf.ndim > lanes else leaf[..., None] for leaf in leaves(tree)],
+        dim=-1,
+    )
+
+
+def from_vector(vector: Tensor, like: Any) -> Any:
+    """The inverse: (…, size) to a tree shaped like ``like``, leading axes before every leaf's own.
+
+    Raises ValueError when the sizes differ.
+    """
+    sizes = [leaf.numel() for leaf in leaves(like)]
+    if vector.shape[-1] != sum(sizes):
+        raise ValueError(f"{vector.shape[-1]} coordinates for {sum(sizes)} parameters")
+    pieces = iter(vector.split(sizes, dim=-1))
+    return map_tensors(lambda leaf: next(pieces).reshape(*vector.shape[:-1], *leaf.shape), like)

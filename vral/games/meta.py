@@ -37,7 +37,8 @@ class MetaDiscriminator(nn.Module):
 class MetaPair:
     """R and F: one architecture, two parameter sets, and what the two of them minimise."""
 
-    network: MetaDiscriminator
+    network: nn.Module
+    """Scores (batch,) to logits, as a MetaDiscriminator."""
     mean_real: float
     mean_fake: float
     minimax: bool = False

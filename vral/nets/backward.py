@@ -29,7 +29,7 @@ def stages(discriminator: Discriminator, noise: Tensor | None) -> Iterator[tuple
             return after if part is None else after + part.reshape(after.shape)
 
         yield f"stages.{i}.", stage
-    yield "score.", lambda params, x: discriminator.scored(x, params)
+    yield "score.", lambda params, x: discriminator.scored(x, **params)
 
 
 def own(params: Params, prefix: str) -> Params:

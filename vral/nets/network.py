@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from vral.nets.norm import BatchStatisticsNorm
-from vral.types import Latents, Params, Samples, Scores
+from vral.types import Latents, Samples, Scores
 
 
 class Discriminator(nn.Module):
@@ -34,13 +34,13 @@ class Discriminator(nn.Module):
             x = stage(x)
             if part is not None:
                 x = x + part.reshape(x.shape)
-        return self.scored(x, {"weight": self.score.weight, "bias": self.score.bias})
+        return self.scored(x, self.score.weight, self.score.bias)
 
-    def scored(self, x: Tensor, params: Params) -> Scores:
+    @staticmethod
+    def scored(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Scores:
         """The score of the last stage's activations; under autocast too in full precision."""
         with torch.autocast(x.device.type, enabled=False):
-            x = x.flatten(1).to(params["weight"].dtype)
-            return linear(x, params["weight"], params["bias"]).squeeze(1)
+            return linear(x.flatten(1).to(weight.dtype), weight, bias).squeeze(1)
 
     def split(self, noise: Tensor | None) -> Sequence[Tensor | None]:
         """The parts of ``noise`` stage by stage, None without noise."""

@@ -21,6 +21,9 @@ State = dict[str, Any]
 class Transform(NamedTuple):
     init: Callable[[Params], State]
     update: Callable[[Params, State, Params], tuple[Params, State]]
+    held: Callable[[Params, State, Params], tuple[Params, State]] | None = None
+    """``update`` with second moments and count held: linear in the gradient, so that its spectrum
+    means something (diagnostics.spectrum). None where ``update`` is linear already."""
 
 
 def _zeros(params: Params) -> dict[str, Tensor]:
@@ -60,15 +63,18 @@ def momentum(lr: float, momentum: float) -> Transform:
 def rmsprop(lr: float, decay: float, eps: float) -> Transform:
     """v ← decay·v + (1-decay)·g²; x ← x - lr·g/(√v + eps)."""
 
+    def held(gradient, state, params):
+        scale = torch._foreach_add(torch._foreach_sqrt(_values(state["square"])), eps)
+        moved = torch._foreach_addcdiv(_values(params), _values(gradient), scale, value=-lr)
+        return _each(params, moved), state
+
     def update(gradient, state, params):
         g = _values(gradient)
         square = torch._foreach_mul(_values(state["square"]), decay)
         square = torch._foreach_addcmul(square, g, g, value=1 - decay)
-        scale = torch._foreach_add(torch._foreach_sqrt(square), eps)
-        moved = torch._foreach_addcdiv(_values(params), g, scale, value=-lr)
-        return _each(params, moved), {"square": _each(params, square)}
+        return held(gradient, {"square": _each(params, square)}, params)
 
-    return Transform(lambda params: {"square": _zeros(params)}, update)
+    return Transform(lambda params: {"square": _zeros(params)}, update, held)
 
 
 def adam(lr: float, beta1: float, beta2: float, eps: float) -> Transform:
@@ -88,21 +94,26 @@ def adam(lr: float, beta1: float, beta2: float, eps: float) -> Transform:
         # power for every element of every parameter.
         return 1 - torch.exp(count * (math.log(beta) if beta else -math.inf))
 
-    def update(gradient, state, params):
+    def held(gradient, state, params):
         g = _values(gradient)
-        count = state["count"] + 1
+        count = state["count"]
         mean = torch._foreach_lerp(_values(state["mean"]), g, 1 - beta1)
-        square = torch._foreach_mul(_values(state["square"]), beta2)
-        square = torch._foreach_addcmul(square, g, g, value=1 - beta2)
         rate = lr / correction(beta1, count)
         root = 1 / (rate * correction(beta2, count).sqrt())
-        scale = torch._foreach_mul(torch._foreach_sqrt(square), [root.to(g[0].dtype)] * len(g))
+        scale = torch._foreach_sqrt(_values(state["square"]))
+        scale = torch._foreach_mul(scale, [root.to(g[0].dtype)] * len(g))
         scale = torch._foreach_add(scale, [(eps / rate).to(g[0].dtype)] * len(g))
         moved = torch._foreach_addcdiv(_values(params), mean, scale, value=-1)
-        state = {"count": count, "mean": _each(params, mean), "square": _each(params, square)}
-        return _each(params, moved), state
+        return _each(params, moved), {**state, "mean": _each(params, mean)}
 
-    return Transform(init, update)
+    def update(gradient, state, params):
+        g = _values(gradient)
+        square = torch._foreach_mul(_values(state["square"]), beta2)
+        square = torch._foreach_addcmul(square, g, g, value=1 - beta2)
+        state = {**state, "count": state["count"] + 1, "square": _each(params, square)}
+        return held(gradient, state, params)
+
+    return Transform(init, update, held)
 
 
 def held() -> Transform:

@@ -18,7 +18,7 @@ from torch import Tensor
 from vral.errors import one_line
 from vral.train.state import TrainState
 from vral.train.step import Info, Step
-from vral.types import Draw, Move, Profile
+from vral.types import Draw, Move, Profile, leaves
 
 Steps = Mapping[tuple[Move, bool], Step]
 """The step of a move, without and with readings."""
@@ -197,14 +197,6 @@ def _quiet() -> Iterator[None]:
 def keep_compiled_in(folder: os.PathLike[str]) -> None:
     """Let compiled code outlive the process in ``folder``, unless the user has named another."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", os.fspath(folder))
-
-
-def leaves(tree: Any) -> list[Tensor]:
-    """The tensors of nested mappings and sequences, in order."""
-    if isinstance(tree, Tensor):
-        return [tree]
-    parts = tree.values() if isinstance(tree, Mapping) else tree
-    return [tensor for part in parts for tensor in leaves(part)]
 
 
 def _like(tree: Any, tensors: Iterator[Tensor]) -> Any:
