@@ -1,7 +1,6 @@
 """``vral reproduce``: a command per row of EXPERIMENTS."""
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,12 +12,13 @@ from rich.console import Console
 from vral.config import RunConfig, option_name, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
-from vral.errors import INTERRUPTED, ConfigError, FolderError
+from vral.dynamics.command import COMMANDS as DYNAMICS
+from vral.errors import INTERRUPTED, ConfigError
 from vral.experiments import EXPERIMENTS, Arm, Experiment
 from vral.methods import METHODS
 from vral.options import config_options, execution_of, execution_options, given
 from vral.results import LEGACY_METRICS, selection_of, summarise, write_figures
-from vral.run import Execution, locked, make_folder, read_json, write_json
+from vral.run import Execution, locked, make_folder, note_command
 from vral.sweep import Cell, estimate, plan, run_cells
 from vral.terminal import progress_bar, show_plan
 from vral.train.schedule import ratio_list
@@ -89,8 +89,8 @@ def _command(name: str, row: Experiment) -> click.Command:
     return click.command(name, help=f"{row.question}\n\n{row.about}\n\n{more}")(run)
 
 
-for name, row in EXPERIMENTS.items():
-    reproduce.add_command(_command(name, row))
+for command in (*(_command(name, row) for name, row in EXPERIMENTS.items()), *DYNAMICS):
+    reproduce.add_command(command)
 
 
 def _study(name: str, options: dict[str, Any]) -> None:
@@ -208,20 +208,3 @@ def _run_study(
         write_figures(console, name, selection, here[0])
     if failed:
         sys.exit(2)
-
-
-def note_command(root: Path, experiment: str) -> None:
-    """Add this command to the study's study.json.
-
-    Raises FolderError where the folder holds another experiment.
-    """
-    marker, history = root / "study.json", []
-    if marker.exists():
-        old = read_json(marker, ["experiment", "commands"])
-        if old["experiment"] != experiment:
-            raise FolderError(
-                f"--out: {root} holds the experiment {old['experiment']}; name another folder"
-            )
-        history = old["commands"]
-    commands = [*history, shlex.join(sys.argv[1:])]
-    write_json(marker, {"experiment": experiment, "commands": commands})

@@ -11,6 +11,8 @@ import itertools
 import json
 import os
 import platform
+import shlex
+import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -176,6 +178,23 @@ def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
 def _own(path: Path, mark: str) -> bool:
     """Whether a file is what a run that was killed in its first moments leaves."""
     return path.name == ".lock" or (path.name.startswith(f".{mark}.") and path.suffix == ".tmp")
+
+
+def note_command(root: Path, experiment: str) -> None:
+    """Add this command to the study's study.json.
+
+    Raises FolderError where the folder holds another experiment.
+    """
+    marker, history = root / "study.json", []
+    if marker.exists():
+        old = read_json(marker, ["experiment", "commands"])
+        if old["experiment"] != experiment:
+            raise FolderError(
+                f"--out: {root} holds the experiment {old['experiment']}; name another folder"
+            )
+        history = old["commands"]
+    commands = [*history, shlex.join(sys.argv[1:])]
+    write_json(marker, {"experiment": experiment, "commands": commands})
 
 
 @contextmanager

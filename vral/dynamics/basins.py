@@ -94,14 +94,13 @@ def experiment(
     rounds: int = 3000,
     step: float = 0.2,
     gammas: Sequence[float] = GAMMAS,
-    report=lambda done, of: None,
 ) -> Outcome:
     """Shares for every method × algorithm × γ; each method × algorithm is one program."""
-    maps = {}
-    cells = [(method, algorithm) for method in FOLLOWED for algorithm in ALGORITHMS]
-    for i, (method, algorithm) in enumerate(cells):
-        maps[method, algorithm] = arrivals(method, algorithm, gammas, points, rounds, step)
-        report(i + 1, len(cells))
+    maps = {
+        (method, algorithm): arrivals(method, algorithm, gammas, points, rounds, step)
+        for method in FOLLOWED
+        for algorithm in ALGORITHMS
+    }
     as_specified = (points, rounds, step, tuple(gammas)) == (41, 3000, 0.2, GAMMAS)
     rows = []
     for (method, algorithm), found in maps.items():

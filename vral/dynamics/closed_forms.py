@@ -1,9 +1,9 @@
 """Eigenvalues of the Dirac-GAN at its equilibrium, after Mescheder, Geiger and Nowozin 2018.
 
-Every method here has the Jacobian [[-k, -f], [f, -g]] there (paper convention), of the field (θ, ψ):
+Every method here has the Jacobian [[-k, -f], [f, -g]] of the field (θ, ψ) there (paper convention):
 f is √(-ab) for the two slopes a = l_f'(0), b = l_g'(0) of D's and G's loss; R1, R2 and the
-zero-centred penalty of weight γ give k = 0, g = γ; consensus of weight γ gives k = g = γf²; instance
-noise of deviation s on the log-loss gives g = s²/2.
+zero-centred penalty of weight γ give k = 0, g = γ; consensus of weight γ gives k = g = γf²;
+instance noise of deviation s on the log-loss gives g = s²/2.
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,6 @@ from scipy.optimize import root
 from torch import Tensor
 from torch.func import vmap
 
-
 from vral.diagnostics.spectrum import Spectrum, field_map, jacobian, spectrum, update_map
 from vral.dynamics import closed_forms
 from vral.games.game import field
@@ -30,8 +29,6 @@ from vral.types import Move, from_vector
 
 ALGORITHMS: dict[str, int] = {"SimGD": 0, "AltGD 1:1": 1, "AltGD 1:5": 5}
 """D updates to one of G, which goes first; 0 is simultaneous."""
-
-
 
 
 def descent(step: float, players: Sequence[str] = ("G", "D"), direction: Direction = field) -> Rule:
@@ -231,5 +228,3 @@ def systems(
             equilibrium=stationary(meta_r1, META_GUESS),
         ),
     }
-
-
