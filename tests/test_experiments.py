@@ -10,7 +10,7 @@ from vral.config import resolve
 from vral.data.datasets import DATASETS
 from vral.experiments import EXPERIMENTS, FIGURES
 from vral.methods import arm_order, label
-from vral.reproduce import _arms
+from vral.reproduce import _arms, _configs
 from vral.run import Execution, folder_name
 from vral.train import checkpoint
 
@@ -20,7 +20,8 @@ def configs(name):
     for dataset in row.datasets:
         for ratio in row.ratios:
             for arm in row.arms:
-                settings = {**row.settings_on(dataset), **arm.settings, "ratio": ratio}
+                settings = {**row.settings_on(dataset), **arm.settings}
+                settings["ratio"] = arm.ratio or ratio
                 yield resolve(arm.method, {**settings, "variant": arm.variant})
 
 
@@ -43,7 +44,8 @@ def test_every_experiment_fits_mnist_too(name):
 def test_points_get_ten_seeds_and_images_five():
     row = EXPERIMENTS["mode-collapse"]
     seeds = {name: row.seeds_on(name) for name in DATASETS}
-    assert {name for name, count in seeds.items() if count == 10} == {"ring", "grid", "segments"}
+    points = {"ring", "grid", "segments", "gaussian", "line", "circle", "four-lines"}
+    assert {name for name, count in seeds.items() if count == 10} == points
     assert set(seeds.values()) == {5, 10}
 
 
@@ -55,6 +57,15 @@ def test_arms_are_read_from_a_list_commas_in_their_names_included():
     assert [arm.settings for arm in _arms(row, "vral-parzen+h=0.3")] == [
         {"bandwidth": 0.3, "parzen_kl": "forward"}
     ]
+
+
+def test_an_arm_with_a_ratio_of_its_own_is_played_at_that_alone():
+    row = EXPERIMENTS["toy2d"]
+    options = {"quick": True, "methods": None, "ratios": "1,3", "dataset": "line"}
+    got = [(c.arm, c.ratio) for c in _configs(row, {**options, "seed_count": None})]
+    plain = ["nonsaturating", "r1", "r2"]
+    wanted = [(arm, ratio) for ratio in "13" for arm in plain]
+    assert got == [*wanted, ("wgan-gp+1", "1"), ("wgan-gp+5", "5")]
 
 
 def test_arms_stand_in_the_order_of_their_methods():

@@ -250,6 +250,21 @@ def test_another_configuration_is_refused_and_nothing_is_lost(tmp_path, change, 
     assert listing(tmp_path) == before
 
 
+def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
+    whole, old = tmp_path / "whole", tmp_path / "old"
+    execute(ring(rounds=6), whole, CPU)
+    execute(ring(rounds=3), old, CPU)
+    report = json.loads((old / "run.json").read_text())
+    for newer in ("precision", "variant", "generator", "play", "transform"):
+        del report["config"][newer]
+    del report["mode"]
+    (old / "run.json").write_text(json.dumps(report))
+    execute(ring(rounds=6), old, CPU)
+    assert_frame_equal(content(old)["records"], content(whole)["records"])
+    with pytest.raises(FolderError, match="--precision: float32 → bf16"):
+        execute(ring(rounds=6, precision="bf16"), old, CPU)
+
+
 def test_every_difference_is_listed(tmp_path):
     execute(ring(rounds=1), tmp_path, CPU)
     with pytest.raises(FolderError, match=r"--batch: 16 → 8.*--lr: 0.001 → 0.1"):

@@ -53,6 +53,8 @@ def test_final_values_are_means_over_the_last_fifth_and_the_last_probe():
     assert final["m"].to_list() == [pytest.approx(np.mean(np.arange(80, 101)))]
     assert final["frechet"].to_list() == [7.0]
     assert final["grad_norm_swing"].to_list() == [101 / 51]
+    late = np.arange(51, 102)
+    assert final["grad_norm_variation"].to_list() == [pytest.approx(late.std() / late.mean())]
     assert final["diverged"].to_list() == [False]
 
 
@@ -62,7 +64,7 @@ def test_final_values_mark_the_seeds_that_diverged():
     probes = seen.rename({"m": "frechet"}).drop("grad_norm_fake")
     final = study.final_values(seen, probes, [entry])
     assert final["diverged"].to_list() == [False, True]
-    assert study.summary(final)["seeds"].to_list() == [1, 1, 1, 1]
+    assert study.summary(final)["seeds"].to_list() == [1] * 5
 
 
 def test_a_study_without_runs_is_empty_and_can_be_drawn(tmp_path):

@@ -16,9 +16,11 @@ SHORT_HELP = {
     "ls": "Show methods, data sets, networks, update rules and experiments.",
     "train": "Train one method and write one run folder.",
     "bench": "Time our step against the loops that people write.",
+    "report": "Write finished studies as one page: verdicts, figures, curves.",
     "reproduce": "Run a whole experiment: its cells, records, figures and table.",
     "claims": "Judge every claim of the paper and the deck on finished studies.",
     "conform": "Run anybody's trainer on the Dirac-GAN and tell what it does.",
+    "spectrum": "Eigenvalues of a trained run's vector field and of its rounds.",
 }
 
 

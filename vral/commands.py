@@ -25,9 +25,11 @@ from vral.methods import METHODS
 from vral.nets import NETWORKS
 from vral.optim import RULES
 from vral.options import config_options, execution_of, execution_options, given
+from vral.report.command import report
 from vral.reproduce import reproduce
 from vral.results import selection_of, summarise
 from vral.run import execute, folder_name
+from vral.spectrum_command import command as spectrum
 from vral.sweep import Cell, estimate
 from vral.terminal import progress_bar, show_plan
 
@@ -127,4 +129,6 @@ COMMANDS = {
     "reproduce": reproduce,
     "claims": claims,
     "conform": conform,
+    "report": report,
+    "spectrum": spectrum,
 }

@@ -1,13 +1,18 @@
 """EXPERIMENTS: each row is arms × ratios × data sets × seeds, and what its table shows."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vral import figures, study
+from vral.claims.catalogue import MODES
 from vral.data.datasets import DATASETS
 from vral.methods import arm_name
 
@@ -19,6 +24,8 @@ class Arm:
     method: str
     variant: str = ""
     settings: dict[str, object] = field(default_factory=dict)
+    ratio: str = ""
+    """The one ratio it is played at, whatever the experiment's."""
 
     @property
     def name(self) -> str:
@@ -279,6 +286,37 @@ EXPERIMENTS: dict[str, Experiment] = {
         metrics=TRAINING,
         quick={"rounds": 10, "seeds": 2},
     ),
+    "toy2d": Experiment(
+        question="Which gradient penalties reach a distribution in the plane?",
+        about="A Gaussian, a line, a circle and four lines by -log D without a penalty, with R1 "
+        "and with R2 (γ = 10), and by WGAN-GP (λ = 1) with one and with five D steps; W1 to "
+        "held-out points beside the floor that sampling alone sets. After Mescheder et al. 2018; "
+        "geometry, networks (width 16) and step size (RMSProp 5·10⁻⁴) are ours.",
+        arms=(
+            *plain("nonsaturating"),
+            Arm("r1", "", {"r1": 10.0}),
+            Arm("r2", "", {"r2": 10.0}),
+            Arm("wgan-gp", "1", {"gradient_penalty": 1.0}, "1"),
+            Arm("wgan-gp", "5", {"gradient_penalty": 1.0}, "5"),
+        ),
+        ratios=("1",),
+        datasets=("gaussian", "line", "circle", "four-lines"),
+        settings={
+            "rounds": 10_000,
+            "rule": "rmsprop",
+            "lr": 5e-4,
+            "eps": 1e-8,
+            "batch": 128,
+            "width": 16,
+        },
+        metrics={
+            "w1": "W1",
+            "frechet": "Fréchet dist.",
+            "coverage": "coverage",
+            "grad_norm_fake": "‖∇D‖",
+        },
+        quick={"rounds": 300, "seeds": 2},
+    ),
 }
 
 
@@ -302,19 +340,54 @@ class Selection:
     def restrict(self, frame: pl.DataFrame) -> pl.DataFrame:
         return study.restrict(frame, self.methods, self.ratios, self.seeds, self.dataset)
 
+    def final(self) -> pl.DataFrame:
+        """Final values of the cells; without rows where nothing was read."""
+        records, probes = self.frame("records"), self.frame("probes")
+        if records.is_empty() or probes.is_empty():
+            return records.clear().with_columns(diverged=pl.lit(False))
+        return self.restrict(study.final_values(records, probes, self._diverged()))
 
-def draw(selection: Selection, title: str) -> dict[str, Figure]:
-    """The figures of a ratio study, by file name."""
+    def gone(self) -> dict[str, int]:
+        """How many seeds of an arm have diverged."""
+        return dict(Counter(entry["method"] for entry in self._diverged()))
+
+    def samples(self) -> dict[figures.Cell, NDArray | None]:
+        return {
+            (method, ratio): study.last_samples(self.root, method, ratio, self.dataset)
+            for method in self.methods
+            for ratio in self.ratios
+        }
+
+    def _diverged(self) -> list[dict[str, Any]]:
+        entries = study.diverged(self.root)
+        if not entries:
+            return []
+        return self.restrict(pl.DataFrame(entries, infer_schema_length=None)).to_dicts()
+
+
+Drawing = Callable[[Selection, str], dict[str, Figure]]
+"""(selection, caption) to figures by file name."""
+
+
+def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
+    """``draw`` at each ratio by itself: NAME for the first one, NAME-RATIO for others."""
+
+    def drawn(selection: Selection, caption: str) -> dict[str, Figure]:
+        found = {}
+        for ratio in selection.ratios:
+            file = f"{name}-{ratio}".replace(":", "-") if found else name
+            found[file] = draw(replace(selection, ratios=[ratio]), ratio)
+        return found
+
+    return drawn
+
+
+def draw_ratios(selection: Selection, caption: str) -> dict[str, Figure]:
     records, probes = selection.frame("records"), selection.frame("probes")
-    methods, ratios = selection.methods, selection.ratios
-    samples = {
-        (method, ratio): study.last_samples(selection.root, method, ratio, selection.dataset)
-        for method in methods
-        for ratio in ratios
-    }
+    methods, ratios, samples = selection.methods, selection.ratios, selection.samples()
     return {
         "overview": figures.overview(
-            records, probes, samples, methods, ratios, selection.targets, title
+            records, probes, samples, methods, ratios, selection.targets, caption
         ),
         "histograms": figures.histograms(probes, methods, ratios, selection.targets),
         "gradients": figures.gradients_and_variance(records, methods, ratios),
@@ -323,5 +396,107 @@ def draw(selection: Selection, title: str) -> dict[str, Figure]:
     }
 
 
-FIGURES: dict[str, Callable[[Selection, str], dict[str, Figure]]] = dict.fromkeys(EXPERIMENTS, draw)
-"""What an experiment draws of a data set: (selection, caption) to figures by file name."""
+def draw_well_trained(selection: Selection, caption: str) -> dict[str, Figure]:
+    signal = by_ratio(
+        "signal",
+        partial(
+            _held,
+            "What a D that is trained on tells a held G",
+            "Claims C1, C2; Standard and -log D train the same D",
+        ),
+    )
+    methods, ratios = selection.methods, selection.ratios
+    probes = selection.frame("probes")
+    return {
+        **signal(selection, caption),
+        "histograms": figures.histograms(probes, methods, ratios, selection.targets),
+    }
+
+
+def _held(title: str, claims: str, selection: Selection, ratio: str) -> Figure:
+    return figures.held_generator(
+        selection.frame("probes"),
+        selection.methods,
+        HELD["warmup"],
+        selection.gone(),
+        f"{title} · {selection.dataset}",
+        claims,
+    )
+
+
+def _interpolation(selection: Selection, ratio: str) -> Figure:
+    table = selection.frame("interpolation")
+    return figures.interpolation(table, selection.methods, ratio, selection.gone())
+
+
+def _parzen(selection: Selection, ratio: str) -> Figure:
+    known = {arm.name: arm.settings for arm in EXPERIMENTS["parzen"].arms}
+    widths = {
+        name: (known[name]["bandwidth"], known[name]["parzen_kl"])
+        for name in selection.methods
+        if name in known
+    }
+    return figures.parzen(selection.final(), widths, ratio, selection.gone())
+
+
+def _clipping(selection: Selection, ratio: str) -> Figure:
+    records, final = selection.frame("records"), selection.final()
+    return figures.clipping(records, final, selection.methods, ratio, selection.gone())
+
+
+def _lipschitz(selection: Selection, ratio: str) -> Figure:
+    probes = selection.frame("probes")
+    return figures.lipschitz(probes, selection.methods, ratio, selection.gone())
+
+
+def _necessity(selection: Selection, ratio: str) -> Figure:
+    return figures.necessity(selection.final(), selection.methods, ratio, selection.gone())
+
+
+def draw_modes(selection: Selection, caption: str) -> dict[str, Figure]:
+    methods, ratios = selection.methods, selection.ratios
+    count = MODES.get(selection.dataset)
+    return {
+        "modes": figures.modes(selection.final(), methods, ratios, count, selection.gone()),
+        "samples": figures.sample_grids(selection.samples(), methods, ratios),
+    }
+
+
+def draw_artefacts(selection: Selection, caption: str) -> dict[str, Figure]:
+    return {"artefacts": figures.artefacts(selection.final(), selection.batch, selection.gone())}
+
+
+def draw_transport(selection: Selection, caption: str) -> dict[str, Figure]:
+    """W1 of every arm beside its references, and samples of the first seed."""
+    probes = selection.frame("probes")
+    if "w1" not in probes.columns:  # Other data, or every seed has diverged.
+        return draw_ratios(selection, caption)
+    cells = {method: ratio for method, ratio in probes.select("method", "ratio").unique().rows()}
+    samples = {
+        method: study.last_samples(selection.root, method, cells[method], selection.dataset)
+        for method in selection.methods
+        if method in cells
+    }
+    references = next(
+        report["quality"]
+        for _, report in study.runs(selection.root)
+        if report["config"]["dataset"] == selection.dataset
+    )
+    real = DATASETS[selection.dataset].load(Path(), False).held_out[:2000].numpy()
+    return {"transport": figures.transport(probes, samples, real, references, caption)}
+
+
+FIGURES: dict[str, Drawing] = {
+    "well-trained": draw_well_trained,
+    "ratios": draw_ratios,
+    "interpolation": by_ratio("interpolation", _interpolation),
+    "parzen": by_ratio("parzen", _parzen),
+    "clipping": by_ratio("clipping", _clipping),
+    "noise": by_ratio("noise", partial(_held, "Does noise in D keep G's signal up?", "Claim C11")),
+    "lipschitz": by_ratio("lipschitz", _lipschitz),
+    "necessity": by_ratio("necessity", _necessity),
+    "mode-collapse": draw_modes,
+    "artefacts": draw_artefacts,
+    "toy2d": draw_transport,
+}
+"""What an experiment draws of a data set."""

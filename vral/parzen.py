@@ -7,8 +7,11 @@ variance at all.
 """
 
 import math
+from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from vral.types import Points, Scalar, Scores
 
@@ -37,3 +40,13 @@ def backward_kl(scores: Scores, mean: float, bandwidth: float) -> Scalar:
     attraction and the estimate is unbounded below for small h.
     """
     return (log_density(scores, scores, bandwidth) - gaussian_log_density(scores, mean)).mean()
+
+
+def optimal_variance(bandwidth: NDArray, kl: Literal["forward", "backward"]) -> NDArray:
+    """The variance at which the divergence of a Gaussian density of scores is least.
+
+    max(0, 1 - h²) forward; max(0, a - h²), a = (1 + √(1 + 4h²)) / 2, backward: 0 from h = √2 on.
+    """
+    square = np.square(bandwidth)
+    widened = 1.0 if kl == "forward" else (1 + np.sqrt(1 + 4 * square)) / 2
+    return np.maximum(0.0, widened - square)

@@ -13,11 +13,17 @@ from vral.config import RunConfig, option_name, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
 from vral.dynamics.command import COMMANDS as DYNAMICS
+from vral.dynamics.mog import spectrum_mog
 from vral.errors import INTERRUPTED, ConfigError
 from vral.experiments import EXPERIMENTS, Arm, Experiment
 from vral.methods import METHODS
 from vral.options import config_options, execution_of, execution_options, given
-from vral.results import LEGACY_METRICS, selection_of, summarise, write_figures
+from vral.results import (
+    LEGACY_METRICS,
+    selection_of,
+    summarise,
+    write_figures,
+)
 from vral.run import Execution, locked, make_folder, note_command
 from vral.sweep import Cell, estimate, plan, run_cells
 from vral.terminal import progress_bar, show_plan
@@ -89,7 +95,11 @@ def _command(name: str, row: Experiment) -> click.Command:
     return click.command(name, help=f"{row.question}\n\n{row.about}\n\n{more}")(run)
 
 
-for command in (*(_command(name, row) for name, row in EXPERIMENTS.items()), *DYNAMICS):
+for command in (
+    *(_command(name, row) for name, row in EXPERIMENTS.items()),
+    *DYNAMICS,
+    spectrum_mog,
+):
     reproduce.add_command(command)
 
 
@@ -135,10 +145,11 @@ def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
         common = {**row.settings_on(dataset), "seeds": tuple(range(count))}
         if quick:
             common["rounds"] = quick["rounds"]
-        for ratio in ratios:
-            for arm in arms:
-                settings = {**common, **arm.settings, **own, "ratio": ratio}
-                yield resolve(arm.method, {**settings, "variant": arm.variant})
+        played = [(arm, ratio) for ratio in ratios for arm in arms if not arm.ratio]
+        played += [(arm, arm.ratio) for arm in arms if arm.ratio]
+        for arm, ratio in played:
+            settings = {**common, **arm.settings, **own, "ratio": ratio}
+            yield resolve(arm.method, {**settings, "variant": arm.variant})
 
 
 def _arms(row: Experiment, text: str | None) -> Sequence[Arm]:

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from vral import study
 from vral.config import RunConfig
 from vral.experiments import FIGURES, Selection
-from vral.figures import ratio_label
+from vral.figures import ratio_label, save
 from vral.files import replace_file
 from vral.terminal import show_diverged, show_not_compiled, show_summary
 from vral.train.records import legacy_scales
@@ -73,14 +74,19 @@ def write_figures(
 ) -> None:
     """Every figure of the experiment on the selection's data set, as PNG and PDF."""
     folder = selection.root / "figures" / selection.dataset
-    folder.mkdir(parents=True, exist_ok=True)
     count = len(selection.seeds)
     caption = (
         f"D:G = {', '.join(map(ratio_label, selection.ratios))} · "
         f"{selection.dataset}, {config.network}, {count} seed{'s' if count > 1 else ''}"
     )
-    for name, figure in FIGURES[experiment](selection, caption).items():
+    save_figures(folder, FIGURES[experiment](selection, caption))
+    console.print(f"figures → {folder}", soft_wrap=True)
+
+
+def save_figures(folder: Path, drawn: Mapping[str, Figure]) -> None:
+    """Every figure as PNG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
         for kind in ("png", "pdf"):
             with replace_file(folder / f"{name}.{kind}") as temporary:
-                figure.savefig(temporary, format=kind, dpi=160)
-    console.print(f"figures → {folder}", soft_wrap=True)
+                save(figure, temporary, format=kind, dpi=160)

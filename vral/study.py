@@ -85,8 +85,9 @@ def final_values(
 ) -> pl.DataFrame:
     """One row per cell and seed: means over the last FINAL_SHARE of the rounds, the last probe.
 
-    "grad_norm_swing" is the largest over the smallest of a round's mean ‖∇D‖ on fakes in the last
-    half of the run. "diverged" marks the seeds among ``diverged``; their row tells how they ended.
+    Of a round's mean ‖∇D‖ on fakes in the last half of the run, "grad_norm_swing" is the largest
+    over the smallest, "grad_norm_variation" the coefficient of variation. "diverged" marks the
+    seeds among ``diverged``; their row tells how they ended.
     """
     keys = [*COORDINATES, "seed"]
     numbers = [
@@ -102,7 +103,11 @@ def final_values(
         .group_by(*keys, "round")
         .agg(pl.col("grad_norm_fake").mean())
         .group_by(keys)
-        .agg(grad_norm_swing=pl.col("grad_norm_fake").max() / pl.col("grad_norm_fake").min())
+        .agg(
+            grad_norm_swing=pl.col("grad_norm_fake").max() / pl.col("grad_norm_fake").min(),
+            grad_norm_variation=pl.col("grad_norm_fake").std(ddof=0)
+            / pl.col("grad_norm_fake").mean(),
+        )
     )
     means = means.join(by_round, on=keys, how="left")
     scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]

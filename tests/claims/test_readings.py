@@ -31,16 +31,6 @@ def test_end_over_peak_and_end_over_start():
     assert readings.end_over_start("lsgan", "m", "50", parts=3)(found) == {0: 0.25}
 
 
-def test_late_variation_averages_within_a_round():
-    rows = [
-        {"seed": 0, "round": r, "m": m}
-        for r, m in [(0, 99.0), (1, 99.0), (2, 0.0), (2, 2.0), (3, 2.0), (4, 4.0), (4, 2.0)]
-    ]
-    # Rounds 2, 3, 4 have means 1, 2, 3: standard deviation √(2/3), mean 2.
-    value = readings.late_variation("lsgan", "m", "50")(made(records=rows))[0]
-    assert value == pytest.approx(math.sqrt(2 / 3) / 2)
-
-
 def test_deviation_by_hand():
     """Of 1, 2, 3 the others' means are 2.5, 2, 1.5: 0.6, 0 and 1 of them away."""
     unit = 0.6744897501960817

@@ -97,7 +97,8 @@ def test_held_out_samples_are_not_in_the_training_split(name):
         split = [x.numpy().tobytes() for x in torch.cat([data.train, data.held_out])]
         assert sorted(split) == sorted(every)
     # heights on a segment are one float32 each, of which there are 2²⁴: some birthdays are shared
-    birthdays = len(data.train) * len(data.held_out) / 2**24 if name == "segments" else 0
+    on_lines = name in ("segments", "line", "circle", "four-lines")
+    birthdays = len(data.train) * len(data.held_out) / 2**24 if on_lines else 0
     shared = len(rows(data.train) & rows(data.held_out))
     assert shared <= birthdays + 5 * birthdays**0.5
 
@@ -379,3 +380,22 @@ def test_fashion_mnist_is_held_against_the_archives_beside_it(damage, tmp_path, 
     broken.write_bytes(content)
     with pytest.raises(DataError, match=r"--dataset fashion-mnist.*corrupt.*--download"):
         load_dataset("fashion-mnist", tmp_path)
+
+
+PLANE = ("gaussian", "line", "circle", "four-lines")
+
+
+def test_the_targets_in_the_plane_lie_where_they_should():
+    points = {name: load_dataset(name, NOWHERE).train.double() for name in PLANE}
+    gaussian = points["gaussian"]
+    torch.testing.assert_close(gaussian.T.cov(), torch.eye(2).double(), rtol=0, atol=0.03)
+    assert torch.equal(points["line"][:, 1], torch.zeros(20_000).double())
+    radius = torch.linalg.vector_norm(points["circle"], dim=1)
+    torch.testing.assert_close(radius, torch.ones_like(radius), rtol=0, atol=1e-6)
+    heights, counts = points["four-lines"][:, 1].unique(return_counts=True)
+    assert heights.tolist() == [-0.75, -0.25, 0.25, 0.75]
+    assert (counts - 5000).abs().max() < 5 * (20_000 * 3 / 16) ** 0.5
+    for name in ("line", "four-lines"):
+        along = points[name][:, 0]
+        assert along.abs().max() <= 1
+        assert abs(along.var() - 1 / 3) < 5 * (4 / 45 / 20_000) ** 0.5

@@ -456,7 +456,8 @@ def test_parzen_vral_on_a_gaussian_is_undamped_below_a_bandwidth(form, bandwidth
     got = spectrum(field_map(toy.game, toy.at(0.0, 0.0, 0.5), toy.draw))
     assert got.residual < 1e-12
     wanted = closed.vral_location_spectrum(form, 1.0, bandwidth, deviation)
-    assert assigned(got.eigenvalues, wanted) < 1e-8
+    # (h, s) = (2, 1) is critically damped in the backward form.
+    assert assigned(got.eigenvalues, wanted) < DEFECTIVE
     limit = 1.25 if form == "forward" else 2.0
     assert got.converges is (bandwidth**2 > limit)
 
@@ -535,14 +536,13 @@ def test_meta_vral_on_the_dirac_gan_rotates_until_r1():
 # ---- the machinery ------------------------------------------------------------------------------
 
 
-def tiny_mixture():
-    return mixture(width=4, latent=3, per_mode=4, r1=0.5)
-
-
 @pytest.fixture(scope="module")
 def mixture_map():
-    toy = tiny_mixture()
-    return field_map(toy.game, toy.start, toy.draw)
+    """Off the initial point: with zero biases a ReLU may sit on its kink."""
+    toy = mixture(width=4, latent=3, per_mode=4, r1=0.5)
+    shift = torch.randn(toy.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    point = toy.coordinates(toy.start) + 0.1 * shift
+    return field_map(toy.game, toy.profile(point), toy.draw)
 
 
 def test_dense_jacobian_by_differences_and_in_any_chunks(mixture_map):
@@ -580,9 +580,18 @@ def test_large_problems_go_to_arnoldi(mixture_map, monkeypatch):
     assert f"{len(got.eigenvalues)} of {len(mixture_map.point)}" in got.summary()
 
 
-def test_arnoldi_says_what_did_not_converge(mixture_map):
-    values, residuals = arnoldi(mixture_map, "LI", 6, iterations=1)
-    assert len(values) == len(residuals) < 6
+def test_arnoldi_leaves_out_what_did_not_converge():
+    """One restart on a random matrix of 400 finds some of its 20 largest, or none."""
+    random = torch.Generator().manual_seed(0)
+    matrix = torch.randn(400, 400, generator=random, dtype=torch.float64)
+    map = Map(lambda x: matrix @ x, torch.zeros(400, dtype=torch.float64), False)
+    values, residuals = arnoldi(map, "LM", 20, iterations=1)
+    assert len(values) == len(residuals) < 20
+    values, residuals = arnoldi(map, "LM", 20)
+    dense = np.linalg.eigvals(matrix.numpy())
+    assert len(values) == 20
+    assert residuals.max() < 1e-8
+    assert np.abs(values[:, None] - dense[None]).min(1).max() < 1e-8
 
 
 @pytest.mark.parametrize("beta", [-0.5, 0.5, 0.9])

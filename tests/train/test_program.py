@@ -78,6 +78,14 @@ def test_compiled_trajectories(method):
     assert_equal(played(config, False, 20), played(config, True, 20), 1e-10)
 
 
+def test_a_compiled_plan_takes_readings_everywhere_or_nowhere():
+    moves, due = [("D",)] * 3, [False, True, False]
+    plain, compiled = (program.Player({}, lambda _, draws: draws, 3, it) for it in (None, {}))
+    assert plain.plan(moves, due) == tuple(zip(moves, due, strict=True))
+    assert compiled.plan(moves, due) == tuple((move, True) for move in moves)
+    assert compiled.plan(moves, [False] * 3) == tuple((move, False) for move in moves)
+
+
 def test_a_compiler_that_fails_is_replaced_by_the_steps_and_says_why(monkeypatch):
     def broken(*arguments):
         raise RuntimeError("no C++ compiler\nand a long trace")

@@ -20,7 +20,6 @@ from vral.claims.readings import (
     filler_variance,
     fold,
     last,
-    late_variation,
     over_arms,
     paired,
     path_swing,
@@ -631,8 +630,8 @@ C10 = [
             would_change="Another clip, or a penalty so weak that it does not bind.",
             arms=(arm, "wgan-gp"),
             test=quotient(
-                late_variation(arm, "grad_norm_fake", "5"),
-                late_variation("wgan-gp", "grad_norm_fake", "5"),
+                last(arm, "grad_norm_variation", "5"),
+                last("wgan-gp", "grad_norm_variation", "5"),
             ),
             ratios=("5",),
             divergence="supports",

@@ -148,18 +148,6 @@ def end_over_start(arm: str, column: str, ratio: str, parts: int = 60) -> Test:
     return lambda found: found.by_seed(found.probes, arm, ratio, ["d_updates", column], reduce)
 
 
-def late_variation(arm: str, column: str, ratio: str) -> Test:
-    """Coefficient of variation over time of a round's mean, in the last half of the run."""
-
-    def reduce(rounds: NDArray, values: NDArray) -> float:
-        late = rounds >= 0.5 * rounds.max()
-        _, index = np.unique(rounds[late], return_inverse=True)
-        means = np.bincount(index, values[late]) / np.bincount(index)
-        return means.std() / means.mean()
-
-    return lambda found: found.by_seed(found.records, arm, ratio, ["round", column], reduce)
-
-
 def deviation(values: NDArray) -> NDArray:
     """How far each of (…, seeds) is from the mean of the others, relative to it.
 

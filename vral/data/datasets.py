@@ -36,6 +36,8 @@ class Dataset:
     """Of stacks: the one-channel data set whose images they stack."""
     probe_size: int = 2000
     """Latents of a probe, and at most as many held-out samples."""
+    w1_size: int = 0
+    """Samples on which a probe measures the Wasserstein-1 distance; 0: it does not."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -119,10 +121,39 @@ def _grid(root: Path, download: bool) -> Dataset:
     return _mixture("grid", centres, 0.05)
 
 
+def _points(name: str, first: np.ndarray, second: np.ndarray, w1_size: int = 0) -> Dataset:
+    """25,000 points by their two coordinates."""
+    points = torch.from_numpy(np.stack([first, second], axis=1).astype(np.float32))
+    return Dataset(name, points[:20_000], points[20_000:], "real", w1_size=w1_size)
+
+
 def _segments(root: Path, download: bool) -> Dataset:
     heights = np.random.default_rng(0).uniform(-1, 1, 25_000).astype(np.float32)
-    points = torch.from_numpy(np.stack([np.ones_like(heights), heights], axis=1))
-    return Dataset("segments", points[:20_000], points[20_000:], "real")
+    return _points("segments", np.ones_like(heights), heights)
+
+
+W1_SIZE = 1024
+
+
+def _gaussian(root: Path, download: bool) -> Dataset:
+    points = np.random.default_rng(0).standard_normal((25_000, 2))
+    return _points("gaussian", *points.T, W1_SIZE)
+
+
+def _line(root: Path, download: bool) -> Dataset:
+    along = np.random.default_rng(0).uniform(-1, 1, 25_000)
+    return _points("line", along, np.zeros_like(along), W1_SIZE)
+
+
+def _circle(root: Path, download: bool) -> Dataset:
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 25_000)
+    return _points("circle", np.cos(angle), np.sin(angle), W1_SIZE)
+
+
+def _four_lines(root: Path, download: bool) -> Dataset:
+    random = np.random.default_rng(0)
+    along = random.uniform(-1, 1, 25_000)
+    return _points("four-lines", along, random.choice((-0.75, -0.25, 0.25, 0.75), 25_000), W1_SIZE)
 
 
 MNIST_MD5 = {
@@ -272,6 +303,15 @@ DATASETS: dict[str, DatasetRow] = {
         "real",
         {**POINTS, "network": "segment", "latent": 1},
     ),
+    **{
+        name: DatasetRow(description, load, 20_000, (2,), "real", POINTS)
+        for name, description, load in (
+            ("gaussian", "a Gaussian in the plane, N(0, I)", _gaussian),
+            ("line", "a segment of length 2 in the plane", _line),
+            ("circle", "the unit circle", _circle),
+            ("four-lines", "four horizontal segments of length 2, ½ apart", _four_lines),
+        )
+    },
     "mnist": DatasetRow(
         "MNIST, 28×28: 60,000 to train, 10,000 held out (torchvision)",
         _torchvision("mnist", "MNIST", MNIST_MD5),

@@ -36,6 +36,7 @@ PROBE_METRICS: dict[str, str] = {
     "latent_grad_square": "E‖∇_z D(G(z))‖², at least Var D(G(z)) by Poincaré's inequality",
     "frechet": "Fréchet distance to held-out data (images: on a classifier's features)",
     "coverage": "share of held-out samples with a generated one among their neighbours",
+    "w1": "Wasserstein-1 distance to held-out points; its floor is in run.json",
     "modes_covered": "modes of the data that are reached",
     "reverse_kl": "KL of the samples' modes to the data's in nats; bias (modes-1)/2n",
     "high_quality": "share of samples within three sd of a mode",

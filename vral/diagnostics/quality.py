@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vral.data.datasets import Dataset
 from vral.data.draws import generator
 from vral.diagnostics.coverage import coverage, mixture_quality, reverse_kl
+from vral.diagnostics.transport import wasserstein, wasserstein_references
 from vral.errors import FolderError
 from vral.files import replace_file
 
@@ -137,7 +138,8 @@ def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, floa
     to the shares that the training triples are drawn with. Mixtures: "modes_covered",
     "high_quality" and "reverse_kl". The floor of "reverse_kl" is that of the held-out split: what a
     perfect generator gets from the finite sample and from labels misread. Other points: the two
-    image measures on the coordinates.
+    image measures on the coordinates, and where ``data.w1_size`` asks for it "w1", exact on that
+    many generated and held-out points, with its floor and that of a G that makes one point.
     """
     if data.modes is not None:
         modes = data.modes.numpy()
@@ -148,15 +150,19 @@ def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, floa
         floor = judge_mixture(data.held_out[: data.probe_size])["reverse_kl"]
         return judge_mixture, {"reverse_kl_floor": floor}
     if len(data.shape) == 1:
-        held_out = data.held_out.numpy()
+        held_out, size = data.held_out.numpy(), data.w1_size
 
         def judge_points(samples: Tensor) -> dict[str, float]:
+            fake = samples.numpy()
+            distance = {"w1": wasserstein(fake[:size], held_out[:size])} if size else {}
             return {
-                "frechet": frechet_distance(samples.numpy(), held_out),
-                "coverage": coverage(held_out[:2000], samples.numpy()),
+                "frechet": frechet_distance(fake, held_out),
+                "coverage": coverage(held_out[:2000], fake),
+                **distance,
             }
 
-        return judge_points, {}
+        known = wasserstein_references(data.train.numpy(), held_out[:size]) if size else {}
+        return judge_points, known
     network = cached_classifier(data.channel or data, cache)
     held_out = features(network, data.held_out)
 

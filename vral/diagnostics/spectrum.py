@@ -24,6 +24,7 @@ from torch.func import jvp, vjp, vmap
 from vral.errors import ConfigError
 from vral.games.game import Game, field
 from vral.optim import Rule
+from vral.optim.rule import Direction
 from vral.types import Draw, Move, Params, Profile, from_vector, leaves, to_vector
 
 DENSE_LIMIT = 5000
@@ -57,11 +58,14 @@ class Map(NamedTuple):
         return torch.linalg.vector_norm(value - self.point if self.update else value).item()
 
 
-def field_map(game: Game, profile: Profile, draw: Draw) -> Map:
-    """v at ``profile``, in the coordinates of its players in their order."""
+def field_map(game: Game, profile: Profile, draw: Draw, direction: Direction = field) -> Map:
+    """v at ``profile``, in the coordinates of its players in their order.
+
+    With a rule's ``direction`` it is what all players follow together under that rule.
+    """
 
     def v(point: Tensor) -> Tensor:
-        gradients, _ = field(game, tuple(profile), from_vector(point, profile), draw)
+        gradients, _ = direction(game, tuple(profile), from_vector(point, profile), draw)
         return -to_vector(_arranged(gradients, profile))
 
     return Map(v, to_vector(profile), False)
@@ -78,8 +82,8 @@ def update_map(
 ) -> Map:
     """One round of ``moves`` as a map of the parameters and of the rule's momenta.
 
-    Second moments and step counts are those of ``opt`` throughout. Raises ConfigError for an Adam
-    that has not made a step yet.
+    Every player follows the rule's own direction. Second moments and step counts are those of
+    ``opt`` throughout. Raises ConfigError for an Adam that has not made a step yet.
     """
     if any(bool(leaf == 0) for leaf in _named(opt, "count")):
         raise ConfigError("opt: a rule with second moments needs at least one update before")
@@ -92,7 +96,10 @@ def update_map(
         now, state = tree["profile"], _merged(opt, tree["opt"])
         for move in moves:
             now, state, _ = rule.update(
-                lambda profile, move=move: field(game, move, profile, draw), move, now, state
+                lambda profile, move=move: rule.direction(game, move, profile, draw),
+                move,
+                now,
+                state,
             )
             for player in move:
                 if player in projections:
@@ -199,8 +206,13 @@ class Spectrum:
         return np.abs(self.eigenvalues) - 1 if self.update else self.eigenvalues.real
 
     @property
+    def growing(self) -> np.ndarray:
+        """Which eigenvalues have positive real parts, or lie outside the unit circle."""
+        return self.growth > self._scale
+
+    @property
     def positive(self) -> int:
-        return int((self.growth > self._scale).sum())
+        return int(self.growing.sum())
 
     @property
     def zero(self) -> int:
@@ -259,6 +271,26 @@ class Spectrum:
         decided = self.complete and worst < -self._scale and not self.null.any()
         return True if decided else None
 
+    def readings(self) -> dict[str, float | int | None]:
+        """Counts and quantities by name; those that only a field, or only a round, has are None
+        for the other.
+        """
+        of_field = not self.update
+        return {
+            "residual": self.residual,
+            "stationary": self.stationary,
+            "size": self.size,
+            "found": len(self.eigenvalues),
+            "positive": self.positive,
+            "zero": self.zero,
+            "negative": self.negative,
+            "null": int(self.null.sum()),
+            "abscissa": self.abscissa if of_field else None,
+            "rotation": self.rotation if of_field else None,
+            "largest_step": self.largest_step if of_field else None,
+            "radius": None if of_field else self.radius,
+        }
+
     def summary(self) -> str:
         """A few lines of text; the residual first."""
         what = "‖F(x) - x‖" if self.update else "‖v‖"
@@ -268,6 +300,13 @@ class Spectrum:
                 f"not stationary ({what} above {self.stationary_below:.0e}): "
                 "the eigenvalues say nothing about convergence"
             )
+        else:
+            verdict = {
+                True: "they say that play nearby converges",
+                False: "they say that play nearby does not converge",
+                None: "they leave convergence open",
+            }[self.converges]
+            lines.append(f"stationary, so the eigenvalues count: {verdict}")
         found, total = len(self.eigenvalues), self.size
         line = f"{found} of {total} eigenvalues"
         if self.errors is not None:
@@ -375,6 +414,11 @@ class Sweep:
     abscissae: np.ndarray
     residual: float
     """‖v‖ at the largest of the γ."""
+    stationary_below: float = 1e-6
+
+    @property
+    def stationary(self) -> bool:
+        return self.residual <= self.stationary_below
 
     @property
     def best(self) -> float:

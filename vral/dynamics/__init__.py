@@ -1,1 +1,1 @@
-"""Experiments on the Dirac-GAN: portraits, basins, damping, limit cycles, lazy R1, errata."""
+"""The local theory at work: linearised games, and experiments on the Dirac-GAN."""

@@ -149,13 +149,17 @@ def optimistic(transform: Transform) -> Transform:
     def init(params):
         return {"transform": transform.init(params), "step": _zeros(params)}
 
-    def update(gradient, state, params):
-        step, inner = transform.update(gradient, state["transform"], _zeros(params))
-        moved = torch._foreach_add(_values(params), _values(step), alpha=2)
-        moved = torch._foreach_sub(moved, _values(state["step"]))
-        return _each(params, moved), {"transform": inner, "step": step}
+    def twice_less_last(follow):
+        def update(gradient, state, params):
+            step, inner = follow(gradient, state["transform"], _zeros(params))
+            moved = torch._foreach_add(_values(params), _values(step), alpha=2)
+            moved = torch._foreach_sub(moved, _values(state["step"]))
+            return _each(params, moved), {"transform": inner, "step": step}
 
-    return Transform(init, update)
+        return update
+
+    held = twice_less_last(transform.held) if transform.held else None
+    return Transform(init, twice_less_last(transform.update), held)
 
 
 class TransformRow(NamedTuple):

@@ -14,6 +14,8 @@ from vral.files import replace_file
 from vral.train.state import Clock, TrainState
 from vral.types import map_tensors
 
+CONTENT = {"profile", "opt", "stream", "clock", "diverged"}
+
 
 def save(path: Path, state: TrainState, stream: DrawStream, clock: Clock, diverged: list) -> None:
     """Everything that a bit-exact continuation from the end of a round needs."""
@@ -41,7 +43,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         content = None if damaged else torch.load(path, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError):
         content = None
-    if content is None:
+    if not isinstance(content, dict) or set(content) != CONTENT:
         raise FolderError(
             f"--out: {path} is corrupt, so the run cannot continue; "
             "restore it, or delete the run's folder to start again"

@@ -1,0 +1,312 @@
+"""``vral spectrum``: a run's checkpoint, against finite differences of networks written plainly."""
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from cases import PlainDiscriminator, flat, one_line_error, plain_generator, precise
+from oracles import finite_difference
+from torch.nn.functional import softplus
+
+from vral.build import build_gan
+from vral.config import resolve
+from vral.diagnostics.spectrum import (
+    Map,
+    field_map,
+    gamma_sweep,
+    jacobian,
+    spectrum,
+)
+from vral.dynamics.trained import open_run
+from vral.run import Execution, execute
+from vral.train import checkpoint
+from vral.train.state import TrainState
+from vral.types import from_vector, map_tensors, to_vector
+
+SHAPE = {"dataset": "ring", "width": 4, "latent": 2, "batch": 8, "rounds": 2}
+RULES = {
+    "sgd": {"rule": "sgd", "lr": 0.1, "ratio": "2", "seeds": "0-1"},
+    "momentum": {"rule": "momentum", "lr": 0.1, "momentum": -0.3, "ratio": "2"},
+    "adam": {"rule": "adam", "lr": 0.01, "ratio": "1", "play": "simultaneous"},
+    "consensus": {"rule": "consensus", "transform": "sgd", "consensus": 2.0, "lr": 0.1}
+    | {"play": "simultaneous", "instance_noise": 0.3},
+}
+SAMPLES = 32
+CPU = Execution("cpu", compile="off")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run folder of every rule."""
+    root = tmp_path_factory.mktemp("runs")
+    for name, settings in RULES.items():
+        execute(resolve("nonsaturating", {**SHAPE, **settings}), root / name, CPU)
+    return root
+
+
+def maps(runs, name, seed=0):
+    trained = open_run(runs / name, CPU).at(seed, SAMPLES)
+    return trained, dict(trained.maps())
+
+
+def plain_field(trained):
+    """-(∇L_G, ∇L_D) by ``backward`` on modules of their own; order of the profile's players."""
+    modules = {
+        "D": PlainDiscriminator(2, 4, "none").double(),
+        "G": plain_generator(2, 4, "none", (2,))[:-2].double(),
+    }
+    real, latent = trained.draw["real"], trained.draw["latent"]
+
+    def v(point):
+        profile = from_vector(point, trained.profile)
+        for player, module in modules.items():
+            values = profile[player].values()
+            for own, value in zip(module.parameters(), values, strict=True):
+                own.data.copy_(value)
+        fake = modules["G"](latent)
+        losses = {
+            "D": softplus(-modules["D"](real)).mean() + softplus(modules["D"](fake)).mean(),
+            "G": softplus(-modules["D"](fake)).mean(),
+        }
+        found = {
+            player: torch.autograd.grad(
+                losses[player], list(modules[player].parameters()), retain_graph=True
+            )
+            for player in profile
+        }
+        return -torch.cat([value.flatten() for some in found.values() for value in some])
+
+    return v
+
+
+def plain_differences(function, point):
+    return finite_difference(function, point).T.numpy()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_field_s_jacobian_is_that_of_plain_networks(runs, seed):
+    trained, found = maps(runs, "sgd", seed)
+    v, point = plain_field(trained), to_vector(trained.profile)
+    torch.testing.assert_close(found["field"].function(point), v(point), rtol=1e-12, atol=1e-14)
+    wanted = plain_differences(v, point)
+    np.testing.assert_allclose(jacobian(found["field"]), wanted, atol=1e-7)
+
+
+def test_seeds_differ_and_share_the_draw(runs):
+    first, second = (maps(runs, "sgd", seed)[0] for seed in (0, 1))
+    assert torch.equal(first.draw["real"], second.draw["real"])
+    assert not torch.equal(flat(first.profile["D"]), flat(second.profile["D"]))
+    saved = checkpoint.load(runs / "sgd" / "checkpoint.pt", torch.device("cpu"))["profile"]
+    for player in "DG":
+        lane = {name: value[1].double() for name, value in saved[player].items()}
+        assert torch.equal(flat(second.profile[player]), flat(lane))
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum"])
+def test_the_round_s_jacobian_is_that_of_the_trainer_s_own_steps(runs, name):
+    trained, found = maps(runs, name)
+    config = open_run(runs / name, CPU).config.model_copy(update={"seeds": (0,)})
+    training, _ = precise(config)
+    one = {"profile": trained.profile, "opt": trained.opt}
+    draw = map_tensors(lambda value: value[None], trained.draw)
+
+    def round(point):
+        tree = map_tensors(lambda value: value[None], from_vector(point, one))
+        state = TrainState(tree["profile"], tree["opt"])
+        for move in training.moves(0):
+            state, _ = training.steps[move, False](state, draw)
+        profile = {player: state.profile[player] for player in trained.profile}
+        opt = {player: state.opt[player] for player in trained.opt}
+        return to_vector({"profile": profile, "opt": opt}, 1)[0]
+
+    assert training.moves(0) == [("D",), ("D",), ("G",)]
+    assert torch.equal(found["round"].point, to_vector(one))
+    wanted = plain_differences(round, to_vector(one))
+    np.testing.assert_allclose(jacobian(found["round"]), wanted, atol=1e-7)
+
+
+def test_an_adam_round_moves_parameters_and_means_and_holds_the_rest(runs):
+    """Kingma and Ba's formulas with v and t of the checkpoint, on plain gradients."""
+    trained, found = maps(runs, "adam")
+    v, opt = plain_field(trained), trained.opt
+    beta1, beta2, eps, lr = 0.5, 0.999, 3e-6, 0.01
+    size = len(to_vector(trained.profile))
+    square = to_vector({player: opt[player]["square"] for player in trained.profile})
+    times = [opt[player]["count"].item() for player in trained.profile]
+    assert times == [2, 2]
+    root = (square / (1 - beta2**2)).sqrt() + eps
+
+    def round(point):
+        x, mean = point[:size], point[size:]
+        mean = beta1 * mean - (1 - beta1) * v(x)
+        return torch.cat([x - lr / (1 - beta1**2) * mean / root, mean])
+
+    wanted = plain_differences(round, found["round"].point)
+    np.testing.assert_allclose(jacobian(found["round"]), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_a_simultaneous_round_is_one_plus_the_step_times_what_the_rule_follows(runs):
+    trained, found = maps(runs, "consensus")
+    assert list(found) == ["field", "direction", "round"]
+    follows = jacobian(found["direction"])
+    identity = np.eye(len(follows))
+    np.testing.assert_allclose(jacobian(found["round"]), identity + 0.1 * follows, atol=1e-12)
+    v = found["field"]
+
+    def w(point):
+        return v.function(point) - 2.0 * Map(v.function, point, False).transposed(v.function(point))
+
+    np.testing.assert_allclose(follows, plain_differences(w, v.point), atol=1e-6)
+    assert trained.gan.instance_noise == 0
+
+
+def test_the_sweep_is_the_spectrum_with_that_penalty(runs):
+    run = open_run(runs / "sgd", CPU)
+    trained = run.at(0, SAMPLES)
+    gammas = [0.0, 0.5, 3.0]
+    sweep = gamma_sweep(trained.with_r1, trained.profile, trained.draw, gammas)
+    for gamma, found in zip(gammas, sweep.abscissae, strict=True):
+        config = run.config.model_copy(update={"r1": gamma})
+        game = build_gan(config, (2,), "real").losses
+        alone = spectrum(field_map(game, trained.profile, trained.draw))
+        assert abs(found - alone.abscissa) < 1e-9
+    assert sweep.residual == alone.residual
+    assert not sweep.stationary
+
+
+def test_the_command_leaves_what_it_prints(vral, runs, tmp_path):
+    given = ("spectrum", runs / "sgd", "--samples", SAMPLES, "--out", tmp_path / "out")
+    result = vral(*given, "--seed", "1", "--gamma-sweep", "0:2:3")
+    assert result.exit_code == 0, result.output
+    trained, found = maps(runs, "sgd", 1)
+    field = spectrum(found["field"])
+    assert field.summary() in result.output
+    first, second = field.summary().splitlines()[:2]
+    assert first.startswith("‖v‖ = ")
+    assert "say nothing about convergence" in second
+    table = pl.read_csv(tmp_path / "out" / "eigenvalues-seed1.csv")
+    got = table.filter(pl.col("map") == "field")
+    values = got["real"].to_numpy() + 1j * got["imag"].to_numpy()
+    np.testing.assert_allclose(values, field.eigenvalues, atol=1e-12)
+    sweep = gamma_sweep(trained.with_r1, trained.profile, trained.draw, [0.0, 1.0, 2.0])
+    saved = pl.read_csv(tmp_path / "out" / "gamma-0-2-3-seed1.csv")
+    np.testing.assert_allclose(saved["abscissa"], sweep.abscissae, atol=1e-12)
+    assert "critical γ" in result.output
+    for name in ("eigenvalues-seed1", "gamma-0-2-3-seed1"):
+        assert (tmp_path / "out" / f"{name}.png").stat().st_size > 5000
+    counts = pl.read_csv(tmp_path / "out" / "counts-seed1.csv")
+    assert counts["positive"][0] == field.positive
+    again = one_line_error(vral(*given[:3], SAMPLES + 1, *given[4:]))
+    assert f"--samples: {SAMPLES} → {SAMPLES + 1}" in again
+
+
+def test_arnoldi_finds_the_rightmost_of_all(vral, runs, tmp_path):
+    given = ("--seed", "0", "--samples", SAMPLES, "--arnoldi", "3", "--out", tmp_path / "out")
+    result = vral("spectrum", runs / "sgd", *given)
+    assert result.exit_code == 0, result.output
+    table = pl.read_csv(tmp_path / "out" / "eigenvalues-seed0.csv")
+    _, found = maps(runs, "sgd")
+    for name, map in found.items():
+        here = table.filter(pl.col("map") == name)
+        assert abs(here["real"].max() - spectrum(map).eigenvalues.real.max()) < 1e-8
+        assert here["error"].max() < 1e-8
+
+
+@pytest.fixture
+def broken(runs, tmp_path):
+    """A copy of a run folder, to be damaged."""
+    return shutil.copytree(runs / "sgd", tmp_path / "broken")
+
+
+def without_checkpoint(folder, runs):
+    (folder / "checkpoint.pt").unlink()
+
+
+def corrupt(folder, runs):
+    path = folder / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:500])
+
+
+def foreign(folder, runs):
+    torch.save({"weights": torch.ones(3)}, folder / "checkpoint.pt")
+
+
+def of_another_rule(folder, runs):
+    shutil.copy(runs / "momentum" / "checkpoint.pt", folder / "checkpoint.pt")
+
+
+def of_another_width(folder, runs):
+    report = json.loads((folder / "run.json").read_text())
+    report["config"]["width"] = 6
+    (folder / "run.json").write_text(json.dumps(report))
+
+
+def of_other_inputs(folder, runs):
+    report = json.loads((folder / "run.json").read_text())
+    report["config"]["instance_noise"] = 0.5
+    (folder / "run.json").write_text(json.dumps(report))
+
+
+def unknown_setting(folder, runs):
+    report = json.loads((folder / "run.json").read_text())
+    report["config"]["objective"] = "hinted"
+    (folder / "run.json").write_text(json.dumps(report))
+
+
+def everything_clipped(folder, runs):
+    report = json.loads((folder / "run.json").read_text())
+    report["config"] |= {"clip": 0.1, "clip_scope": "everything"}
+    (folder / "run.json").write_text(json.dumps(report))
+
+
+def not_a_number(folder, runs):
+    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+    content["profile"]["D"]["score.weight"][1] = torch.nan
+    torch.save(content, folder / "checkpoint.pt")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (without_checkpoint, "has no checkpoint.pt"),
+        (corrupt, "is corrupt"),
+        (foreign, "is corrupt"),
+        (of_another_rule, "not that of the run in run.json"),
+        (of_another_width, "D.stages.0.1.weight is 2×4×2 there, 2×6×2 by run.json"),
+        (of_other_inputs, "they draw different inputs"),
+        (unknown_setting, "is not of this version: --objective: 'hinted'"),
+        (everything_clipped, "--clip-scope everything"),
+        (not_a_number, "D's parameters are not finite at seed 1"),
+    ],
+)
+def test_a_damaged_run_is_refused_in_one_line(vral, broken, runs, damage, said):
+    damage(broken, runs)
+    before = sorted(broken.rglob("*"))
+    assert said in one_line_error(vral("spectrum", broken))
+    assert sorted(broken.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--gamma-sweep", "-1:2:5"], "--gamma-sweep: '-1:2:5' given; allowed: A:B:N"),
+        (["--gamma-sweep", "0:nan:5"], "--gamma-sweep"),
+        (["--gamma-sweep", "1:2"], "--gamma-sweep"),
+        (["--seed", "7"], "--seed: 7 given; allowed: 0, 1"),
+        (["--seed", "x"], "--seed: 'x' given"),
+        (["--samples", "0"], "--samples"),
+        (["--arnoldi", "1000"], "--arnoldi: 1000 given; allowed: 1 to"),
+    ],
+)
+def test_bad_options_are_one_line_and_leave_no_trace(vral, runs, arguments, said):
+    assert said in one_line_error(vral("spectrum", runs / "sgd", *arguments))
+    assert not (runs / "sgd" / "spectrum").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(vral, tmp_path):
+    (tmp_path / "study").mkdir()
+    assert "holds no run.json" in one_line_error(vral("spectrum", "study"))
+    assert "holds no run.json" in one_line_error(vral("spectrum", "nowhere"))

@@ -1,0 +1,225 @@
+"""A trained run at its checkpoint, ready to be linearised: game, rule, one round, one large draw.
+
+All of it is in float64 and of one seed, and D is without its noise. The draw depends on the data
+set, the batch and the run's inputs alone, so every seed of a run is looked at on the same samples.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vral.build import build, move_needs, networks
+from vral.config import RunConfig, resolve
+from vral.data.datasets import Dataset
+from vral.data.draws import DrawStream
+from vral.diagnostics.spectrum import Map, field_map, update_map
+from vral.errors import ConfigError, FolderError
+from vral.games.game import Game, field
+from vral.games.gan import Gan
+from vral.nets.network import weight_names
+from vral.optim import Rule
+from vral.penalties import clip_weights, r1
+from vral.run import Execution, outcome_of
+from vral.train import checkpoint
+from vral.train.state import TrainState
+from vral.types import Draw, Move, Params, Profile, map_tensors
+
+SAMPLES = 1024
+"""Samples of each kind on which losses are averaged, unless told otherwise."""
+
+DRAW_SEED = 2 * 10**9
+"""Of the draw that only spectra are taken on."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run folder whose configuration and checkpoint belong together."""
+
+    folder: Path
+    config: RunConfig
+    gan: Gan
+    """Without D's noise."""
+    rule: Rule
+    moves: tuple[Move, ...]
+    """Of one round, at the ratio of the round that would come next."""
+    round: int
+    state: TrainState
+    """As it was saved, lanes leading."""
+    data: Dataset
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return self.config.seeds
+
+    @property
+    def projections(self) -> Mapping[str, Callable[[Params], Params]]:
+        if not self.config.clip:
+            return {}
+        weights = weight_names(self.gan.discriminator)
+        return {"D": partial(clip_weights, weights=weights, limit=self.config.clip)}
+
+    def samples_of(self, given: int | None) -> int:
+        """How many samples of each kind to take. Raises ConfigError where there is no choice."""
+        vector = self.config.objective == "meta" and self.config.meta_input == "batch"
+        count = given or (self.config.batch if vector else SAMPLES)
+        if vector and count != self.config.batch:
+            raise ConfigError(
+                f"--samples: {count} given, but R and F of this run judge {self.config.batch} "
+                f"scores at once (--meta-input batch); allowed: {self.config.batch}"
+            )
+        return count
+
+    def check(self, seeds: Sequence[int]) -> None:
+        """Raises ConfigError for a seed that is not there or whose parameters are not finite."""
+        for seed in seeds:
+            if seed not in self.seeds:
+                raise ConfigError(
+                    f"--seed: {seed} given; allowed: {', '.join(map(str, self.seeds))}"
+                )
+            for player, params in self._lane(self.state.profile, seed).items():
+                if not all(bool(torch.isfinite(value).all()) for value in params.values()):
+                    raise ConfigError(
+                        f"--seed: {player}'s parameters are not finite at seed {seed}, which has "
+                        "diverged, so there is nothing to linearise; allowed: other seeds"
+                    )
+
+    def at(self, seed: int, samples: int) -> "Trained":
+        return Trained(
+            self.gan,
+            self.rule,
+            self.moves,
+            self.projections,
+            _double(self._lane(self.state.profile, seed)),
+            _double(self._lane(self.state.opt, seed)),
+            self._draw(samples),
+        )
+
+    def _lane(self, tree: Any, seed: int) -> Any:
+        lane = self.seeds.index(seed)
+        return map_tensors(lambda value: value[lane] if value.ndim else value, tree)
+
+    def _draw(self, samples: int) -> Draw:
+        everybody = tuple(networks(self.gan))
+        needs = {everybody: move_needs(self.gan, self.rule, everybody)}
+        stream = DrawStream(self.data.train, needs, samples, (DRAW_SEED,))
+        (_, draw), *_ = stream.round([everybody])
+        return _double(map_tensors(lambda value: value[0], draw))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One seed of a run."""
+
+    gan: Gan
+    rule: Rule
+    moves: tuple[Move, ...]
+    projections: Mapping[str, Callable[[Params], Params]]
+    profile: Profile
+    opt: Mapping[str, Any]
+    draw: Draw
+
+    def maps(self) -> Iterator[tuple[str, Map]]:
+        """The game's field; what the rule follows, where that is something else; one round.
+
+        Raises ConfigError where a round cannot be linearised with its second moments held.
+        """
+        game = self.gan.losses
+        yield "field", field_map(game, self.profile, self.draw)
+        if self.rule.direction is not field:
+            yield "direction", field_map(game, self.profile, self.draw, self.rule.direction)
+        yield (
+            "round",
+            update_map(
+                game, self.rule, self.moves, self.profile, self.opt, self.draw, self.projections
+            ),
+        )
+
+    def with_r1(self, gamma: float) -> Game:
+        """The game with R1 of weight ``gamma`` (γ/2 E‖∇D(x)‖²) on top of D's own loss."""
+        return replace(self.gan, penalties=(*self.gan.penalties, (gamma, r1))).losses
+
+
+def open_run(folder: Path, execution: Execution) -> TrainedRun:
+    """The run in ``folder``.
+
+    Raises FolderError where there is none, where it has no checkpoint or a corrupt one, and where
+    the checkpoint is that of another run; ConfigError where run.json holds no configuration of this
+    version, or one whose round cannot be linearised; DataError where its data are missing.
+    """
+    try:
+        report = outcome_of(folder)
+        if report is None:
+            raise FolderError(
+                f"RUN: {folder} holds no run.json; allowed: the folder of one run, which vral "
+                "train or vral reproduce wrote"
+            )
+        path = folder / "checkpoint.pt"
+        if not path.exists():
+            raise FolderError(f"RUN: {folder} has no checkpoint.pt; train it first")
+        config = _config(folder, report["config"])
+        content = checkpoint.load(path, execution.torch_device)
+    except FolderError as error:
+        raise FolderError(str(error).replace("--out:", "RUN:")) from None
+    data = execution.load(config.dataset).to(execution.torch_device)
+    training = build(config, data)
+    found = TrainState(content["profile"], content["opt"])
+    _check_same(path, config, found, training.initial)
+    if set(content["stream"]) != set(training.stream.state()):
+        raise FolderError(
+            f"RUN: {path} is not that of the run in run.json: they draw different inputs; "
+            "restore the one or the other"
+        )
+    round = content["clock"]["round"]
+    moves = tuple(training.moves(round))
+    return TrainedRun(
+        folder, config, training.gan.without_noise(), training.rule, moves, round, found, data
+    )
+
+
+def _config(folder: Path, saved: Mapping[str, Any]) -> RunConfig:
+    try:
+        config = resolve(saved.get("method", ""), saved)
+    except ConfigError as error:
+        raise FolderError(f"RUN: {folder}/run.json is not of this version: {error}") from None
+    if config.clip_scope == "everything":
+        raise ConfigError(
+            "RUN: it was trained with --clip-scope everything, which clips second moments and "
+            "step counts too, so that they cannot be held; allowed: --clip-scope weights"
+        )
+    return config
+
+
+def _check_same(path: Path, config: RunConfig, found: TrainState, wanted: TrainState) -> None:
+    """Raises FolderError unless both hold the same players, tensors and shapes."""
+
+    def shapes(tree: Any, name: str = "") -> dict[str, tuple[int, ...]]:
+        if isinstance(tree, Tensor):
+            return {name: tuple(tree.shape)}
+        return {
+            key: shape
+            for child, part in tree.items()
+            for key, shape in shapes(part, f"{name}.{child}" if name else child).items()
+        }
+
+    for part in TrainState._fields:
+        first, second = shapes(getattr(found, part)), shapes(getattr(wanted, part))
+        for name in [*second, *first]:
+            if first.get(name) != second.get(name):
+                raise FolderError(
+                    f"RUN: {path} is not that of the run in run.json ({config.arm}, {part}): "
+                    f"{name} is {_shape(first.get(name))} there, {_shape(second.get(name))} by "
+                    "run.json; restore the one or the other"
+                )
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "absent" if shape is None else "×".join(map(str, shape)) or "a number"
+
+
+def _double(tree: Any) -> Any:
+    return map_tensors(lambda value: value.double() if value.is_floating_point() else value, tree)

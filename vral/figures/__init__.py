@@ -1,0 +1,55 @@
+"""Data frames to matplotlib figures: one pure function per kind of figure.
+
+A method has one colour everywhere, real data is always dark, and a curve names its clock. Every
+figure's label (``figure.get_label()``) is its alternative text: what is drawn, and the numbers that
+a reader would take from it.
+"""
+
+from vral.figures.curves import clipping, held_generator, interpolation
+from vral.figures.distances import transport
+from vral.figures.dots import artefacts, modes, necessity
+from vral.figures.panels import (
+    draw_band,
+    draw_dots,
+    draw_gradient_and_variance,
+    draw_histogram,
+    draw_samples,
+)
+from vral.figures.planes import damping, eigenvalues
+from vral.figures.ratios import (
+    generator_gradients,
+    gradients_and_variance,
+    histograms,
+    overview,
+    sample_grids,
+)
+from vral.figures.relations import lipschitz, parzen
+from vral.figures.style import STYLE, Cell, ratio_label, save
+
+__all__ = [
+    "STYLE",
+    "Cell",
+    "artefacts",
+    "clipping",
+    "damping",
+    "draw_band",
+    "draw_dots",
+    "draw_gradient_and_variance",
+    "draw_histogram",
+    "draw_samples",
+    "eigenvalues",
+    "generator_gradients",
+    "gradients_and_variance",
+    "held_generator",
+    "histograms",
+    "interpolation",
+    "lipschitz",
+    "modes",
+    "necessity",
+    "overview",
+    "parzen",
+    "ratio_label",
+    "sample_grids",
+    "save",
+    "transport",
+]

@@ -1,0 +1,363 @@
+"""Dot-and-interval plots: arms (rows) against readings, defects against what they change."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from numpy.typing import NDArray
+
+from vral.claims.readings import FILLER, FILLER_ROWS, ROWS, filler_variance
+from vral.figures.panels import cell, draw_dots, finite, missing
+from vral.figures.style import (
+    FAINT,
+    FLOOR,
+    MEDIANS,
+    STYLE,
+    ArmStyle,
+    finish,
+    grid,
+    in_words,
+    log_axis,
+    ratio_label,
+)
+from vral.methods import colour as colour_of
+from vral.methods import label
+from vral.study import bootstrap_median
+from vral.train.records import legacy_scales
+
+ROW = 0.27
+"""Height of a row, inches."""
+AROUND = 1.35
+"""Height of titles and axes around the rows, inches."""
+
+NECESSITY_READINGS = {
+    "frechet": ("Fréchet distance", "log"),
+    "held_out_var_fake": ("Var D(G(z))", "log"),
+    "ks_fake": ("KS distance of D(G(z))\nto its target", "linear"),
+    "signal_fake": ("signal to G:\nE‖∂$l_G$/∂G(z)‖", "log"),
+    "lipschitz": ("Lipschitz constant\n(99.9th pct. of ‖∇ₓD‖)", "log"),
+}
+
+
+def _rows(ax: Axes, names: Sequence[str]) -> None:
+    """Rows from the top down, with a faint line each."""
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="y", lw=0.3, color="#dddddd")
+    ax.set_axisbelow(True)
+
+
+def _row_name(arm: str, gone: Mapping[str, int]) -> str:
+    return f"{label(arm)} ({gone[arm]} diverged)" if gone.get(arm) else label(arm)
+
+
+def _final(final: pl.DataFrame, arm: str, column: str) -> NDArray:
+    """A reading's final values of an arm's seeds that have not diverged."""
+    return finite(final.filter((pl.col("method") == arm) & ~pl.col("diverged")), column)
+
+
+def _say_none(ax: Axes, y: float | int, text: str = "no data") -> None:
+    where = {"transform": ax.get_yaxis_transform(), "ha": "center", "va": "center"}
+    ax.text(0.5, y, text, color=FAINT, fontsize=6.5, **where)
+
+
+def necessity(
+    final: pl.DataFrame, arms: Sequence[str], ratio: str, gone: Mapping[str, int],
+    reference: str = "vral-meta",
+) -> Figure:  # fmt: skip
+    """What each arm ends at, arms × readings; the reference arm is also a line down the panel."""
+    with rc_context(STYLE):
+        figure, axes = grid(1, len(NECESSITY_READINGS), 1.75, ROW * len(arms) + AROUND, sharey=True)
+        told = []
+        for ax, (column, (text, scale)) in zip(axes[0], NECESSITY_READINGS.items(), strict=True):
+            ax.set_xlabel(text)
+            known = _final(final, reference, column)
+            if len(known):
+                middle, low, high = (max(float(v), FLOOR) for v in bootstrap_median(known))
+                ax.axvline(middle, color=colour_of(reference), lw=0.9, alpha=0.8)
+                if np.isfinite([low, high]).all():
+                    ax.axvspan(low, high, color=colour_of(reference), alpha=0.12, lw=0)
+            for y, arm in enumerate(arms):
+                values = _final(final, arm, column)
+                if len(values) == 0:
+                    _say_none(ax, y)
+                    continue
+                style = ArmStyle(colour_of(arm), "-", "o")
+                draw_dots(ax, y, np.maximum(values, FLOOR) if scale == "log" else values, style)
+                if column == "frechet":
+                    told.append((label(arm), float(np.median(values))))
+            if scale == "log" and ax.lines:
+                log_axis(ax, "x")
+        _rows(axes[0, 0], [_row_name(arm, gone) for arm in arms])
+        for ax in axes[0, 1:]:
+            ax.tick_params(axis="y", length=0)
+            ax.spines["left"].set_visible(False)
+            ax.grid(axis="y", lw=0.3, color="#dddddd")
+        return finish(
+            figure,
+            f"VRAL meta, what might replace it, and its own choices changed one at a time, "
+            f"D:G = {ratio_label(ratio)}",
+            f"Questions 1 and 2 of the deck (claims Q1, Q2) · {MEDIANS}, strokes: seeds; line: "
+            f"{label(reference)}; end of the run",
+            f"Dots with intervals of {len(arms)} arms on {len(NECESSITY_READINGS)} readings, "
+            f"{label(reference)} as a line. Fréchet distance: {in_words(told)}.",
+        )
+
+
+MODE_READINGS = {
+    "modes_share": "share of the modes covered",
+    "high_quality": "share of high-quality samples",
+    "reverse_kl": "reverse KL to the modes, nats",
+}
+
+
+def modes(
+    final: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str], count: int | None,
+    gone: Mapping[str, int],
+) -> Figure:  # fmt: skip
+    """Modes covered of ``count``, high quality where it was measured, reverse KL: arms × ratios.
+
+    ``count`` is None where the data has no known modes.
+    """
+    if count is not None and "modes_covered" in final.columns:
+        final = final.with_columns(modes_share=pl.col("modes_covered") / count)
+    shown = {
+        column: text
+        for column, text in MODE_READINGS.items()
+        if column in final.columns and final[column].is_not_null().any()
+    }
+    with rc_context(STYLE):
+        height = (0.13 * len(ratios) + 0.2) * len(arms) + AROUND
+        figure, axes = grid(1, max(1, len(shown)), 2.5, height, sharey=True)
+        told = []
+        for ax, (column, text) in zip(axes[0], shown.items(), strict=False):
+            ax.set_xlabel(text)
+            for y, arm in enumerate(arms):
+                for j, ratio in enumerate(ratios):
+                    at = y + (j - (len(ratios) - 1) / 2) * 0.6 / max(2, len(ratios))
+                    values = _final(cell(final, arm, ratio), arm, column)
+                    look = {"marker": RATIO_MARKERS[j % len(RATIO_MARKERS)], "ms": 4.5}
+                    if len(ratios) > 1 and j == 0:
+                        look["mfc"] = "white"
+                    if len(values) == 0:
+                        _say_none(ax, at, f"{ratio_label(ratio)}: no data")
+                        continue
+                    draw_dots(ax, at, values, ArmStyle(colour_of(arm), "-", "o"), **look)
+                    if column == next(iter(shown)):
+                        told.append((f"{label(arm)} at {ratio_label(ratio)}", np.median(values)))
+            if column != "reverse_kl":
+                ax.set_xlim(-0.03, 1.03)
+            else:
+                ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
+        if not shown:
+            missing(axes[0, 0])
+        _rows(axes[0, 0], [_row_name(arm, gone) for arm in arms])
+        for ax in axes[0, 1:]:
+            ax.tick_params(axis="y", length=0)
+            ax.spines["left"].set_visible(False)
+            ax.grid(axis="y", lw=0.3, color="#dddddd")
+        if len(ratios) > 1:
+            _ratio_legend(figure, ratios)
+        of = f", {count} modes" if count else ""
+        return finish(
+            figure,
+            f"Modes that G reaches{of}",
+            f"Problem 1 of the deck (claims P1) · {MEDIANS}, strokes: seeds; end of the run",
+            f"Dots with intervals per arm and ratio on {', '.join(shown.values()) or 'nothing'}. "
+            f"{next(iter(shown.values()), '')}: {in_words(told)}.",
+        )
+
+
+RATIO_MARKERS = ("o", "D", "s", "^")
+
+
+def _ratio_legend(figure: Figure, ratios: Sequence[str]) -> None:
+    handles = [
+        Line2D([], [], ls="", color=FAINT, ms=4.5, marker=RATIO_MARKERS[j % len(RATIO_MARKERS)],
+               mfc="white" if j == 0 else FAINT)
+        for j in range(len(ratios))
+    ]  # fmt: skip
+    names = [f"D:G = {ratio_label(ratio)}" for ratio in ratios]
+    figure.legend(handles, names, loc="outside right center")
+
+
+Place = tuple[str, str, str]
+"""(arm, ratio, column of the final values)."""
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One defect of the original code: what it alone does to one reading."""
+
+    name: str
+    reading: str
+    with_it: Place
+    without: Place
+    predicted: Place | float | None = None
+    """The reading it should give instead of ``with_it``, or the fold change itself."""
+
+
+def _defects() -> tuple[Defect, ...]:
+    slope, distance = "E‖∇D(G(z))‖", "Fréchet distance"
+    norm, frechet = "grad_norm_fake", "frechet"
+    return (
+        Defect(
+            "norms on two scales",
+            "Standard: E‖∇D‖²",
+            ("standard", "50", "legacy_fake_summed"),
+            ("standard", "50", "legacy_fake_averaged"),
+            ("standard", "50", "predicted_scale"),
+        ),
+        Defect(
+            "rows of 99 never written",
+            "WGAN-GP: Var D(G(z))",
+            ("wgan-gp", "50", "filled_variance"),
+            ("wgan-gp", "50", "held_out_var_fake"),
+            ("wgan-gp", "50", "predicted_filled"),
+        ),
+        Defect(
+            "everything clipped",
+            f"WGAN: {slope}",
+            ("wgan+clip-all", "50", norm),
+            ("wgan", "50", norm),
+        ),
+        *(
+            Defect(
+                "batch norm in D",
+                f"{label(arm)}: {slope}",
+                (f"{arm}+norm-d=batch", "50", norm),
+                (arm, "50", norm),
+            )
+            for arm in ("standard", "vral-meta")
+        ),
+        *(
+            Defect(
+                "one real batch for all k updates",
+                f"{label(arm)}: {distance}",
+                (f"{arm}+same-real", "50", frechet),
+                (arm, "50", frechet),
+            )
+            for arm in ("standard", "wgan-gp", "vral-meta")
+        ),
+        Defect(
+            "10:1 filed as 50:1",
+            f"LSGAN: {distance}",
+            ("lsgan", "10", frechet),
+            ("lsgan", "50", frechet),
+        ),
+        Defect(
+            "penalty at the real image",
+            "WGAN-GP: E‖∇D(x)‖",
+            ("wgan-gp+real-gp", "50", "grad_norm_real"),
+            ("wgan-gp", "50", "grad_norm_real"),
+            1.5,
+        ),
+    )
+
+
+def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[str, int]) -> Figure:
+    """The fold change of a headline reading that each defect alone produces.
+
+    ``final`` are final values of the arms at 10:1 and 50:1; with and without a defect are compared
+    within a seed.
+    """
+    final = _with_what_the_defects_read(final, batch)
+    defects = _defects()
+    with rc_context(STYLE):
+        figure, axes = grid(1, 1, 7.2, ROW * len(defects) + AROUND)
+        ax = axes[0, 0]
+        told = []
+        for y, defect in enumerate(defects):
+            folds = _folds(final, defect.with_it, defect.without)
+            lost = gone.get(defect.with_it[0], 0) + gone.get(defect.without[0], 0)
+            if len(folds) == 0:
+                _beside(ax, y, defect.reading, "diverged" if lost else "no data")
+                continue
+            draw_dots(ax, y, folds, ArmStyle(colour_of(defect.without[0]), "-", "o"))
+            prediction = _prediction(final, defect)
+            if prediction is not None:
+                ax.plot([prediction], [y], "|", ms=13, mew=1.4, color=FAINT, zorder=1)
+            middle, low, high = map(float, bootstrap_median(folds))
+            interval = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) else ""
+            more = f", {lost} diverged" if lost else ""
+            _beside(ax, y, defect.reading, f"× {middle:.3g}{interval}{more}")
+            told.append((f"{defect.name} ({defect.reading})", middle))
+        ax.axvline(1, color=FAINT, lw=0.7, zorder=0)
+        _rows(ax, [defect.name for defect in defects])
+        ax.set_xlabel("fold change of the reading by the defect alone, 1 = no effect")
+        ax.set_xscale("log")
+        _fold_ticks(ax)
+        mark = Line2D([], [], ls="", marker="|", ms=11, mew=1.4, color=FAINT)
+        figure.legend([mark], ["predicted"], loc="outside upper right")
+        return finish(
+            figure,
+            "What each defect of the original code changes by itself",
+            f"Claims A · same seed with and without the defect; {MEDIANS}, strokes: seeds; "
+            "at 50:1 unless named",
+            "Dots with intervals on a log axis: fold change of a reading by one defect of the "
+            f"original code: {in_words(told)}.",
+        )
+
+
+def _beside(ax: Axes, y: float | int, reading: str, text: str) -> None:
+    where = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 7}
+    ax.text(1.02, y, reading, **where)
+    ax.text(1.46, y, text, **where)
+
+
+def _fold_ticks(ax: Axes) -> None:
+    low, high = ax.get_xlim()
+    ax.set_xlim(min(low, 0.5), max(high, 2.0))
+    few = ax.get_xlim()[1] / ax.get_xlim()[0] > 1e3
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if few else (1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _with_what_the_defects_read(final: pl.DataFrame, batch: int) -> pl.DataFrame:
+    """The original's two scales of ‖∇D‖² and its variance with rows of 99, with predictions."""
+    if "grad_square_fake" in final.columns:
+        final = legacy_scales(final, batch).with_columns(
+            predicted_scale=batch * pl.col("legacy_fake_averaged")
+        )
+    if "held_out_var_fake" in final.columns:
+        pairs = final.select("held_out_mean_fake", "held_out_var_fake").iter_rows()
+        added = [None if None in pair else filler_variance(*pair) for pair in pairs]
+        variance = pl.col("held_out_var_fake")
+        final = final.with_columns(
+            filled_variance=variance + pl.Series(added, dtype=pl.Float64),
+            predicted_filled=variance + FILLER_ROWS / ROWS * FILLER**2,
+        )
+    return final
+
+
+def _by_seed(final: pl.DataFrame, place: Place) -> dict[int, float]:
+    arm, ratio, column = place
+    if column not in final.columns:
+        return {}
+    rows = cell(final, arm, ratio).filter(~pl.col("diverged") & pl.col(column).is_finite())
+    return dict(zip(rows["seed"], rows[column], strict=True))
+
+
+def _folds(final: pl.DataFrame, with_it: Place, without: Place) -> NDArray:
+    """Quotients of the seeds that both have; those that are no positive number are left out."""
+    first, second = _by_seed(final, with_it), _by_seed(final, without)
+    common = sorted(first.keys() & second.keys())
+    with np.errstate(all="ignore"):
+        found = np.array([first[s] for s in common]) / np.array([second[s] for s in common])
+    return found[np.isfinite(found) & (found > 0)]
+
+
+def _prediction(final: pl.DataFrame, defect: Defect) -> float | None:
+    if not isinstance(defect.predicted, tuple):
+        return defect.predicted
+    folds = _folds(final, defect.predicted, defect.without)
+    return float(np.median(folds)) if len(folds) else None

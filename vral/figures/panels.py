@@ -1,0 +1,146 @@
+"""Panels: what is drawn on axes that are given."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from vral.figures.style import FAINT, FLOOR, REAL, VARIANCE, ArmStyle, log_axis
+from vral.methods import colour as colour_of
+from vral.study import band, bootstrap_median
+
+BORDER = 110
+SPIKE = 5
+"""Fake scores that have collapsed to a point are cut at this many times the real ones' peak."""
+
+
+def draw_histogram(
+    ax: Axes,
+    method: str,
+    seeds: Sequence[tuple[NDArray, NDArray]],
+    targets: tuple[float, float] | None,
+) -> None:
+    """D's (real, fake) scores on held-out data, seed over seed: real as outlines, fake filled.
+
+    VRAL's targets are dashed.
+    """
+    low, high = np.quantile(
+        np.concatenate([np.concatenate(pair) for pair in seeds]), (0.002, 0.998)
+    )
+    margin = 0.05 * (high - low) or 1.0
+    if targets is not None:
+        low, high = min(low, targets[0] - 2.5), max(high, targets[1] + 2.5)
+    edges = np.linspace(low - margin, high + margin, 60)
+    faint = min(0.7, 1.4 / len(seeds))
+    top = 0.0
+    for i, (real, fake) in enumerate(seeds):
+        names = ("D(G(z))", "D(x)") if i == 0 else (None, None)
+        colour = colour_of(method)
+        heights = [np.histogram(part, edges, density=True)[0] for part in (fake, real)]
+        ax.stairs(heights[0], edges, fill=True, color=colour, alpha=faint, label=names[0])
+        ax.stairs(heights[1], edges, color=REAL, lw=0.7, alpha=0.7, label=names[1])
+        top = max(top, min(heights[0].max(), SPIKE * heights[1].max()), heights[1].max())
+    ax.set_ylim(0, 1.05 * top)
+    if any(np.histogram(fake, edges, density=True)[0].max() > 1.05 * top for _, fake in seeds):
+        ax.text(0.99, 0.9, "peak cut", transform=ax.transAxes, ha="right", color=FAINT)
+    if targets is not None:
+        x = np.linspace(edges[0], edges[-1], 200)
+        for mean in targets:
+            density = np.exp(-0.5 * (x - mean) ** 2) / np.sqrt(2 * np.pi)
+            ax.plot(x, density, "--", color=FAINT, lw=0.7)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+
+
+def draw_band(ax: Axes, data: pl.DataFrame, clock: str, **line: object) -> None:
+    """Median over seeds as a line, its 95 % interval as a band; ``data`` is ``study.band``'s."""
+    if data.is_empty():
+        return
+    x = data[clock].to_numpy()
+    middle, low, high = (
+        np.maximum(data[name].to_numpy(), FLOOR) for name in ("median", "low", "high")
+    )
+    ax.plot(x, middle, **{"lw": 1.1, **line})
+    ax.fill_between(x, low, high, color=line["color"], alpha=0.22, lw=0)
+
+
+def draw_gradient_and_variance(
+    ax: Axes, method: str, records: pl.DataFrame, clock: str = "g_updates"
+) -> None:
+    """‖∇D‖ in the method's colour and Var D(G(z)) dashed, on one log axis."""
+    colour = colour_of(method)
+    draw_band(ax, band(records, clock, "grad_norm_fake"), clock, color=colour, label="E‖∇ₓD(G(z))‖")
+    draw_band(
+        ax,
+        band(records, clock, "score_var_fake"),
+        clock,
+        ls="--",
+        color=VARIANCE,
+        label="Var D(G(z))",
+    )
+    log_axis(ax)
+
+
+def draw_samples(ax: Axes, samples: NDArray | None, colour: str) -> None:
+    """A square grid of images, or points in the plane."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    if samples is None:
+        ax.text(0.5, 0.5, "diverged", ha="center", va="center", transform=ax.transAxes)
+        return
+    if samples.ndim == 2:
+        ax.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, alpha=0.5, color=colour)
+        ax.set_aspect("equal", "datalim")
+        return
+    side = int(np.sqrt(len(samples)))
+    border = ((0, 0), (0, 0), (1, 1), (1, 1))
+    padded = np.pad(samples[: side**2], border, constant_values=BORDER)
+    _, channels, height, width = padded.shape
+    grid = padded.reshape(side, side, channels, height, width)
+    image = grid.transpose(0, 3, 1, 4, 2).reshape(side * height, side * width, channels)
+    shown = image[..., 0] if channels == 1 else image
+    ax.imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def draw_dots(ax: Axes, y: float | int, values: NDArray, style: ArmStyle, **dot: object) -> None:
+    """One row of a dot-and-interval plot: a stroke per seed, their median and its 95 % interval.
+
+    ``values`` (seeds,) are finite.
+    """
+    middle, low, high = bootstrap_median(values)
+    ax.plot(values, np.full(len(values), y), "|", ms=6, mew=0.7, color=style.colour, alpha=0.7)
+    ax.plot([low, high], [y, y], "-", lw=1.3, color=style.colour, solid_capstyle="butt")
+    look = {"marker": "o", "ms": 5, "mew": 1.0, "mfc": style.colour, **dot}
+    ax.plot([middle], [y], color=style.colour, ls="", **look)
+
+
+def cell(frame: pl.DataFrame, method: str, ratio: str) -> pl.DataFrame:
+    return frame.filter((pl.col("method") == method) & (pl.col("ratio") == ratio))
+
+
+def finite(frame: pl.DataFrame, column: str) -> NDArray:
+    """The finite values of a column, none where it was not measured."""
+    if column not in frame.columns:
+        return np.empty(0)
+    values = frame[column].cast(pl.Float64).drop_nulls().to_numpy()
+    return values[np.isfinite(values)]
+
+
+def missing(ax: Axes, text: str = "no data") -> None:
+    """An empty panel that says why it is."""
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=FAINT)
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def share_y(axes: Iterable[Axes]) -> None:
+    """The same limits for all that have data."""
+    axes = list(axes)
+    limits = [ax.get_ylim() for ax in axes if ax.has_data()]
+    for ax in axes:
+        if limits:
+            ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))

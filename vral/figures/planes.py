@@ -1,0 +1,94 @@
+"""Eigenvalues in the complex plane, and the spectral abscissa against a penalty's weight."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vral.diagnostics.spectrum import Spectrum, Sweep
+from vral.figures.style import FAINT, STYLE, finish, grid
+
+FIELD, ROUND = "#0072b2", "#d55e00"
+UNSTABLE = "#e41a1c"
+SMALL = (
+    "red: Re λ > 0 of a field, |λ| > 1 of a round. Only where ‖v‖, or ‖F(x)-x‖, is 0 do "
+    "eigenvalues tell of convergence."
+)
+
+
+def draw_eigenvalues(ax: Axes, spectrum: Spectrum) -> None:
+    """Eigenvalues in the complex plane; those that make a neighbourhood grow are red.
+
+    The border is the imaginary axis of a field and the unit circle of a round.
+    """
+    values, grows = spectrum.eigenvalues, spectrum.growing
+    if spectrum.update:
+        angle = np.linspace(0, 2 * np.pi, 4001)
+        border = np.cos(angle), np.sin(angle)
+    else:
+        border = None
+    for chosen, colour in ((~grows, ROUND if spectrum.update else FIELD), (grows, UNSTABLE)):
+        ax.plot(
+            values[chosen].real, values[chosen].imag, "o", ms=2.5, mew=0, alpha=0.6, color=colour
+        )
+    if border is None:
+        ax.axvline(0, color=FAINT, lw=0.7, zorder=0)
+    else:
+        ax.autoscale(False)
+        low, high = ax.get_ylim()
+        reach = max(-low, high, 1e-12)
+        ax.set_ylim(-reach, reach)
+        ax.plot(*border, color=FAINT, lw=0.7, zorder=0)
+        left, right = ax.get_xlim()
+        if right < 1:
+            ax.set_xlim(left, 1 + 0.05 * (1 - left))
+    ax.axhline(0, color="#cccccc", lw=0.5, zorder=0)
+    ax.set_xlabel("Re λ")
+    ax.set_ylabel("Im λ")
+
+
+def _spectrum_title(name: str, spectrum: Spectrum) -> str:
+    if spectrum.update:
+        return (
+            f"{name}\n‖F(x)-x‖ = {spectrum.residual:.2g}, ρ = {spectrum.radius:.6g}, "
+            f"{spectrum.positive} outside"
+        )
+    return (
+        f"{name}\n‖v‖ = {spectrum.residual:.2g}, max Re = {spectrum.abscissa:.3g}, "
+        f"{spectrum.positive} grow"
+    )
+
+
+def eigenvalues(panels: Sequence[Sequence[tuple[str, Spectrum]]], title: str) -> Figure:
+    """Spectra, rows of (name, spectrum)."""
+    with rc_context(STYLE):
+        figure, axes = grid(len(panels), max(map(len, panels)), 3.7, 2.7)
+        for row, spectra in zip(axes, panels, strict=True):
+            for ax, (name, spectrum) in zip(row, spectra, strict=False):
+                draw_eigenvalues(ax, spectrum)
+                ax.set_title(_spectrum_title(name, spectrum))
+            for ax in row[len(spectra) :]:
+                ax.set_axis_off()
+        found = [(name, spectrum) for row in panels for name, spectrum in row]
+        told = "; ".join(_spectrum_title(*one).replace("\n", ", ") for one in found)
+        return finish(figure, title, SMALL, f"Eigenvalues. {told}")
+
+
+def damping(sweep: Sweep, title: str) -> Figure:
+    """The spectral abscissa against γ, and where it is smallest and becomes negative."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 2.8), layout="constrained")
+        ax = figure.subplots()
+        ax.plot(sweep.gammas, sweep.abscissae, "o-", ms=3, lw=1.1, color=FIELD)
+        ax.axhline(0, color=FAINT, lw=0.7, zorder=0)
+        ax.axvline(sweep.best, color=FIELD, lw=0.7, ls=":", label=f"smallest at γ = {sweep.best:g}")
+        if sweep.stable_from is not None:
+            name = f"negative from γ = {sweep.stable_from:g} on"
+            ax.axvline(sweep.stable_from, color=UNSTABLE, lw=0.7, ls="--", label=name)
+        ax.set_xlabel("γ of R1")
+        ax.set_ylabel("max Re λ without λ = 0")
+        ax.legend()
+        small = f"‖v‖ = {sweep.residual:.2g} at γ = {sweep.gammas[-1]:g}"
+        return finish(figure, title, small, f"{title}: smallest at γ = {sweep.best:g}; {small}")

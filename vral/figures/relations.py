@@ -1,0 +1,230 @@
+"""One reading against another: variance against bandwidth, variance against slope."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from vral.figures.panels import finite, missing, share_y
+from vral.figures.style import (
+    FAINT,
+    FLOOR,
+    MEDIANS,
+    REAL,
+    STYLE,
+    arm_label,
+    arm_styles,
+    finish,
+    grid,
+    in_words,
+    log_axis,
+    ratio_label,
+    shade,
+)
+from vral.methods import METHODS
+from vral.parzen import optimal_variance
+from vral.study import bootstrap_median
+
+KLS = {"forward": "forward KL", "backward": "backward KL"}
+
+
+def parzen(
+    final: pl.DataFrame, arms: Mapping[str, tuple[float, str]], ratio: str, gone: Mapping[str, int]
+) -> Figure:
+    """The variance that D reaches against the window's bandwidth, and the signal that G gets.
+
+    ``arms`` maps an arm to its (bandwidth, "forward" | "backward"). The theory is that of a free
+    density: max(0, 1 - h²) forward, a - h² backward.
+    """
+    colour = METHODS["vral-parzen"].colour
+    real = {"color": REAL, "marker": "s", "mfc": "white"}
+    fake = {"color": colour, "marker": "o"}
+    with rc_context(STYLE):
+        figure, axes = grid(1, 3, 2.75, 2.7, sharex=True)
+        told = []
+        for ax, (kl, name) in zip(axes[0], KLS.items(), strict=False):
+            _draw_theory(ax, arms, kl)
+            here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
+            drawn = [
+                _draw_against(ax, final, here, "score_var_real", dodge=0.97, **real),
+                _draw_against(ax, final, here, "score_var_fake", dodge=1.03, **fake),
+            ]
+            told += [(f"{name} h = {h:g}", v) for h, v in drawn[1].items()]
+            ax.set_title(name)
+            _note_gone(ax, here, gone)
+        for kl, style in (("forward", {"ls": "-"}), ("backward", {"ls": "--", "mfc": "white"})):
+            here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
+            tint = colour if kl == "forward" else shade(colour, -0.4)
+            look = {**fake, **style, "color": tint}
+            _draw_against(axes[0, 2], final, here, "signal_fake", dodge=1.0, **look)
+        axes[0, 2].set_title("what G gets")
+        axes[0, 2].set_ylabel("signal to G: E‖∂$l_G$/∂G(z)‖")
+        axes[0, 0].set_ylabel("variance of D, squared score units")
+        if axes[0, 2].has_data():
+            log_axis(axes[0, 2])
+        else:
+            missing(axes[0, 2])
+        share_y(axes[0, :2])
+        for ax in axes[0]:
+            ax.set_xlabel("bandwidth h, score units")
+        if arms:
+            axes[0, 0].set_xscale("log")
+            _bandwidth_ticks(axes[0], [h for h, _ in arms.values()])
+        _parzen_legend(figure, colour, real, fake)
+        return finish(
+            figure,
+            f"A Parzen window of bandwidth h: the variance D is asked for and reaches, "
+            f"D:G = {ratio_label(ratio)}",
+            f"Claim C9 · means over the last fifth of the run; {MEDIANS}; theory: optimum of the "
+            "population KL, max(0, 1-h²) and a-h², a = (1+√(1+4h²))/2",
+            "Variance of D on real and fake samples against the bandwidth of the Parzen window, "
+            "forward and backward KL, with theory curves, and the signal to G. Variance on fakes: "
+            f"{in_words(told)}.",
+        )
+
+
+def _draw_theory(ax: Axes, arms: Mapping[str, tuple[float, str]], kl: str) -> None:
+    widths = [h for h, _ in arms.values()] or [0.05, 1.5]
+    h = np.geomspace(min(widths) / 1.15, max(widths) * 1.15, 200)
+    ax.plot(h, optimal_variance(h, kl), "-", color=FAINT, lw=1.0, zorder=1, gid="theory")
+
+
+def _draw_against(
+    ax: Axes, final: pl.DataFrame, arms: Mapping[str, float], column: str, dodge: float,
+    **line: object,
+) -> dict[float, float]:  # fmt: skip
+    """Median and interval over seeds at each arm's bandwidth; the medians by bandwidth."""
+    rows = []
+    for arm, h in sorted(arms.items(), key=lambda pair: pair[1]):
+        values = finite(final.filter((pl.col("method") == arm) & ~pl.col("diverged")), column)
+        if len(values):
+            rows.append((h, *map(float, bootstrap_median(values))))
+    if not rows:
+        return {}
+    h, middle, low, high = np.maximum(rows, FLOOR).T
+    joined = {"ls": "", **line}
+    ax.plot(h * dodge, middle, ms=4, lw=0.9, mew=0.9, zorder=3, **joined)
+    ax.vlines(h * dodge, low, high, color=line["color"], lw=1.0, zorder=2)
+    return dict(zip(h.tolist(), middle.tolist(), strict=True))
+
+
+def _note_gone(ax: Axes, arms: Mapping[str, float], gone: Mapping[str, int]) -> None:
+    lost = {h: gone[arm] for arm, h in arms.items() if gone.get(arm)}
+    text = ", ".join(f"{n} at h = {h:g}" for h, n in sorted(lost.items()))
+    if text:
+        ax.text(0.02, 0.02, f"diverged: {text}", transform=ax.transAxes, color=FAINT, fontsize=6.5)
+
+
+def _bandwidth_ticks(axes: Iterable[Axes], widths: Sequence[float]) -> None:
+    ticks = sorted(set(widths))
+    for ax in axes:
+        ax.set_xticks(ticks, minor=False)
+        ax.set_xticks([], minor=True)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda h, _: f"{h:g}".removeprefix("0")))
+        ax.tick_params(axis="x", labelsize=7)
+
+
+def _parzen_legend(figure: Figure, colour: str, real: dict, fake: dict) -> None:
+    dark = shade(colour, -0.4)
+    handles = [
+        Line2D([], [], ls="", ms=4, **real),
+        Line2D([], [], ls="", ms=4, **fake),
+        Line2D([], [], color=FAINT, lw=1.0),
+        Line2D([], [], color=colour, lw=0.9, marker="o", ms=4),
+        Line2D([], [], color=dark, lw=0.9, marker="o", ms=4, mfc="white", ls="--"),
+    ]
+    names = ["Var D(x)", "Var D(G(z))", "theory", "signal, forward", "signal, backward"]
+    figure.legend(handles, names, loc="outside right center")
+
+
+def lipschitz(
+    probes: pl.DataFrame, arms: Sequence[str], ratio: str, gone: Mapping[str, int]
+) -> Figure:
+    """Var D(G(z)) against D's empirical Lipschitz constant, and against Poincaré's bound on it.
+
+    A dot is one seed at one probe. The panel tells Spearman's rank correlation: of each seed over
+    arms and probes, the median of those.
+    """
+    styles = arm_styles(arms)
+    readings = {
+        "lipschitz": "empirical Lipschitz constant of D:\n99.9th percentile of ‖∇ₓD‖, real to fake",
+        "latent_grad_square": "E‖∇$_z$ D(G(z))‖², latent gradient squared",
+    }
+    with rc_context(STYLE):
+        figure, axes = grid(1, 2, 3.4, 3.2, sharey=True)
+        correlations = {}
+        for ax, (metric, text) in zip(axes[0], readings.items(), strict=True):
+            dots = _positive(probes, metric, "held_out_var_fake")
+            for arm, style in styles.items():
+                mine = dots.filter(pl.col("method") == arm)
+                x, y = mine[metric].to_numpy(), mine["held_out_var_fake"].to_numpy()
+                look = {"ms": 3.2, "mew": 0, "alpha": 0.55, "ls": "", "marker": style.marker}
+                ax.plot(x, y, color=style.colour, **look)
+            ax.set_xlabel(text)
+            if dots.is_empty():
+                missing(ax)
+                continue
+            log_axis(ax, "x")
+            log_axis(ax)
+            correlations[metric] = _rank_correlation(dots, metric, "held_out_var_fake")
+        axes[0, 0].set_ylabel("Var D(G(z)), held-out latents")
+        if correlations:
+            _draw_poincare(axes[0, 1])
+            middle, low, high = correlations["lipschitz"]
+            told = f"{middle:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else f"{middle:.2f}"
+            axes[0, 0].set_title(f"rank correlation {told}")
+        figure.legend(
+            [
+                Line2D([], [], ls="", marker=s.marker, color=s.colour, ms=4, mew=0)
+                for s in styles.values()
+            ],
+            [arm_label(arm, probes, gone) for arm in styles],
+            loc="outside right center",
+        )
+        return finish(
+            figure,
+            f"Does a bounded variance bound the slope? D:G = {ratio_label(ratio)}",
+            "Claim C6 · a dot: one seed at one probe during training; Spearman's correlation "
+            "within a seed, median and 95 % bootstrap interval over seeds",
+            f"Log-log scatter plots of the variance of D on fakes, {len(arms)} arms. Left: against "
+            "D's empirical Lipschitz constant"
+            + (f", rank correlation {correlations['lipschitz'][0]:.2f}" if correlations else "")
+            + ". Right: against the mean squared gradient in the latent, with the line that "
+            "Poincaré's inequality forbids to cross.",
+        )
+
+
+def _positive(probes: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """The rows with these readings, for log axes: underflow stands at FLOOR."""
+    if any(name not in probes.columns for name in columns):
+        return probes.clear().with_columns(pl.lit(None, pl.Float64).alias(c) for c in columns)
+    known = pl.all_horizontal(pl.col(c).is_not_null() & pl.col(c).is_finite() for c in columns)
+    return probes.filter(known).with_columns(pl.col(c).clip(lower_bound=FLOOR) for c in columns)
+
+
+def _rank_correlation(dots: pl.DataFrame, x: str, y: str) -> tuple[float, float, float]:
+    """Spearman's, within each seed: median over seeds and its interval."""
+    parts = [part for _, part in dots.group_by("seed") if part.height > 1]
+    found = np.array([spearmanr(part[x], part[y]).statistic for part in parts])
+    found = found[np.isfinite(found)]
+    if len(found) == 0:
+        return (float("nan"),) * 3
+    middle, low, high = map(float, bootstrap_median(found))
+    return middle, low, high
+
+
+def _draw_poincare(ax: Axes) -> None:
+    """The line that the variance cannot be above, and the forbidden side."""
+    limits: NDArray = np.array([ax.get_xlim(), ax.get_ylim()])
+    ends = np.array([limits.min(), limits.max()])
+    ax.plot(ends, ends, color=REAL, lw=0.9, scalex=False, scaley=False, gid="poincare")
+    ax.fill_between(ends, ends, limits.max(), color="#eeeeee", lw=0, zorder=0)
+    ax.set(xlim=limits[0], ylim=limits[1])
+    ax.set_title("Poincaré's inequality: none in the grey")

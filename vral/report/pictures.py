@@ -1,0 +1,82 @@
+"""A study's figures as the page embeds them, and as one PDF."""
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
+from PIL import Image
+
+from vral.experiments import FIGURES, Selection
+from vral.figures import STYLE, ratio_label, save
+from vral.files import replace_file
+from vral.methods import arm_order
+from vral.study import coordinates, ratio_key
+
+DPI = 192
+"""Two pixels of the picture for each CSS pixel (1/96 inch)."""
+MOST_PIXELS = 2400
+"""Wider figures are drawn coarser: no page shows them wider than half of this."""
+COLOURS = 256
+"""A palette takes a third of the bytes of full colour; our figures have fewer tints than that."""
+
+CREATOR = "vral report"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as PNG with two pixels per CSS pixel."""
+
+    png: bytes
+    width: int
+    height: int
+
+
+def figures_of(
+    experiment: str, root: Path, dataset: str, configs: Sequence[dict[str, Any]]
+) -> dict[str, Figure]:
+    """Every figure of an experiment on one data set, over all that its runs in ``root`` cover.
+
+    ``configs`` are the settings in the run.json of these runs.
+    """
+    arms = sorted({coordinates(config)["method"] for config in configs}, key=arm_order)
+    ratios = sorted({config["ratio"] for config in configs}, key=ratio_key)
+    seeds = sorted({seed for config in configs for seed in config["seeds"]})
+    targets = {
+        coordinates(config)["method"]: (config["mean_fake"], config["mean_real"])
+        for config in configs
+        if config["objective"] in ("meta", "parzen") or config["moment_penalty"] > 0
+    }
+    selection = Selection(root, dataset, arms, ratios, seeds, targets, configs[0]["batch"])
+    return FIGURES[experiment](
+        selection,
+        f"D:G = {', '.join(map(ratio_label, ratios))} · {dataset}, {configs[0]['network']}, "
+        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
+    )
+
+
+def picture(figure: Figure) -> Picture:
+    """``figure`` as a PNG with a palette."""
+    full = io.BytesIO()
+    dpi = min(DPI, MOST_PIXELS / figure.get_figwidth())
+    save(figure, full, format="png", dpi=dpi)
+    image = Image.open(full).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    image.save(small, format="png", optimize=True)
+    return Picture(small.getvalue(), image.width // 2, image.height // 2)
+
+
+def write_pdf(path: Path, title: str, figures: Iterable[Figure]) -> None:
+    """One page per figure; the same figures give the same bytes."""
+    about = {"Title": title, "Creator": CREATOR, "CreationDate": None}
+    with (
+        rc_context(STYLE),
+        replace_file(path) as temporary,
+        PdfPages(temporary, metadata=about) as pages,
+    ):
+        for figure in figures:
+            pages.savefig(figure)
