@@ -12,6 +12,7 @@ from rich.console import Console
 from vral.config import RunConfig, option_name, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
+from vral.dynamics.command import COMMANDS as DYNAMICS
 from vral.dynamics.mog import spectrum_mog
 from vral.errors import INTERRUPTED, ConfigError
 from vral.experiments import EXPERIMENTS, Arm, Experiment
@@ -94,9 +95,12 @@ def _command(name: str, row: Experiment) -> click.Command:
     return click.command(name, help=f"{row.question}\n\n{row.about}\n\n{more}")(run)
 
 
-for name, row in EXPERIMENTS.items():
-    reproduce.add_command(_command(name, row))
-reproduce.add_command(spectrum_mog)
+for command in (
+    *(_command(name, row) for name, row in EXPERIMENTS.items()),
+    *DYNAMICS,
+    spectrum_mog,
+):
+    reproduce.add_command(command)
 
 
 def _study(name: str, options: dict[str, Any]) -> None:

@@ -74,4 +74,4 @@ def from_vector(vector: Tensor, like: Any) -> Any:
     if vector.shape[-1] != sum(sizes):
         raise ValueError(f"{vector.shape[-1]} coordinates for {sum(sizes)} parameters")
     pieces = iter(vector.split(sizes, dim=-1))
-    return map_tensors(lambda leaf: next(pieces).reshape(*vector.shape[:-1], *leaf.shape), like)
+    return map_tensors(lambda leaf: next(pieces).reshape((*vector.shape[:-1], *leaf.shape)), like)

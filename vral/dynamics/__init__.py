@@ -1,1 +1,1 @@
-"""The local theory at work: what linearising a game tells of it, one module per question."""
+"""The local theory at work: linearised games, and experiments on the Dirac-GAN."""

@@ -29,7 +29,7 @@ def _plus(params: Params, slope: Params, factor: Tensor | float) -> dict[str, Te
     return {name: value + factor * slope[name] for name, value in params.items()}
 
 
-def consensus(weight: float, unbiased: bool = False) -> Direction:
+def consensus(weight: float | Tensor, unbiased: bool = False) -> Direction:
     """ξ + weight·∇½‖ξ‖², every player's gradient in the norm (Mescheder et al. 2017).
 
     With the gradients of one draw the expectation is that of ∇½‖E ξ‖² plus ∇½ tr Cov ξ. The

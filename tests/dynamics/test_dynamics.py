@@ -1,0 +1,128 @@
+"""Experiments on the Dirac-GAN: closed forms, basin shares, cycles, lazy R1, errata, commands."""
+
+import numpy as np
+import oracles_dynamics as closed
+import polars as pl
+import pytest
+import torch
+
+from vral.dynamics import basins, closed_forms, damping, errata, lanes, lazy
+from vral.dynamics.systems import ALGORITHMS, play
+from vral.games.game import field
+from vral.games.location import dirac
+
+STARTS = torch.tensor([[0.8, -0.6], [-1.5, 0.4]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("objective", ["standard", "nonsaturating", "wgan", "lsgan"])
+def test_two_numbers_are_the_dirac_gan(objective):
+    ours, theirs = lanes.two_numbers(objective), dirac(objective, r1=0.3)
+    for point in STARTS.tolist():
+        draw = {"gamma": torch.tensor(0.3, dtype=torch.float64)}
+        got, _ = field(ours.game, ("G", "D"), ours.at(*point), draw)
+        wanted, _ = field(theirs.game, ("G", "D"), theirs.at(*point), theirs.draw)
+        torch.testing.assert_close(ours.coordinates(got), theirs.coordinates(wanted))
+
+
+@pytest.mark.parametrize(("direction", "factor"), [
+    (lanes.consensus, 1.0), (basins.notebook_consensus, 0.5),
+])  # fmt: skip
+def test_both_consensus_fields_in_closed_form(direction, factor):
+    """In the paper's convention ψ has the other sign."""
+    toy, weight = lanes.two_numbers(), 0.7
+    for theta, psi in STARTS.tolist():
+        draw = {"consensus": torch.tensor(weight, dtype=torch.float64)}
+        followed, _ = direction(toy.game, ("G", "D"), toy.at(theta, psi), draw)
+        pull, push = closed.consensus(theta, -psi, weight, factor)
+        wanted = torch.tensor([pull, -push], dtype=torch.float64)
+        torch.testing.assert_close(-toy.coordinates(followed), wanted)
+
+
+def test_every_lane_has_its_own_weight_and_step():
+    weights, steps = lanes.lanes([0.0, 0.5], [0.1, 0.2])
+    starts = STARTS[:1].expand(4, 2)
+    settings = {"gamma": weights, "step": steps}
+    together = lanes.paths(lanes.two_numbers(), play("AltGD 1:5"), starts, settings, 7)
+    for i in range(4):
+        alone = {name: value[i : i + 1] for name, value in settings.items()}
+        one = lanes.paths(lanes.two_numbers(), play("AltGD 1:5"), starts[:1], alone, 7)
+        torch.testing.assert_close(together[:, i], one[:, 0])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_closed_eigenvalues_are_those_of_the_product_of_moves(algorithm):
+    random = np.random.default_rng(0)
+    for k, g, f, h in random.uniform(0, 1, (20, 4)):
+        jacobian = np.array([[-k, -f], [f, -g]])
+        product = closed_forms.rounds_jacobian(jacobian, ("G", "D"), play(algorithm), h)
+        moves_d = ALGORITHMS[algorithm]
+        wanted = (
+            closed_forms.alternating(k, g, f, h, h, 1, moves_d)
+            if moves_d
+            else closed_forms.simultaneous(k, g, f, h)
+        )
+        assert closed.assigned(np.linalg.eigvals(product), wanted) < 1e-7
+
+
+def test_largest_steps_are_those_of_the_specification():
+    for weight, sim, alt in (
+        (0.3, 1.2, 2.976123),
+        (1.0, 4.0, 1.656854),
+        (2.0, 1.0717968, 0.944272),
+    ):
+        jacobian = np.array([[0.0, -0.5], [0.5, -weight]])
+        assert abs(damping.largest_step(jacobian, "SimGD") - sim) < 1e-6
+        assert abs(damping.largest_step(jacobian, "AltGD 1:1") - alt) < 1e-6
+
+
+def test_r1_arrives_from_everywhere_and_exact_consensus_does_not():
+    assert basins.arrivals("R1", "SimGD", [1.0], 11, 400, 0.2).all()
+    share = basins.arrivals(basins.CONSENSUS, "SimGD", [1.0], 11, 400, 0.2).mean()
+    assert 0.6 < share < 0.9
+
+
+def test_lazy_r1_hits_its_wall():
+    for (interval, algorithm), wanted in lazy.SPECIFIED.items():
+        # k = 1 under SimGD is critical: a defective matrix.
+        tolerance = 1e-6
+        assert abs(lazy.rate(1.0, interval, 0.1, algorithm) - wanted) < tolerance
+
+
+def test_the_published_mistakes():
+    assert abs(errata.r3gan_imaginary(0.3, printed=True) - 0.6910) < 1e-4
+    assert abs(errata.r3gan_imaginary(0.3, printed=False) - 0.4769696007) < 1e-9
+    assert errata.consensus_gap() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("dirac", "--gamma", "-1"), "--gamma: -1 given"),
+        (("dirac", "--step", "0"), "--step: 0 given"),
+        (("dirac", "--step", "nan"), "--step: nan given"),
+        (("dirac", "--convention", "mine"), "convention: 'mine' given; allowed: common, paper"),
+        (("dirac", "--start", "1"), "--start: '1' given"),
+        (("dirac", "--systems", "gan,none"), "--systems: 'none' given"),
+        (("dirac-basins", "--gamma", "nan"), "--gamma: nan given"),
+        (("lazy-r1", "--step", "-1"), "--step: -1 given"),
+    ],
+)
+def test_bad_input_is_one_line(vral, arguments, said):
+    result = vral("reproduce", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.strip().count("\n") == 0
+
+
+def test_a_command_writes_numbers_and_figures_and_no_foreign_folder(vral, tmp_path):
+    arguments = ("reproduce", "dirac-basins", "--points", 3, "--rounds", 5, "--gamma", 1)
+    assert vral(*arguments, "--dry-run").exit_code == 0
+    assert not (tmp_path / "runs").exists()
+    assert vral(*arguments).exit_code == 0
+    root = tmp_path / "runs" / "dirac-basins"
+    found = pl.read_csv(root / "measured.csv")
+    assert found.columns == ["case", "quantity", "measured", "closed form"]
+    assert {path.name for path in (root / "figures").iterdir()} == {"basins.png", "basins.pdf"}
+    other = vral("reproduce", "lazy-r1", "--out", root)
+    assert other.exit_code == 2
+    assert "holds the experiment dirac-basins" in other.stderr

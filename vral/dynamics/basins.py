@@ -1,0 +1,171 @@
+"""From which starts does a regulariser bring the Dirac-GAN home? R1 against consensus."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import torch
+from matplotlib import rc_context
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vral.dynamics import lanes
+from vral.dynamics.outcome import Outcome, Row
+from vral.dynamics.systems import ALGORITHMS, play
+from vral.figures import STYLE
+from vral.games.game import field
+from vral.methods import colour
+from vral.optim.rule import Direction
+from vral.train.trajectory import grid
+
+RADIUS = 1e-3
+HOME = 2.0
+"""Starts fill [-2, 2]²."""
+
+GAMMAS = (0.1, 0.3, 1.0, 2.0, 4.0)
+CONSENSUS = "consensus"
+NOTEBOOK = "consensus, notebook"
+R1 = "R1"
+
+SPECIFIED: dict[str, dict[str, tuple[float, ...]]] = {
+    R1: {algorithm: (1.0,) * 5 for algorithm in ALGORITHMS},
+    CONSENSUS: {
+        "SimGD": (1 / 41**2, 1.0, 0.768, 0.676, 0.647),
+        "AltGD 1:1": (1.0, 1.0, 0.780, 0.691, 0.643),
+        "AltGD 1:5": (1.0, 0.642, 0.413, 0.455, 0.599),
+    },
+    NOTEBOOK: {
+        "SimGD": (1 / 41**2, 1.0, 1.0, 0.916, 0.822),
+        "AltGD 1:1": (1.0, 1.0, 1.0, 0.918, 0.827),
+        "AltGD 1:5": (1.0, 1.0, 0.647, 0.616, 0.735),
+    },
+}
+"""Shares on 41 × 41 starts after 3000 rounds at h = 0.2, computed independently at GAMMAS."""
+
+
+def notebook_consensus(game, movers, profile, draw):
+    """Consensus as the authors' notebook has it: ½ before the second term of ∇½‖v‖².
+
+    Written out for minimax and scores that are high on reals, where ‖v‖² = (θ² + ψ²)·σ(u)² with
+    u = ψθ: ∂½‖v‖²/∂θ = θσ² + ψ(θ² + ψ²)σ²(1 - σ), and the same with θ and ψ exchanged.
+    """
+    followed, outcomes = field(game, movers, profile, draw)
+    theta, psi = profile["G"]["theta"], profile["D"]["psi"]
+    slope = torch.sigmoid(psi * theta)
+    common = 0.5 * (theta**2 + psi**2) * slope**2 * (1 - slope)
+    extra = {
+        "G": {"theta": theta * slope**2 + psi * common},
+        "D": {"psi": psi * slope**2 + theta * common},
+    }
+    return {
+        player: {
+            name: value + draw["consensus"] * extra[player][name] for name, value in params.items()
+        }
+        for player, params in followed.items()
+    }, outcomes
+
+
+FOLLOWED: dict[str, tuple[str, Direction]] = {
+    R1: ("gamma", field),
+    CONSENSUS: ("consensus", lanes.consensus),
+    NOTEBOOK: ("consensus", notebook_consensus),
+}
+"""Method to (name of its weight among a lane's settings, direction)."""
+
+
+def arrivals(
+    method: str, algorithm: str, gammas: Sequence[float], points: int, rounds: int, step: float
+) -> NDArray:
+    """(γ, ψ, θ) booleans: which of points² starts are within RADIUS of 0 after ``rounds``."""
+    weight, direction = FOLLOWED[method]
+    starts = grid(-HOME, HOME, points).repeat(len(gammas), 1)
+    weights = torch.tensor(gammas, dtype=torch.float64).repeat_interleave(points**2)
+    settings = {weight: weights, "step": torch.full_like(weights, step)}
+    last = lanes.paths(
+        lanes.two_numbers(), play(algorithm), starts, settings, rounds, rounds, direction
+    )[-1]
+    home = torch.linalg.vector_norm(last, dim=1) < RADIUS
+    return home.reshape(len(gammas), points, points).transpose(1, 2).numpy()
+
+
+def experiment(
+    points: int = 41,
+    rounds: int = 3000,
+    step: float = 0.2,
+    gammas: Sequence[float] = GAMMAS,
+) -> Outcome:
+    """Shares for every method × algorithm × γ; each method × algorithm is one program."""
+    maps = {
+        (method, algorithm): arrivals(method, algorithm, gammas, points, rounds, step)
+        for method in FOLLOWED
+        for algorithm in ALGORITHMS
+    }
+    as_specified = (points, rounds, step, tuple(gammas)) == (41, 3000, 0.2, GAMMAS)
+    rows = []
+    for (method, algorithm), found in maps.items():
+        wanted = SPECIFIED[method][algorithm] if as_specified else [np.nan] * len(gammas)
+        for gamma, share, expected in zip(gammas, found.mean((1, 2)), wanted, strict=True):
+            rows.append(Row(f"{method} {gamma:g}, {algorithm}", "share", share, expected))
+    rows += [
+        Row(method, "smallest share", min(found.mean((1, 2)).min() for found in own))
+        for method in FOLLOWED
+        for own in [[maps[method, algorithm] for algorithm in ALGORITHMS]]
+    ]
+    if 1.0 in gammas:
+        at = list(gammas).index(1.0)
+        best = max(maps[CONSENSUS, algorithm][at].mean() for algorithm in ALGORITHMS)
+        rows.append(Row("consensus 1", "largest share", best))
+    shares = pl.DataFrame(
+        [
+            {"method": m, "algorithm": a, "gamma": gamma, "share": share}
+            for (m, a), found in maps.items()
+            for gamma, share in zip(gammas, found.mean((1, 2)).tolist(), strict=True)
+        ]
+    )
+    return Outcome(rows, {"basins": figure(maps, gammas, step, rounds)}, {"shares": shares})
+
+
+def figure(
+    maps: dict[tuple[str, str], NDArray], gammas: Sequence[float], step: float, rounds: int
+) -> Figure:
+    """Maps method × algorithm against γ; filled where a start arrives."""
+    colours = {R1: colour("r1"), CONSENSUS: colour("standard"), NOTEBOOK: "#a0a0a0"}
+    with rc_context(STYLE):
+        drawing = Figure(
+            figsize=(1.15 * len(gammas) + 1.6, 1.2 * len(maps) + 0.8), layout="constrained"
+        )
+        axes = drawing.subplots(len(maps), len(gammas), squeeze=False, sharex=True, sharey=True)
+        for row, ((method, algorithm), found) in zip(axes, maps.items(), strict=True):
+            for ax, gamma, home in zip(row, gammas, found, strict=True):
+                ax.imshow(
+                    home,
+                    origin="lower",
+                    extent=(-HOME, HOME, -HOME, HOME),
+                    cmap=ListedColormap(["white", colours[method]]),
+                    vmin=0,
+                    vmax=1,
+                    interpolation="nearest",
+                )
+                share = home.mean()
+                text = "100 %" if share == 1 else f"{100 * share:.1f} %"
+                ax.text(
+                    0.5,
+                    0.5,
+                    text,
+                    transform=ax.transAxes,
+                    ha="center",
+                    va="center",
+                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
+                )
+                ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+                if ax in axes[0]:
+                    ax.set_title(f"γ = {gamma:g}")
+            row[0].set_ylabel(f"{method}\n{algorithm}\nψ")
+        for ax in axes[-1]:
+            ax.set_xlabel("θ")
+        drawing.suptitle(
+            f"Starts on the Dirac-GAN that come within {RADIUS:g} of the equilibrium\n"
+            f"in {rounds} rounds at h = {step:g}"
+        )
+        return drawing

@@ -1,0 +1,82 @@
+"""Eigenvalues of the Dirac-GAN at its equilibrium, after Mescheder, Geiger and Nowozin 2018.
+
+Every method here has the Jacobian [[-k, -f], [f, -g]] of the field (θ, ψ) there (paper convention):
+f is √(-ab) for the two slopes a = l_f'(0), b = l_g'(0) of D's and G's loss; R1, R2 and the
+zero-centred penalty of weight γ give k = 0, g = γ; consensus of weight γ gives k = g = γf²;
+instance noise of deviation s on the log-loss gives g = s²/2.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vral.types import Move
+
+
+def pair(trace: ArrayLike, determinant: ArrayLike) -> NDArray:
+    """(…, 2): the eigenvalues of 2×2 matrices, the larger (or that of positive Im) first."""
+    half = np.asarray(trace) / 2
+    root = np.emath.sqrt(half**2 - determinant)
+    return np.stack([half + root, half - root], axis=-1).astype(complex)
+
+
+def flow(k: ArrayLike, g: ArrayLike, f: ArrayLike) -> NDArray:
+    """(…, 2): -(k + g)/2 ± √((k - g)²/4 - f²)."""
+    return pair(-np.add(k, g), np.multiply(k, g) + np.square(f))
+
+
+def simultaneous(k: ArrayLike, g: ArrayLike, f: ArrayLike, step: ArrayLike) -> NDArray:
+    """One step of both players at one rate: 1 + hλ."""
+    return 1 + np.asarray(step)[..., None] * flow(k, g, f)
+
+
+def alternating(
+    k: ArrayLike,
+    g: ArrayLike,
+    f: ArrayLike,
+    step_g: ArrayLike,
+    step_d: ArrayLike,
+    moves_g: int = 1,
+    moves_d: int = 1,
+) -> NDArray:
+    """(…, 2): ``moves_g`` steps of G, then ``moves_d`` of D; trace p + q + rs, determinant pq."""
+    k, g, f, step_g, step_d = map(np.asarray, (k, g, f, step_g, step_d))
+    left_g, left_d = 1 - step_g * k, 1 - step_d * g
+    p, q = left_g**moves_g, left_d**moves_d
+    # (1 - x^n)/(1 - x), which is n at x = 1
+    travelled_g = sum(left_g**i for i in range(moves_g)) * step_g
+    travelled_d = sum(left_d**i for i in range(moves_d)) * step_d
+    return pair(p + q - f**2 * travelled_g * travelled_d, p * q)
+
+
+def radius(eigenvalues: ArrayLike) -> NDArray:
+    """max |λ| over the last axis."""
+    return np.abs(eigenvalues).max(-1)
+
+
+def simultaneous_limit(k: ArrayLike, g: ArrayLike, f: ArrayLike) -> NDArray:
+    """The largest stable step, min 2|Re λ|/|λ|² (Mescheder et al. 2017, lemma 4)."""
+    eigenvalues = flow(k, g, f)
+    return (2 * np.abs(eigenvalues.real) / np.abs(eigenvalues) ** 2).min(-1)
+
+
+def alternating_limit(g: ArrayLike, f: ArrayLike) -> NDArray:
+    """The same for AltGD 1:1 with k = 0: (√(g² + 4f²) - g)/f²."""
+    return (np.sqrt(np.square(g) + 4 * np.square(f)) - g) / np.square(f)
+
+
+def rounds_jacobian(
+    jacobian: NDArray, owners: Sequence[str], moves: Sequence[Move], step: float
+) -> NDArray:
+    """The Jacobian of a round of gradient steps at a stationary point of a field.
+
+    ``jacobian`` (…, n, n) is the field's there and ``owners`` names the player of every coordinate.
+    Each move multiplies by I + h·(the movers' rows of it).
+    """
+    identity = np.eye(jacobian.shape[-1])
+    product = np.broadcast_to(identity, jacobian.shape)
+    for move in moves:
+        moving = np.array([owner in move for owner in owners], dtype=float)[:, None]
+        product = (identity + step * moving * jacobian) @ product
+    return product

@@ -1,0 +1,204 @@
+"""Eigenvalues against γ and the step: where damping is critical, how far a step may go, TTUR."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import polars as pl
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vral.dynamics import closed_forms
+from vral.dynamics.outcome import Outcome, Row
+from vral.dynamics.systems import ALGORITHMS, System, play
+from vral.figures import STYLE
+from vral.games.location import dirac
+from vral.methods import colour
+from vral.optim.directions import consensus
+
+OWNERS = ("G", "D")
+STRENGTHS = np.linspace(0.0, 4.0, 81)
+STEPS = np.geomspace(0.02, 8.0, 60)
+RATIOS = 2.0 ** np.arange(-6, 7)
+
+Family = Callable[[float], System]
+
+FAMILIES: dict[str, tuple[str, Family, float | None]] = {
+    "R1": ("γ", lambda x: System("R1", "r1", dirac("nonsaturating", r1=x), (0, x, 0.5)), 1.0),
+    "R1 and R2": (
+        "γ",
+        lambda x: System("R1 and R2", "r2", dirac("nonsaturating", r1=x, r2=x), (0, 2 * x, 0.5)),
+        0.5,
+    ),
+    "WGAN, zero-centred": (
+        "γ",
+        lambda x: System(
+            "WGAN-GP 0", "wgan-gp", dirac("wgan", gradient_penalty=x, centre=0.0), (0, x, 1)
+        ),
+        2.0,
+    ),
+    "instance noise": (
+        "s",
+        lambda x: System(
+            "noise", "standard", dirac("standard", instance_noise=x), (0, x**2 / 2, 0.5)
+        ),
+        2**0.5,
+    ),
+    "consensus": (
+        "γ",
+        lambda x: System("consensus", "bgan", dirac("standard"), (x / 4, x / 4, 0.5), consensus(x)),
+        None,
+    ),
+}
+"""Name to (its strength, the system at a strength, the strength of critical damping)."""
+
+
+def flow_jacobians(family: Family, strengths: Sequence[float] | NDArray) -> NDArray:
+    """(strength, 2, 2) by autograd at the equilibrium."""
+    return np.stack([family(float(x)).flow_jacobian() for x in strengths])
+
+
+def largest_step(jacobian: NDArray, algorithm: str, low: float = 1e-6, high: float = 64.0) -> float:
+    """Where the spectral radius of a round first exceeds 1: on a fine scan, then by bisection.
+
+    0 where no step is stable.
+    """
+
+    def unstable(step: float) -> bool:
+        round = closed_forms.rounds_jacobian(jacobian, OWNERS, play(algorithm), step)
+        return bool(np.abs(np.linalg.eigvals(round)).max() > 1 + 1e-13)
+
+    scan = np.geomspace(low, high, 400)
+    first = next((i for i, step in enumerate(scan) if unstable(step)), None)
+    if first is None or first == 0:
+        return 0.0 if first == 0 else float("inf")
+    low, high = scan[first - 1], scan[first]
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if unstable(middle) else (middle, high)
+    return float(low)
+
+
+def experiment(
+    strengths: Sequence[float] | NDArray = STRENGTHS, steps: Sequence[float] | NDArray = STEPS
+) -> Outcome:
+    """Critical strengths, largest steps and two-rate descent, measured and in closed form."""
+    strengths, steps = np.asarray(strengths, float), np.asarray(steps, float)
+    jacobians = {name: flow_jacobians(row[1], strengths) for name, row in FAMILIES.items()}
+    rows, curves = [], []
+    for name, (letter, family, critical) in FAMILIES.items():
+        eigenvalues = np.linalg.eigvals(jacobians[name])
+        local = np.array([family(float(x)).local for x in strengths]).T
+        gap = np.abs(np.sort_complex(eigenvalues) - np.sort_complex(closed_forms.flow(*local)))
+        # At critical damping the matrix is defective: eigenvalues err by the root of rounding.
+        rows.append(Row(name, "largest error of λ²-trace·λ+det", _characteristic(gap), 0.0))
+        abscissa = eigenvalues.real.max(1)
+        turning = np.abs(eigenvalues.imag).max(1)
+        if critical is not None:
+            rows.append(Row(name, f"critical {letter}", strengths[np.argmin(abscissa)], critical))
+        else:
+            rows.append(Row(name, "smallest |Im λ|", turning.min(), 0.5))
+        curves += [
+            {"regulariser": name, "strength": x, "abscissa": a, "imaginary": t}
+            for x, a, t in zip(strengths.tolist(), abscissa, turning, strict=True)
+        ]
+    for weight in (0.1, 0.3, 0.5, 1.0, 2.0):
+        jacobian = flow_jacobians(FAMILIES["R1"][1], [weight])[0]
+        limits = {
+            "SimGD": closed_forms.simultaneous_limit(0.0, weight, 0.5),
+            "AltGD 1:1": closed_forms.alternating_limit(weight, 0.5),
+        }
+        for algorithm, limit in limits.items():
+            found = largest_step(jacobian, algorithm)
+            rows.append(Row(f"R1 {weight:g}, {algorithm}", "largest stable h", found, float(limit)))
+    for weight in (0.1, 0.3, 1.0, 4.0):
+        jacobian = flow_jacobians(FAMILIES["consensus"][1], [weight])[0]
+        limit = closed_forms.simultaneous_limit(weight / 4, weight / 4, 0.5)
+        found = largest_step(jacobian, "SimGD")
+        rows.append(Row(f"consensus {weight:g}, SimGD", "largest stable h", found, float(limit)))
+    rows += _unregularised(steps)
+    rates = _rates(jacobians["R1"], strengths, steps)
+    return Outcome(
+        rows,
+        {"damping": figure(pl.DataFrame(curves), rates, strengths, steps)},
+        {"damping": pl.DataFrame(curves)},
+    )
+
+
+def _characteristic(gap: NDArray) -> float:
+    """Squared distance of the pairs: where they are double, eigenvalues err by √ε."""
+    return float((gap**2).max())
+
+
+def _unregularised(steps: NDArray) -> list[Row]:
+    """Without a penalty: every step of SimGD grows, and so at every ratio of the two rates."""
+    jacobian = System("", "standard", dirac("standard"), (0, 0, 0.5)).flow_jacobian()
+    growth = []
+    for step in steps:
+        round = closed_forms.rounds_jacobian(jacobian, OWNERS, play("SimGD"), float(step))
+        growth.append((np.abs(np.linalg.eigvals(round)).max() ** 2 - 1) / (step / 2) ** 2)
+    two_rates, flows, circle = [], [], []
+    for ratio in RATIOS:
+        rates = np.array([1 / np.sqrt(ratio), np.sqrt(ratio)])
+        scaled = rates[:, None] * jacobian
+        flows.append(np.abs(np.linalg.eigvals(scaled).real).max())
+        for step in (0.05, 0.2, 0.8):
+            together = closed_forms.rounds_jacobian(scaled, OWNERS, play("SimGD"), step)
+            two_rates.append((np.abs(np.linalg.eigvals(together)).max() ** 2 - 1) / (step / 2) ** 2)
+            apart = closed_forms.rounds_jacobian(scaled, OWNERS, play("AltGD 1:1"), step)
+            circle.append(np.abs(np.abs(np.linalg.eigvals(apart)) - 1).max())
+    return [
+        Row("SimGD, unregularised", "smallest (ρ² - 1)/(hf)² over h", min(growth), 1.0),
+        Row("TTUR, SimGD", "smallest (ρ² - 1)/(h_g h_d f²) over ratios", min(two_rates), 1.0),
+        Row("TTUR, flow", "largest |Re λ| over ratios", max(flows), 0.0),
+        Row("TTUR, AltGD 1:1", "largest |ρ - 1| over ratios", max(circle), 0.0),
+    ]
+
+
+def _rates(jacobians: NDArray, strengths: NDArray, steps: NDArray) -> dict[str, NDArray]:
+    """Algorithm to (step, strength) spectral radii of a round."""
+    return {
+        algorithm: np.stack(
+            [
+                np.abs(
+                    np.linalg.eigvals(
+                        closed_forms.rounds_jacobian(jacobians, OWNERS, play(algorithm), float(h))
+                    )
+                ).max(1)
+                for h in steps
+            ]
+        )
+        for algorithm in ALGORITHMS
+    }
+
+
+def figure(
+    curves: pl.DataFrame, rates: dict[str, NDArray], strengths: NDArray, steps: NDArray
+) -> Figure:
+    """Above, λ of the flow against the strength; below, a round's rate under R1 over (γ, h)."""
+    with rc_context(STYLE):
+        drawing = Figure(figsize=(9.4, 5.6), layout="constrained")
+        top, bottom = drawing.subfigures(2, 1, height_ratios=(1, 1.05))
+        left, right = top.subplots(1, 2)
+        for name, (_, family, critical) in FAMILIES.items():
+            own = curves.filter(pl.col("regulariser") == name)
+            hue = colour(family(1.0).method)
+            for ax, column in ((left, "abscissa"), (right, "imaginary")):
+                ax.plot(own["strength"], own[column], color=hue, label=name)
+                if critical is not None:
+                    ax.axvline(critical, color=hue, lw=0.6, ls=":")
+        left.set(ylabel="max Re λ of the flow", xlabel="strength: γ, or the noise's deviation s")
+        right.set(ylabel="max |Im λ| of the flow", xlabel="strength: γ, or the noise's deviation s")
+        right.legend(title="dotted: critical strength")
+        top.suptitle("Damping at the equilibrium of the Dirac-GAN", fontsize=9)
+        panels = bottom.subplots(1, len(rates), sharey=True)
+        for ax, (algorithm, radii) in zip(panels, rates.items(), strict=True):
+            levels = np.linspace(0, 1, 11)
+            # A heavy-damped or a diverging corner leaves the range; it is white beyond 1.
+            shown = ax.contourf(strengths, steps, radii, levels=levels, cmap="viridis_r")
+            ax.contour(strengths, steps, radii, levels=[1.0], colors="black", linewidths=0.9)
+            ax.set(yscale="log", title=algorithm, xlabel="γ")
+        panels[0].set_ylabel("step h")
+        bottom.colorbar(shown, ax=panels, label="ρ, rate per round")
+        bottom.suptitle("R1: rate of a round; white diverges, the line is ρ = 1", fontsize=9)
+        return drawing

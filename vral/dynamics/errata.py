@@ -1,0 +1,172 @@
+"""Three published mistakes, each computed both ways."""
+
+import numpy as np
+import polars as pl
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch.func import vmap
+
+from vral.diagnostics.spectrum import Map, field_map, jacobian
+from vral.dynamics import lanes
+from vral.dynamics.basins import notebook_consensus
+from vral.dynamics.outcome import Outcome, Row
+from vral.dynamics.systems import System, play
+from vral.figures import STYLE
+from vral.games.location import dirac
+from vral.games.planar import mixture
+from vral.methods import colour
+from vral.train.trajectory import grid
+from vral.types import leaves
+
+PAPER_SIGN = torch.tensor([1.0, -1.0], dtype=torch.float64)
+"""To the sources' convention, in which D is high on fakes."""
+
+CONSENSUS = "NUM17's consensus, as in the Dirac-GAN notebook"
+R3GAN = "R3GAN, equation 12"
+JACOBIAN = "NUM17's eigenvalue notebook"
+
+
+def consensus_paths(rounds: int = 500) -> dict[str, NDArray]:
+    """AltGD 1:5, γ = 1, h = 0.2 from (1, 1) of the paper's convention: (times, 2) both ways."""
+    one = torch.ones(1, dtype=torch.float64)
+    settings = {"consensus": one, "step": 0.2 * one}
+    start = PAPER_SIGN[None]
+    return {
+        name: (
+            lanes.paths(
+                lanes.two_numbers(), play("AltGD 1:5"), start, settings, rounds, direction=direction
+            )[:, 0]
+            * PAPER_SIGN
+        ).numpy()
+        for name, direction in (("exact", lanes.consensus), ("notebook", notebook_consensus))
+    }
+
+
+def consensus_gap() -> float:
+    """The largest difference of the two fields over 5 × 5 points of [-2, 2]²."""
+    toy, one = lanes.two_numbers(), torch.ones((), dtype=torch.float64)
+
+    def gap(point: torch.Tensor) -> torch.Tensor:
+        profile = toy.profile(point)
+        both = [
+            toy.coordinates(d(toy.game, ("G", "D"), profile, {"consensus": one})[0])
+            for d in (lanes.consensus, notebook_consensus)
+        ]
+        return (both[0] - both[1]).abs().max()
+
+    return max(gap(point).item() for point in grid(-2.0, 2.0, 5))
+
+
+def r3gan_imaginary(gamma: float, printed: bool) -> float:
+    """Im of -γ/2 ± √(γ²/4 - f'(0)²), or as printed with f'(0), f'(0) = ½."""
+    under = gamma**2 / 4 - (0.5 if printed else 0.25)
+    return float(np.emath.sqrt(under).imag)
+
+
+def kept_rows(field: Map, sizes: list[int]) -> NDArray:
+    """What the notebook's loop leaves of a Jacobian: the last row of every parameter tensor,
+    because the row is appended behind the loop over the tensor's entries."""
+    last = np.cumsum(sizes) - 1
+    cotangents = torch.zeros(len(sizes), len(field.point), dtype=field.point.dtype)
+    cotangents[torch.arange(len(sizes)), torch.from_numpy(last)] = 1
+    return vmap(field.transposed)(cotangents).numpy(force=True)
+
+
+def experiment(width: int = 4) -> Outcome:
+    """``width`` is that of the mixture GAN whose whole spectrum is shown; the released notebook's
+    has 16, and of that one the rows are counted."""
+    paths = consensus_paths()
+    rows = [
+        Row(CONSENSUS, "largest error of its gradient", consensus_gap(), 0.0),
+        Row(CONSENSUS, "r at round 500, exact", float(np.linalg.norm(paths["exact"][-1])), 10.9687),
+        Row(CONSENSUS, "r at round 500, as released", float(np.linalg.norm(paths["notebook"][-1]))),
+    ]
+    gammas = np.linspace(0, 2, 41)
+    measured = [np.abs(np.linalg.eigvals(_r1(float(g)).flow_jacobian()).imag).max() for g in gammas]
+    at = np.abs(np.linalg.eigvals(_r1(0.3).flow_jacobian()).imag).max()
+    rows += [
+        Row(R3GAN, "Im λ at γ = 0.3, by autograd", at, r3gan_imaginary(0.3, printed=False)),
+        Row(R3GAN, "Im λ at γ = 0.3, as printed", r3gan_imaginary(0.3, printed=True)),
+        Row(R3GAN, "error of the printed Im λ", abs(at - r3gan_imaginary(0.3, printed=True)), 0.0),
+    ]
+    released = mixture("nonsaturating")
+    sizes = [leaf.numel() for leaf in leaves(released.start)]
+    kept = kept_rows(field_map(released.game, released.start, released.draw), sizes)
+    small = mixture("nonsaturating", width=width, latent=width)
+    small_map = field_map(small.game, small.start, small.draw)
+    whole = jacobian(small_map)
+    eigenvalues = np.linalg.eigvals(whole)
+    rows += [
+        Row(JACOBIAN, "rows kept", len(kept), sum(sizes)),
+        Row(JACOBIAN, "rows kept / parameters", len(kept) / kept.shape[1], 1.0),
+        Row(JACOBIAN, "eigenvalues it can compute", len(_eigenvalues_or_none(kept)), sum(sizes)),
+        Row(
+            f"the same GAN, width {width}, whole Jacobian",
+            "eigenvalues",
+            len(eigenvalues),
+            len(small_map.point),
+        ),
+    ]
+    curve = pl.DataFrame(
+        {
+            "gamma": gammas,
+            "autograd": measured,
+            "printed": [r3gan_imaginary(float(g), printed=True) for g in gammas],
+        }
+    )
+    drawing = figure(paths, curve, eigenvalues, kept.shape, width)
+    return Outcome(rows, {"errata": drawing}, {"r3gan": curve})
+
+
+def _r1(gamma: float) -> System:
+    return System("", "r1", dirac("nonsaturating", r1=gamma), (0, gamma, 0.5))
+
+
+def _eigenvalues_or_none(matrix: NDArray) -> NDArray:
+    """Those of a square matrix; none of another, of which NumPy says that it has none."""
+    try:
+        return np.linalg.eigvals(matrix)
+    except np.linalg.LinAlgError:
+        return np.empty(0)
+
+
+def figure(
+    paths: dict[str, NDArray],
+    curve: pl.DataFrame,
+    eigenvalues: NDArray,
+    kept: tuple[int, int],
+    width: int,
+) -> Figure:
+    """A panel per mistake: what was published in grey, what is right in colour."""
+    with rc_context(STYLE):
+        drawing = Figure(figsize=(10.2, 3.3), layout="constrained")
+        first, second, third = drawing.subplots(1, 3)
+        for name, hue in (("exact", colour("r1")), ("notebook", "#888888")):
+            first.plot(*paths[name].T, ".-", ms=2, lw=0.6, color=hue, label=name)
+        first.plot(1, 1, "o", mfc="white", mec="black", ms=4)
+        first.plot(0, 0, "+", color="black", ms=6)
+        first.set(
+            xlabel="θ",
+            ylabel="ψ (high on fakes)",
+            title="Consensus: ½ too much in the notebook\nAltGD 1:5, γ = 1, h = .2, 500 rounds",
+        )
+        first.legend()
+        second.plot(curve["gamma"], curve["autograd"], color=colour("r1"), label="autograd")
+        second.plot(curve["gamma"], curve["printed"], color="#888888", label="R3GAN, as printed")
+        second.set(
+            xlabel="γ",
+            ylabel="Im λ",
+            title="R1's eigenvalues: f'(0) printed for f'(0)²\nat the equilibrium, f'(0) = ½",
+        )
+        second.legend()
+        third.plot(eigenvalues.real, eigenvalues.imag, ".", ms=4, color=colour("nonsaturating"))
+        third.axvline(0, color="black", lw=0.6)
+        third.set(
+            xlabel="Re λ",
+            ylabel="Im λ",
+            title=f"Released notebook: {kept[0]} of {kept[1]} rows, no eigenvalue\n"
+            f"shown: whole Jacobian, width {width}",
+        )
+        return drawing

@@ -1,0 +1,152 @@
+"""Lazy R1 (weight k·γ at every k-th round, as in StyleGAN2): its wall at h·γ·k ≈ 2."""
+
+from collections.abc import Sequence
+from itertools import count
+
+import numpy as np
+import polars as pl
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vral.dynamics import lanes
+from vral.dynamics.closed_forms import rounds_jacobian
+from vral.dynamics.outcome import Outcome, Row
+from vral.dynamics.systems import System, play
+from vral.figures import STYLE
+from vral.games.location import dirac
+from vral.methods import colour
+
+OWNERS = ("G", "D")
+INTERVALS = (1, 2, 4, 8, 12, 16, 18, 19, 20, 21, 22, 24, 28, 32, 48, 64)
+GAMMAS = (0.3, 1.0, 2.0)
+SPECIFIED = {
+    (1, "SimGD"): 0.95,
+    (1, "AltGD 1:1"): 0.96,
+    (16, "SimGD"): 0.994147,
+    (16, "AltGD 1:1"): 0.994095,
+    (32, "SimGD"): 1.014955,
+    (32, "AltGD 1:1"): 1.012873,
+}
+"""ρ per round at h = 0.1 and γ = 1, computed independently."""
+
+
+def rate(gamma: float, interval: int, step: float, algorithm: str) -> float:
+    """The spectral radius of ``interval`` rounds, one of them penalised by interval·γ, per round.
+
+    From the field's Jacobians by autograd.
+    """
+    without, with_penalty = (
+        System("", "r1", dirac("standard", r1=r1), (0, r1, 0.5)).flow_jacobian()
+        for r1 in (0.0, interval * gamma)
+    )
+    plain = rounds_jacobian(without, OWNERS, play(algorithm), step)
+    penalised = rounds_jacobian(with_penalty, OWNERS, play(algorithm), step)
+    product = np.linalg.matrix_power(plain, interval - 1) @ penalised
+    return float(np.abs(np.linalg.eigvals(product)).max() ** (1 / interval))
+
+
+def wall(gamma: float, step: float, algorithm: str, longest: int = 1024) -> float:
+    """h·γ·k at the first interval k that is unstable; ∞ where none is up to ``longest``."""
+    for interval in range(1, longest + 1):
+        if rate(gamma, interval, step, algorithm) > 1:
+            return step * gamma * interval
+    return float("inf")
+
+
+def radii(
+    gammas: Sequence[float], intervals: Sequence[int], step: float, rounds: int, algorithm: str
+) -> NDArray:
+    """(times, γ, interval): ‖(θ, ψ)‖ from (0.1, 0.1), γ and intervals as lanes."""
+    weights, waits = lanes.lanes(gammas, intervals)
+    toy, moves = lanes.two_numbers(), play(algorithm)
+    move = count()
+
+    def settings() -> dict[str, torch.Tensor]:
+        due = torch.remainder(torch.full_like(waits, next(move) // len(moves)), waits) == 0
+        return {"gamma": weights * waits * due, "step": torch.full_like(waits, step)}
+
+    starts = torch.full((len(waits), 2), 0.1, dtype=torch.float64)
+    path = lanes.paths(toy, moves, starts, settings, rounds, 1)
+    return torch.linalg.vector_norm(path, dim=2).reshape(-1, len(gammas), len(intervals)).numpy()
+
+
+def experiment(
+    step: float = 0.1,
+    gammas: Sequence[float] = GAMMAS,
+    intervals: Sequence[int] = INTERVALS,
+    rounds: int = 1500,
+) -> Outcome:
+    rows, curves = [], []
+    for algorithm in ("SimGD", "AltGD 1:1"):
+        for gamma in gammas:
+            for interval in intervals:
+                found = rate(gamma, interval, step, algorithm)
+                curves.append(
+                    {"algorithm": algorithm, "gamma": gamma, "interval": interval, "rate": found}
+                )
+                expected = SPECIFIED.get((interval, algorithm))
+                if expected is not None and (step, gamma) == (0.1, 1.0):
+                    name = f"γ = 1, every {interval}, {algorithm}"
+                    rows.append(Row(name, "ρ per round", found, expected))
+            at = wall(gamma, step, algorithm)
+            rows.append(Row(f"γ = {gamma:g}, {algorithm}", "h·γ·k at the wall", at, 2.0))
+    shown = [k for k in (1, 8, 16, 32) if k in intervals]
+    paths = radii(gammas, shown, step, rounds, "AltGD 1:1")
+    for j, interval in enumerate(shown):
+        for i, gamma in enumerate(gammas):
+            grown = paths[-1, i, j] / paths[0, i, j]
+            rows.append(
+                Row(f"γ = {gamma:g}, every {interval}, AltGD 1:1", "r at the end / r", grown)
+            )
+    frame = pl.DataFrame(curves)
+    return Outcome(rows, {"lazy-r1": figure(frame, paths, gammas, shown, step)}, {"rates": frame})
+
+
+def figure(
+    curves: pl.DataFrame, paths: NDArray, gammas: Sequence[float], shown: Sequence[int], step: float
+) -> Figure:
+    """Left, the rate over h·γ·k; right, real trajectories at the γ nearest to 1."""
+    with rc_context(STYLE):
+        drawing = Figure(figsize=(9.2, 3.4), layout="constrained")
+        left, right = drawing.subplots(1, 2)
+        shades = np.linspace(0.45, 1.0, len(gammas))
+        for gamma, shade in zip(gammas, shades, strict=True):
+            for algorithm, style in (("SimGD", "--"), ("AltGD 1:1", "-")):
+                own = curves.filter((pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm))
+                left.plot(
+                    step * gamma * own["interval"],
+                    own["rate"],
+                    style,
+                    color=colour("r1"),
+                    alpha=shade,
+                    marker=".",
+                    ms=3,
+                    lw=1,
+                    label=f"γ = {gamma:g}, {algorithm}",
+                )
+        left.axhline(1, color="black", lw=0.7)
+        left.axvline(2, color="black", lw=0.7, ls=":")
+        left.set(
+            xlabel="h·γ·k", ylabel="ρ per round", title="Rate; unstable above 1", xlim=(0, 6.6)
+        )
+        left.legend()
+        middle = int(np.argmin(np.abs(np.array(gammas) - 1)))
+        for j, interval in enumerate(shown):
+            right.plot(
+                np.maximum(paths[:, middle, j], 1e-12),
+                color=colour("r1"),
+                alpha=0.35 + 0.65 * j / max(1, len(shown) - 1),
+                lw=1,
+                label=f"every {interval}: h·γ·k = {step * gammas[middle] * interval:g}",
+            )
+        right.set(
+            yscale="log",
+            xlabel="rounds",
+            ylabel="‖(θ, ψ)‖",
+            title=f"Trajectories, γ = {gammas[middle]:g}, AltGD 1:1",
+        )
+        right.legend()
+        drawing.suptitle(f"Lazy R1 on the Dirac-GAN, h = {step:g}", fontsize=9)
+        return drawing

@@ -1,0 +1,230 @@
+"""SYSTEMS of the portraits: every method on the Dirac-GAN, its equilibrium and what it obeys there.
+
+Coordinates begin with (θ, ψ), where G puts its mass and D's slope; VRAL's critic has a bias behind
+them, and its meta form the coefficients of R and F.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import root
+from torch import Tensor
+from torch.func import vmap
+
+from vral.diagnostics.spectrum import Spectrum, field_map, jacobian, spectrum, update_map
+from vral.dynamics import closed_forms
+from vral.games.game import field
+from vral.games.location import CONVENTIONS, GAMMA_CONVENTIONS, dirac
+from vral.games.location_vral import vral
+from vral.games.toy import Toy, nonnegative, one_of
+from vral.optim import Rule, first_order
+from vral.optim.directions import consensus, gradient_norm
+from vral.optim.first_order import sgd
+from vral.optim.rule import Direction
+from vral.types import Move, from_vector
+
+ALGORITHMS: dict[str, int] = {"SimGD": 0, "AltGD 1:1": 1, "AltGD 1:5": 5}
+"""D updates to one of G, which goes first; 0 is simultaneous."""
+
+
+def descent(step: float, players: Sequence[str] = ("G", "D"), direction: Direction = field) -> Rule:
+    """Gradient descent of all players at one rate."""
+    return first_order({player: sgd(step) for player in players}, direction)
+
+
+def play(algorithm: str, players: Sequence[str] = ("G", "D")) -> tuple[Move, ...]:
+    """A round; meta-discriminators move together, before each move of D."""
+    moves_d, metas = ALGORITHMS[algorithm], tuple(p for p in players if p not in ("G", "D"))
+    if not moves_d:
+        return (tuple(players),)
+    before = [metas] if metas else []
+    return (("G",), *[*before, ("D",)] * moves_d)
+
+
+@dataclass(frozen=True)
+class System:
+    """A method on the Dirac-GAN."""
+
+    label: str
+    method: str
+    """Row of METHODS that lends its colour."""
+    toy: Toy
+    local: tuple[float, float, float] | None = None
+    """(k, g, f) of the Jacobian at the equilibrium; None where nobody has them in closed form."""
+    direction: Direction = field
+    equilibrium: tuple[float, ...] | None = (0.0, 0.0)
+    """A stationary point, or None where there is none."""
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        return tuple(self.toy.start)
+
+    def moves(self, algorithm: str) -> tuple[Move, ...]:
+        return play(algorithm, self.players)
+
+    def rule(self, step: float) -> Rule:
+        return descent(step, self.players, self.direction)
+
+    @cached_property
+    def rest(self) -> tuple[float, ...]:
+        """The coordinates behind (θ, ψ) of the plane that is drawn."""
+        return (self.equilibrium or (0.0, 0.0))[2:]
+
+    def starts(self, plane: Tensor) -> Tensor:
+        """(count, 2) points of the plane to (count, size)."""
+        rest = torch.tensor(self.rest, dtype=torch.float64).expand(len(plane), -1)
+        return torch.cat([plane, rest], dim=1)
+
+    def velocity(self, plane: Tensor) -> NDArray:
+        """(count, 2): the field's first two components at points (count, 2) of the plane."""
+        everybody = self.players
+
+        def v(point: Tensor) -> Tensor:
+            profile = from_vector(point, self.toy.start)
+            followed, _ = self.direction(self.toy.game, everybody, profile, self.toy.draw)
+            return -self.toy.coordinates(followed)[:2]
+
+        return vmap(v)(self.starts(plane)).numpy()
+
+    def spectrum(self, algorithm: str, step: float) -> Spectrum | None:
+        """Of one round at the equilibrium, by autograd; None without an equilibrium."""
+        if self.equilibrium is None:
+            return None
+        profile, rule = self.toy.at(*self.equilibrium), self.rule(step)
+        update = update_map(
+            self.toy.game,
+            rule,
+            self.moves(algorithm),
+            profile,
+            rule.init(profile),
+            self.toy.draw,
+            self.toy.projections,
+        )
+        return spectrum(update)
+
+    def flow_jacobian(self) -> NDArray:
+        """v' at the equilibrium, by autograd: a simultaneous step of length 1, less the identity.
+
+        Raises ValueError without an equilibrium.
+        """
+        if self.equilibrium is None:
+            raise ValueError(f"{self.label} has no equilibrium")
+        profile, rule = self.toy.at(*self.equilibrium), self.rule(1.0)
+        update = update_map(
+            self.toy.game, rule, play("SimGD", self.players), profile, rule.init(profile),
+            self.toy.draw,
+        )  # fmt: skip
+        return jacobian(update) - np.eye(self.toy.size)
+
+    def closed_radius(self, algorithm: str, step: float) -> float:
+        """ρ of the (θ, ψ) pair in closed form; NaN where there is none."""
+        if self.local is None:
+            return float("nan")
+        moves_d = ALGORITHMS[algorithm]
+        if not moves_d:
+            return float(closed_forms.radius(closed_forms.simultaneous(*self.local, step)))
+        return float(
+            closed_forms.radius(closed_forms.alternating(*self.local, step, step, 1, moves_d))
+        )
+
+
+META_GUESS = (0.0, 0.0, 0.5, -0.8, 1.1, 0.3, -1.1)
+"""Near the stationary point of VRAL's meta form with linear logits."""
+
+
+def stationary(toy: Toy, guess: Sequence[float]) -> tuple[float, ...]:
+    """The zero of a toy's field that a hybrid Newton method finds from ``guess``."""
+    field_at = field_map(toy.game, toy.at(*guess), toy.draw)
+    found = root(
+        lambda x: field_at.function(torch.from_numpy(x)).numpy(), np.array(guess), tol=1e-13
+    )
+    return tuple(found.x.tolist())
+
+
+def systems(
+    gamma: float = 0.3, convention: str = "common", gamma_convention: str = "paper"
+) -> dict[str, System]:
+    """Every row of the portraits; ``gamma`` weighs the zero-centred penalties.
+
+    Raises ConfigError for a negative weight or an unknown convention.
+    """
+    nonnegative(gamma=gamma)
+    one_of("convention", convention, CONVENTIONS)
+    one_of("gamma convention", gamma_convention, list(GAMMA_CONVENTIONS))
+    weight = GAMMA_CONVENTIONS[gamma_convention] * gamma
+
+    def toy(objective: str, **penalties: float) -> Toy:
+        return dirac(
+            objective, convention=convention, gamma_convention=gamma_convention, **penalties
+        )
+
+    standard = toy("standard")
+    shown = f"{gamma:g}"
+    meta, meta_r1 = vral("meta"), vral("meta", r1=gamma, gamma_convention=gamma_convention)
+    parzen = {
+        name: vral("backward", r1=value, gamma_convention=gamma_convention)
+        for name, value in {"without": 0.0, "with": gamma}.items()
+    }
+    half = (0.0, 0.0, 0.5)
+    return {
+        "gan": System("Standard", "standard", standard, (0, 0, 0.5)),
+        "nsgan": System("-log D", "nonsaturating", toy("nonsaturating"), (0, 0, 0.5)),
+        "lsgan": System("LSGAN", "lsgan", toy("lsgan"), (0, 0, 1)),
+        "hinge": System("Hinge", "hinge", toy("hinge"), (0, 0, 1)),
+        "wgan": System("WGAN", "wgan", toy("wgan"), (0, 0, 1)),
+        "wgan-clip": System("WGAN, clip 1", "wgan", toy("wgan", clip=1.0), (0, 0, 1)),
+        "wgan-gp": System(
+            "WGAN-GP .7 around 1", "wgan-gp", toy("wgan", gradient_penalty=0.7), equilibrium=None
+        ),
+        "wgan-gp0": System(
+            f"WGAN-GP {shown} around 0",
+            "wgan-gp",
+            toy("wgan", gradient_penalty=gamma, centre=0.0),
+            (0, weight, 1),
+        ),
+        "noise": System(
+            "Standard, noise .7", "standard", toy("standard", instance_noise=0.7), (0, 0.245, 0.5)
+        ),
+        "r1": System(f"R1 {shown}", "r1", toy("nonsaturating", r1=gamma), (0, weight, 0.5)),
+        "r1-minimax": System(
+            f"Standard, R1 {shown}", "r1", toy("standard", r1=gamma), (0, weight, 0.5)
+        ),
+        "r1-r2": System(
+            f"R1 and R2 {shown}",
+            "r2",
+            toy("nonsaturating", r1=gamma, r2=gamma),
+            (0, 2 * weight, 0.5),
+        ),
+        "consensus": System(
+            "Standard, consensus 1", "standard", standard, (0.25, 0.25, 0.5), consensus(1.0)
+        ),
+        "smooth": System(
+            "Standard, smooth 1", "standard", standard, (0, 0.25, 0.5), gradient_norm(1.0, "D", "G")
+        ),
+        "nk": System(
+            "Standard, N-K 1", "standard", standard, (0.25, 0, 0.5), gradient_norm(1.0, "G", "D")
+        ),
+        "vral-parzen": System(
+            "VRAL Parzen", "vral-parzen", parzen["without"], (0, 0, 0.5), equilibrium=half
+        ),
+        "vral-parzen-r1": System(
+            f"VRAL Parzen, R1 {shown}",
+            "vral-parzen",
+            parzen["with"],
+            (0, weight, 0.5),
+            equilibrium=half,
+        ),
+        "vral-meta": System(
+            "VRAL meta", "vral-meta", meta, equilibrium=stationary(meta, META_GUESS)
+        ),
+        "vral-meta-r1": System(
+            f"VRAL meta, R1 {shown}",
+            "vral-meta",
+            meta_r1,
+            equilibrium=stationary(meta_r1, META_GUESS),
+        ),
+    }
