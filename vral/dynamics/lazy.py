@@ -38,7 +38,7 @@ def rate(gamma: float, interval: int, step: float, algorithm: str) -> float:
     From the field's Jacobians by autograd.
     """
     without, with_penalty = (
-        System("", "r1", dirac("standard", r1=r1), (0, r1, 0.5)).flow_jacobian()
+        System("", "r1", dirac("standard", r1=r1), (0.0, r1, 0.5)).flow_jacobian()
         for r1 in (0.0, interval * gamma)
     )
     plain = rounds_jacobian(without, OWNERS, play(algorithm), step)

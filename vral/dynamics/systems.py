@@ -171,12 +171,12 @@ def systems(
     }
     half = (0.0, 0.0, 0.5)
     return {
-        "gan": System("Standard", "standard", standard, (0, 0, 0.5)),
-        "nsgan": System("-log D", "nonsaturating", toy("nonsaturating"), (0, 0, 0.5)),
-        "lsgan": System("LSGAN", "lsgan", toy("lsgan"), (0, 0, 1)),
-        "hinge": System("Hinge", "hinge", toy("hinge"), (0, 0, 1)),
-        "wgan": System("WGAN", "wgan", toy("wgan"), (0, 0, 1)),
-        "wgan-clip": System("WGAN, clip 1", "wgan", toy("wgan", clip=1.0), (0, 0, 1)),
+        "gan": System("Standard", "standard", standard, (0.0, 0.0, 0.5)),
+        "nsgan": System("-log D", "nonsaturating", toy("nonsaturating"), (0.0, 0.0, 0.5)),
+        "lsgan": System("LSGAN", "lsgan", toy("lsgan"), (0.0, 0.0, 1.0)),
+        "hinge": System("Hinge", "hinge", toy("hinge"), (0.0, 0.0, 1.0)),
+        "wgan": System("WGAN", "wgan", toy("wgan"), (0.0, 0.0, 1.0)),
+        "wgan-clip": System("WGAN, clip 1", "wgan", toy("wgan", clip=1.0), (0.0, 0.0, 1.0)),
         "wgan-gp": System(
             "WGAN-GP .7 around 1", "wgan-gp", toy("wgan", gradient_penalty=0.7), equilibrium=None
         ),
@@ -184,38 +184,42 @@ def systems(
             f"WGAN-GP {shown} around 0",
             "wgan-gp",
             toy("wgan", gradient_penalty=gamma, centre=0.0),
-            (0, weight, 1),
+            (0.0, weight, 1.0),
         ),
         "noise": System(
-            "Standard, noise .7", "standard", toy("standard", instance_noise=0.7), (0, 0.245, 0.5)
+            "Standard, noise .7", "standard", toy("standard", instance_noise=0.7), (0.0, 0.245, 0.5)
         ),
-        "r1": System(f"R1 {shown}", "r1", toy("nonsaturating", r1=gamma), (0, weight, 0.5)),
+        "r1": System(f"R1 {shown}", "r1", toy("nonsaturating", r1=gamma), (0.0, weight, 0.5)),
         "r1-minimax": System(
-            f"Standard, R1 {shown}", "r1", toy("standard", r1=gamma), (0, weight, 0.5)
+            f"Standard, R1 {shown}", "r1", toy("standard", r1=gamma), (0.0, weight, 0.5)
         ),
         "r1-r2": System(
             f"R1 and R2 {shown}",
             "r2",
             toy("nonsaturating", r1=gamma, r2=gamma),
-            (0, 2 * weight, 0.5),
+            (0.0, 2 * weight, 0.5),
         ),
         "consensus": System(
             "Standard, consensus 1", "standard", standard, (0.25, 0.25, 0.5), consensus(1.0)
         ),
         "smooth": System(
-            "Standard, smooth 1", "standard", standard, (0, 0.25, 0.5), gradient_norm(1.0, "D", "G")
+            "Standard, smooth 1",
+            "standard",
+            standard,
+            (0.0, 0.25, 0.5),
+            gradient_norm(1.0, "D", "G"),
         ),
         "nk": System(
-            "Standard, N-K 1", "standard", standard, (0.25, 0, 0.5), gradient_norm(1.0, "G", "D")
+            "Standard, N-K 1", "standard", standard, (0.25, 0.0, 0.5), gradient_norm(1.0, "G", "D")
         ),
         "vral-parzen": System(
-            "VRAL Parzen", "vral-parzen", parzen["without"], (0, 0, 0.5), equilibrium=half
+            "VRAL Parzen", "vral-parzen", parzen["without"], (0.0, 0.0, 0.5), equilibrium=half
         ),
         "vral-parzen-r1": System(
             f"VRAL Parzen, R1 {shown}",
             "vral-parzen",
             parzen["with"],
-            (0, weight, 0.5),
+            (0.0, weight, 0.5),
             equilibrium=half,
         ),
         "vral-meta": System(
