@@ -126,7 +126,7 @@ def _whole_numbers(option: str, text: str) -> list[int]:
     return list(dict.fromkeys(map(int, pieces)))
 
 
-def _gammas(text: str | None) -> np.ndarray | None:
+def _gammas(text: str | None) -> list[float] | None:
     """A:B:N as N evenly spaced numbers. Raises ConfigError."""
     if text is None:
         return None
@@ -134,7 +134,7 @@ def _gammas(text: str | None) -> np.ndarray | None:
         first, last, count = text.split(":")
         low, high, number = float(first), float(last), int(count)
         if 0 <= low < high < math.inf and 2 <= number <= MOST_GAMMAS:
-            return np.linspace(low, high, number)
+            return np.linspace(low, high, number).tolist()
     except ValueError:
         pass
     raise ConfigError(
@@ -179,7 +179,7 @@ def _report(
     trained: TrainedRun,
     seeds: Sequence[int],
     settings: Settings,
-    gammas: np.ndarray | None,
+    gammas: Sequence[float] | None,
     folder: Path,
 ) -> None:
     console = Console(highlight=False)

@@ -275,7 +275,7 @@ def not_a_number(folder, runs):
         (corrupt, "is corrupt"),
         (foreign, "is corrupt"),
         (of_another_rule, "not that of the run in run.json"),
-        (of_another_width, "D.stages.0.1.weight is 2×4×2 there, 2×6×2 by run.json"),
+        (of_another_width, "G.body.0.0.weight is 2×4×2 there, 2×6×2 by run.json"),
         (of_other_inputs, "they draw different inputs"),
         (unknown_setting, "is not of this version: --objective: 'hinted'"),
         (everything_clipped, "--clip-scope everything"),
