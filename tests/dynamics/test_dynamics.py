@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import torch
 
-from vral.dynamics import basins, closed_forms, damping, errata, lanes, lazy
+from vral.dynamics import basins, closed_forms, cycles, damping, errata, lanes, lazy
 from vral.dynamics.systems import ALGORITHMS, play
 from vral.games.game import field
 from vral.games.location import dirac
@@ -126,3 +126,11 @@ def test_a_command_writes_numbers_and_figures_and_no_foreign_folder(vral, tmp_pa
     other = vral("reproduce", "lazy-r1", "--out", root)
     assert other.exit_code == 2
     assert "holds the experiment dirac-basins" in other.stderr
+
+
+def test_every_cycle_has_a_panel_of_its_own():
+    path = np.stack([np.cos(np.arange(6)), np.sin(np.arange(6))], axis=1)
+    drawn = cycles.figure([cycles.Cycle(f"cycle {i}", "wgan", path, 1.0) for i in range(5)])
+    panels = [ax for ax in drawn.axes if ax.axison]
+    assert [ax.get_title() for ax in panels] == [f"cycle {i}" for i in range(5)]
+    assert all(len(ax.lines) == 3 for ax in panels)

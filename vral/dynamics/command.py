@@ -14,6 +14,7 @@ from vral.dynamics import basins, cycles, damping, errata, lazy, portraits
 from vral.dynamics.outcome import Outcome
 from vral.dynamics.systems import ALGORITHMS, CONVENTIONS, System, systems
 from vral.errors import ConfigError
+from vral.figures import save
 from vral.files import replace_file
 from vral.games.location import GAMMA_CONVENTIONS
 from vral.games.toy import one_of
@@ -105,7 +106,7 @@ def write(root: Path, outcome: Outcome) -> None:
     for name, drawing in outcome.figures.items():
         for kind in ("png", "pdf"):
             with replace_file(folder / f"{name}.{kind}") as temporary:
-                drawing.savefig(temporary, format=kind, dpi=160)
+                save(drawing, temporary, format=kind, dpi=160)
 
 
 def table(name: str, outcome: Outcome) -> Table:

@@ -150,7 +150,7 @@ def figure(cycles: Sequence[Cycle]) -> Figure:
     count = -(-len(cycles) // columns)
     with rc_context({**STYLE, "axes.titlesize": 7.5}):
         drawing = Figure(figsize=(2.35 * columns, 2.45 * count + 0.4), layout="constrained")
-        axes = drawing.subplots(count, columns, squeeze=False).flat
+        axes = drawing.subplots(count, columns, squeeze=False).ravel()
         turn = np.linspace(0, 2 * np.pi, 200)
         for ax in axes:
             ax.set_axis_off()

@@ -166,7 +166,6 @@ def figure(
         third.set(
             xlabel="Re λ",
             ylabel="Im λ",
-            title=f"Released notebook: {kept[0]} of {kept[1]} rows, no eigenvalue\n"
-            f"shown: whole Jacobian, width {width}",
+            title=f"As released: {kept[0]} of {kept[1]} rows\nshown: whole Jacobian, width {width}",
         )
         return drawing
