@@ -24,26 +24,17 @@ def draw_eigenvalues(ax: Axes, spectrum: Spectrum) -> None:
     The border is the imaginary axis of a field and the unit circle of a round.
     """
     values, grows = spectrum.eigenvalues, spectrum.growing
-    if spectrum.update:
-        angle = np.linspace(0, 2 * np.pi, 4001)
-        border = np.cos(angle), np.sin(angle)
-    else:
-        border = None
     for chosen, colour in ((~grows, ROUND if spectrum.update else FIELD), (grows, UNSTABLE)):
         ax.plot(
             values[chosen].real, values[chosen].imag, "o", ms=2.5, mew=0, alpha=0.6, color=colour
         )
-    if border is None:
-        ax.axvline(0, color=FAINT, lw=0.7, zorder=0)
+    if spectrum.update:
+        (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+        angle = np.linspace(0, 2 * np.pi, 20_001)
+        ax.plot(np.cos(angle), np.sin(angle), color=FAINT, lw=0.7, zorder=0)
+        ax.set(xlim=(left, max(right, 1 + 0.05 * (1 - left))), ylim=(low, high))
     else:
-        ax.autoscale(False)
-        low, high = ax.get_ylim()
-        reach = max(-low, high, 1e-12)
-        ax.set_ylim(-reach, reach)
-        ax.plot(*border, color=FAINT, lw=0.7, zorder=0)
-        left, right = ax.get_xlim()
-        if right < 1:
-            ax.set_xlim(left, 1 + 0.05 * (1 - left))
+        ax.axvline(0, color=FAINT, lw=0.7, zorder=0)
     ax.axhline(0, color="#cccccc", lw=0.5, zorder=0)
     ax.set_xlabel("Re λ")
     ax.set_ylabel("Im λ")
