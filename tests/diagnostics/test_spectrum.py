@@ -28,8 +28,8 @@ from vral.games.location_vral import vral
 from vral.games.planar import manifold, mixture
 from vral.games.quadratic import quadratic, scalar_quadratic
 from vral.objectives import OBJECTIVES, Objective
-from vral.optim import RULES, first_order
-from vral.optim.first_order import adam, momentum, rmsprop, sgd
+from vral.optim import first_order
+from vral.optim.first_order import TRANSFORMS, adam, momentum, rmsprop, sgd
 
 SIM = (("G", "D"),)
 ALT = (("G",), ("D",))
@@ -637,15 +637,13 @@ def test_adam_with_held_second_moments_is_a_heavy_ball_of_averages():
     assert assigned(got.eigenvalues, spectrum(round_map(toy, SIM, ball)).eigenvalues) < 1e-9
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_held_moments_do_one_ordinary_update_at_a_fixed_second_moment(rule):
+@pytest.mark.parametrize("name", ["rmsprop", "adam"])
+def test_held_moments_do_one_ordinary_update_at_a_fixed_second_moment(name):
     """Where g² equals the second moment already, holding it changes nothing."""
-    transform = RULES[rule].build(0.1, tiny("standard", beta1=0.5, beta2=0.9))
+    transform = TRANSFORMS[name].build(0.1, tiny("standard", beta1=0.5, beta2=0.9))
     params = {"w": torch.tensor([1.0, -2.0], dtype=torch.float64)}
     gradient = {"w": torch.tensor([0.3, -0.3], dtype=torch.float64)}
     state = transform.init(params)
-    if transform.held is None:
-        return
     state["square"] = {"w": torch.full((2,), 0.09, dtype=torch.float64)}
     if "count" in state:
         state["count"] = torch.tensor(7.0, dtype=torch.float64)

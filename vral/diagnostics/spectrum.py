@@ -439,7 +439,7 @@ def gamma_sweep(
     game: Callable[[float], Game],
     profile: Profile,
     draw: Draw,
-    gammas: Sequence[float],
+    gammas: Sequence[float] | np.ndarray,
     tolerance: float = 1e-6,
 ) -> Sweep:
     """``game(γ)``'s field must be affine in γ, as with any penalty of weight γ. γ must rise.
