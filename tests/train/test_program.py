@@ -62,6 +62,46 @@ def test_the_graph_computes_what_the_steps_compute(traced, method, given, lanes)
     assert_equal(played(config, False, 2), played(config, True, 2), 1e-10)
 
 
+class Products(torch.fx.Interpreter):
+    """The values of a graph's products of matrices."""
+
+    def __init__(self, graph):
+        super().__init__(graph)
+        self.found = []
+
+    def run_node(self, node):
+        value = super().run_node(node)
+        if node.target in (torch.ops.aten.mm.default, torch.ops.aten.bmm.default):
+            self.found.append(value)
+        return value
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("method", ["wgan-gp", "r1"])
+def test_no_product_of_a_penalty_is_with_zeros(monkeypatch, method, lanes):
+    """Second derivatives of piecewise linear layers are zeros, which eager code multiplies by."""
+
+    def products(kept):
+        found = []
+
+        def watch(graph, examples):
+            products = Products(graph)
+            products.run(*examples)
+            found.extend(products.found)
+            return graph
+
+        with monkeypatch.context() as patch:
+            original = compile_program
+            patch.setattr(program, "compile_program", lambda *given: original(*given, watch))
+            if kept:
+                patch.setattr(program, "remove_zeros", lambda graph: None)
+            played(tiny(method, ratio="2", seeds=tuple(range(lanes))), True, 1)
+        return [bool((value == 0).all()) for value in found]
+
+    assert any(products(kept=True))
+    assert not any(products(kept=False))
+
+
 @pytest.mark.parametrize("network", ["mnist-conv", "dcgan"])
 def test_the_graph_of_convolutions(traced, network):
     dataset = {"mnist-conv": "mnist", "dcgan": "cifar10"}[network]
