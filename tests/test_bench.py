@@ -206,7 +206,7 @@ def at_once(monkeypatch):
         "vral-parzen": Measured([row], {}, float("nan")),
     }
 
-    def outcome(cell, repeats, seconds):
+    def outcome(cell, repeats, seconds, device):
         found = outcomes[cell.case.method]
         if isinstance(found, BaseException):
             raise found
@@ -277,6 +277,11 @@ def test_ctrl_c_ends_the_measuring_process(monkeypatch):
         (["--ratios", "0"], "--ratios: '0' given; allowed: whole numbers"),
         (["--ratios", ""], "--ratios: '' given; allowed: whole numbers"),
         (["--modes", "warp"], "--modes: 'warp' given; allowed: eager"),
+        pytest.param(
+            ["--device", "cuda"],
+            "--device: cuda given, but torch sees no GPU; allowed: cpu",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
         (["--growth", "--quick"], "--quick: given with --growth; allowed: one of the two"),
         (["--growth", "--workloads", "mlp"], "--workloads: given with --growth; allowed: one"),
         (["--growth", "--methods", "r1"], "--methods: given with --growth; allowed: one"),

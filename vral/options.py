@@ -164,10 +164,15 @@ def execution_options(command):
     return command
 
 
+def check_device(device: str) -> None:
+    """Raises ConfigError for a GPU that torch does not see."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device: cuda given, but torch sees no GPU; allowed: cpu")
+
+
 def execution_of(options: dict[str, Any], threads: int) -> Execution:
     """Raises ConfigError where the device is missing."""
-    if options["device"] == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device: cuda given, but torch sees no GPU; allowed: cpu, auto")
+    check_device(options["device"])
     return Execution(
         device=options["device"],
         threads=threads,

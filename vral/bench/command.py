@@ -22,6 +22,7 @@ from vral.bench.measure import (
 )
 from vral.bench.workloads import METHODS, MODES, WORKLOADS, Case
 from vral.errors import INTERRUPTED, ConfigError
+from vral.options import check_device
 from vral.run import Execution, machine, write_json
 from vral.terminal import show_bench
 
@@ -69,6 +70,12 @@ def _listed(name: str) -> str:
     type=click.FloatRange(min=0, min_open=True, max=3600),
     help="At least, of each contender in each repeat. [dim](default: 1)[/]",
 )
+@click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="Where everybody trains. [dim](default: cpu)[/]",
+)
 @click.option("--growth", is_flag=True, help=f"Instead: cost against {', '.join(GROWTH)}.")
 @click.option("--quick", is_flag=True, help="Toy, two methods at 5:1, once: does it all work?")
 @click.option(
@@ -76,7 +83,7 @@ def _listed(name: str) -> str:
     type=click.Path(path_type=Path),
     help="JSON file, written after every cell; must be new.",
 )
-def bench(out: Path | None, **options: Any) -> None:
+def bench(out: Path | None, device: str, **options: Any) -> None:
     """Time our step against the plain loop, a lean one and installed packages.
 
     A cell is a method on a workload at a ratio; it has a process of its own in which contenders
@@ -87,9 +94,10 @@ def bench(out: Path | None, **options: Any) -> None:
     repeats, seconds = options["repeats"] or 7, options["seconds"] or 1.0
     if options["quick"]:
         repeats, seconds = 1, 0.05
+    check_device(device)
     if out:
         _check_new(out)
-    sys.exit(_measure(cells, repeats, seconds, out))
+    sys.exit(_measure(cells, repeats, seconds, device, out))
 
 
 def _cells(options: Mapping[str, Any]) -> Sequence[Cell]:
@@ -141,16 +149,18 @@ def _check_new(out: Path) -> None:
         raise ConfigError(f"--out: {out} given ({reason}); allowed: {allowed}") from None
 
 
-def _measure(cells: Sequence[Cell], repeats: int, seconds: float, out: Path | None) -> int:
+def _measure(
+    cells: Sequence[Cell], repeats: int, seconds: float, device: str, out: Path | None
+) -> int:
     """Measure, show and write cell after cell; returns the exit code."""
     console = Console()
     torch.set_num_threads(1)
     code, done = 0, 0
     try:
-        rates = machine_rates(torch.device("cpu"))
+        rates = machine_rates(torch.device(device))
         console.print(", ".join(f"{name} {value:.0f}" for name, value in rates.items()))
         command = shlex.join(["vral", *sys.argv[1:]])
-        about = {**machine(Execution("cpu")), "rates": rates, "command": command}
+        about = {**machine(Execution(device)), "rates": rates, "command": command}
         results: dict[str, Any] = {
             "machine": about,
             "agreement": [],
@@ -159,7 +169,7 @@ def _measure(cells: Sequence[Cell], repeats: int, seconds: float, out: Path | No
             "rows": [],
         }
         for cell in cells:
-            code = max(code, _measure_cell(console, cell, repeats, seconds, results))
+            code = max(code, _measure_cell(console, cell, (repeats, seconds, device), results))
             if out:
                 write_json(out, results)
             done += 1
@@ -172,12 +182,15 @@ def _measure(cells: Sequence[Cell], repeats: int, seconds: float, out: Path | No
 
 
 def _measure_cell(
-    console: Console, cell: Cell, repeats: int, seconds: float, results: dict[str, Any]
+    console: Console, cell: Cell, how: tuple[int, float, str], results: dict[str, Any]
 ) -> int:
-    """Measure ``cell``, show it and add it to ``results``; returns its exit code."""
+    """Measure ``cell``, show it and add it to ``results``; returns its exit code.
+
+    ``how`` is (repeats, seconds, device).
+    """
     names = {**asdict(cell.case), **cell.columns}
     try:
-        found = in_own_process(cell, repeats, seconds)
+        found = in_own_process(cell, *how)
     except CellError as error:
         console.print(f"{cell}: {error}", style="red", markup=False, soft_wrap=True)
         results["failed"].append({"cell": names, "why": str(error)})

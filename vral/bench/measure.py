@@ -214,12 +214,12 @@ class Measured:
     """Between the compiled and the eager parameters, where a mode is compiled."""
 
 
-def measured(cell: Cell, repeats: int, seconds: float) -> Measured:
-    """Time every contender of ``cell``, on one thread, and compare the modes."""
+def measured(cell: Cell, repeats: int, seconds: float, device: str = "cpu") -> Measured:
+    """Time every contender of ``cell``, on one thread, and compare the modes (on the CPU)."""
     torch.set_num_threads(1)
     keep_compiled_in(cache_root() / "inductor")
     left_out = installed(cell.case.method, cell.case.ratio)[1] if cell.peers else {}
-    timed = measure(cell.case, cell.modes, repeats, seconds, cell.peers)
+    timed = measure(cell.case, cell.modes, repeats, seconds, cell.peers, device)
     rows = [{**row, **cell.columns} for row in timed]
     compiled = any(MODES[mode].compiled for mode in cell.modes)
     return Measured(rows, left_out, agreement(cell.case) if compiled else None)
@@ -233,14 +233,14 @@ class CellError(Exception):
     """A cell could not be measured; the message is one line."""
 
 
-def in_own_process(cell: Cell, repeats: int, seconds: float) -> Measured:
+def in_own_process(cell: Cell, repeats: int, seconds: float, device: str = "cpu") -> Measured:
     """``cell`` measured by a process that holds nothing else and that ends with this call.
 
     Raises CellError where that process fails or is killed.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_report, args=(sender, cell, repeats, seconds))
+    process = context.Process(target=_report, args=(sender, cell, repeats, seconds, device))
     # Ctrl-C is for the parent, who ends the process.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -262,8 +262,8 @@ def in_own_process(cell: Cell, repeats: int, seconds: float) -> Measured:
     return found
 
 
-def _report(sender: Connection, cell: Cell, repeats: int, seconds: float) -> None:
+def _report(sender: Connection, *asked: Any) -> None:
     try:
-        sender.send(measured(cell, repeats, seconds))
+        sender.send(measured(*asked))
     except Exception as error:  # Whatever happens in there becomes one line out here.
         sender.send(one_line(error))
