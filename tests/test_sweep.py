@@ -12,8 +12,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from cases import SMALL
 
-from vral import study
+from vral import cli, reproduce, study, sweep
 from vral.config import resolve
 from vral.errors import FolderError
 from vral.run import Execution, execute
@@ -123,6 +124,45 @@ def test_a_killed_worker_costs_no_cell(tmp_path):
     assert killed
     assert not outcome.errors
     assert {outcome.reports[cell]["status"] for cell in cells} == {"finished"}
+
+
+@pytest.mark.parametrize("moment", ["planning", "starting the workers", "drawing"])
+def test_ctrl_c_is_one_line_and_130_and_begins_nothing_more(vral, tmp_path, monkeypatch, moment):
+    places = {
+        "planning": (reproduce, "plan"),
+        "starting the workers": (sweep.ProcessPoolExecutor, "submit"),
+        "drawing": (reproduce, "write_figures"),
+    }
+    owner, name = places[moment]
+    real = getattr(owner, name)
+
+    def press_and_go_on(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    if moment == "drawing":
+        monkeypatch.setattr(reproduce, "run_cells", lambda *_: sweep.Outcome({}, {}))
+    command = ("reproduce", "ratios", "--methods", "lsgan", "--ratios", "1", "--seeds", 1)
+    command += ("--dataset", "ring", "--jobs", 1, *SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, press_and_go_on)
+        result = vral(*command)
+    assert result.exit_code == 130, result.output
+    assert result.output.splitlines()[-1] == "Interrupted; the same command continues it."
+    assert list(tmp_path.rglob("run.json")) == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert vral(*command, "--dry-run").exit_code == 0  # The folder can be gone on with.
+
+
+def test_ctrl_c_while_a_command_loads_is_one_line_too(vral, monkeypatch):
+    class Loading(dict):
+        def __contains__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "SHORT_HELP", Loading())
+    result = vral("ls")
+    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
 
 def start_study(folder: Path, *more: str) -> subprocess.Popen:

@@ -86,7 +86,11 @@ def _command(name: str, row: Experiment) -> click.Command:
     @config_options(skip=("ratio", "seeds", "dataset", "variant"))
     @execution_options
     def run(**options: Any) -> None:
-        _study(name, options)
+        try:
+            _study(name, options)
+        except KeyboardInterrupt:
+            Console().print("Interrupted; the same command continues it.")
+            sys.exit(INTERRUPTED)
 
     more = (
         f"Writes records, figures and tables to runs/{name}. The same command again does what is "
@@ -183,7 +187,7 @@ def _run_study(
     row, console = EXPERIMENTS[name], Console()
     note_command(root, name)
     unfinished = [cell for cell in cells if not cell.finished]
-    failed = interrupted = False
+    failed = False
     if unfinished:
         for one in data:  # the feature classifiers, once, before the workers start
             quality_measure(one, cache_root())
@@ -203,12 +207,11 @@ def _run_study(
             for cell in unfinished:
                 report(cell, cell.rounds_done)
             outcome = run_cells(unfinished, execution, jobs, report)
-        failed, interrupted = bool(outcome.errors), outcome.interrupted
+        failed = bool(outcome.errors)
         for cell, error in outcome.errors.items():
             console.print(f"{cell.folder}: {error}", style="red", markup=False, soft_wrap=True)
-    if interrupted:
-        console.print("Interrupted; the same command continues it.")
-        sys.exit(INTERRUPTED)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
     tables = [row.metrics, LEGACY_METRICS] if legacy else [row.metrics]
     for one in data:
         here = [config for config in configs if config.dataset == one.name]
