@@ -119,8 +119,9 @@ def test_bad_input_is_one_line(vral, arguments, said):
 def test_a_folder_holds_one_experiment(vral, tmp_path):
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "study.json").write_text('{"experiment": "ratios", "commands": []}')
-    said = one_line_error(vral("reproduce", "clipping", "--out", "study", *SMALL))
-    assert "holds the experiment ratios" in said
+    for more in ((), ("--dry-run",)):
+        said = one_line_error(vral("reproduce", "clipping", "--out", "study", *SMALL, *more))
+        assert "holds the experiment ratios" in said
 
 
 def test_the_original_s_clipping_needs_a_limit(vral):

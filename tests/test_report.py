@@ -411,7 +411,9 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
         (["nowhere"], "STUDY: nowhere given, which holds no study.json"),
         (["empty"], "STUDY: empty has no readings yet"),
         (["other"], "STUDY: other holds the experiment 'tea'; allowed: "),
-        (["broken"], "study.json is corrupt"),
+        (["broken"], "Error: broken/study.json is corrupt"),
+        (["odd"], "Error: odd/study.json is corrupt"),
+        (["list"], "Error: list/study.json is corrupt"),
         (["study", "--out", "page.pdf"], "--out: page.pdf given; allowed: a file that ends in"),
         (["study", "--out", "no/page.html"], "--out: no/page.html given; allowed: a file in an"),
         (["study", "--out", "folder.html"], "folder.html exists and is none"),
@@ -422,8 +424,10 @@ def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, a
     for name, experiment in {"empty": "ratios", "other": "tea"}.items():
         Path(name).mkdir()
         write_json(Path(name, "study.json"), {"experiment": experiment, "commands": []})
-    Path("broken").mkdir()
-    Path("broken/study.json").write_text("{")
+    corrupt = {"broken": "{", "odd": '{"experiment": [], "commands": 3}'}
+    for name, text in {**corrupt, "list": '["experiment", "commands"]'}.items():
+        Path(name).mkdir()
+        Path(name, "study.json").write_text(text)
     Path("folder.html").mkdir()
     Path("study").symlink_to(written.root)
     before = sorted(tmp_path.rglob("*"))

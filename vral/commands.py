@@ -26,7 +26,7 @@ from vral.options import config_options, execution_of, execution_options, given
 from vral.report.command import report
 from vral.reproduce import reproduce
 from vral.results import selection_of, summarise
-from vral.run import execute, folder_name
+from vral.run import execute, folder_name, refuse_foreign, settled_config
 from vral.spectrum_command import command as spectrum
 from vral.sweep import Cell, estimate, stop_on_interrupt
 from vral.terminal import progress_bar, show_plan
@@ -73,6 +73,8 @@ def train(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
     cell = Cell(config, out or Path("runs", "train") / folder_name(config))
     console = Console()
     if dry_run:
+        refuse_foreign(cell.folder, "run.json")
+        settled_config(cell.folder, config)
         show_plan(console, [cell], estimate([cell], execution, 1), jobs=1)
         return
     lanes = len(config.seeds)

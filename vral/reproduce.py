@@ -24,7 +24,7 @@ from vral.results import (
     summarise,
     write_figures,
 )
-from vral.run import Execution, locked, make_folder, note_command
+from vral.run import Execution, locked, make_folder, note_command, refuse_other_study
 from vral.sweep import Cell, estimate, plan, run_cells
 from vral.terminal import progress_bar, show_plan
 from vral.train.schedule import ratio_list
@@ -111,6 +111,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
     row = EXPERIMENTS[name]
     configs = list(_configs(row, options))
     root = options["out"] or Path("runs", f"{name}-quick" if options["quick"] else name)
+    refuse_other_study(root, name)
     console = Console()
     execution = execution_of(options, options["threads"] or 1)
     on_gpu = execution.torch_device.type == "cuda"

@@ -21,7 +21,7 @@ from vral.figures import ratio_label
 from vral.methods import arm_order, label
 from vral.report.explorer import READINGS, explored
 from vral.report.pictures import Picture, figures_of, picture
-from vral.run import read_json
+from vral.run import read_marker
 from vral.terminal import number as plain_number
 
 Cell = tuple[str, str]
@@ -71,18 +71,16 @@ def read_study(root: Path) -> Study:
             f"STUDY: {root} given, which holds no study.json; "
             "allowed: a folder that vral reproduce wrote"
         )
-    about = read_json(marker, ("experiment", "commands"))
-    if about["experiment"] not in EXPERIMENTS:
+    experiment, commands = read_marker(root)
+    if experiment not in EXPERIMENTS:
         raise FolderError(
-            f"STUDY: {root} holds the experiment {about['experiment']!r}; "
-            f"allowed: {', '.join(EXPERIMENTS)}"
+            f"STUDY: {root} holds the experiment {experiment!r}; allowed: {', '.join(EXPERIMENTS)}"
         )
     records, probes = study.read(root, "records"), study.read(root, "probes")
     if records.is_empty() or probes.is_empty():
         raise FolderError(f"STUDY: {root} has no readings yet; its command goes on with it")
     reports = tuple(report for _, report in study.runs(root))
-    commands = tuple(dict.fromkeys(about["commands"]))
-    return Study(root, about["experiment"], commands, reports, records, probes)
+    return Study(root, experiment, tuple(dict.fromkeys(commands)), reports, records, probes)
 
 
 @dataclass(frozen=True)
