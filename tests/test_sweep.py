@@ -13,12 +13,14 @@ from typing import Any
 import polars as pl
 import pytest
 from cases import SMALL
+from rich.console import Console
 
 from vral import cli, reproduce, study, sweep
 from vral.config import resolve
 from vral.errors import FolderError
 from vral.run import Execution, execute
 from vral.sweep import estimate, plan, run_cells
+from vral.terminal import show_plan
 
 TINY = {"width": 4, "latent": 2, "batch": 8, "rounds": 3}
 
@@ -75,6 +77,24 @@ def test_more_rounds_prolong_a_finished_cell(tmp_path):
 def test_a_cell_counts_its_updates(tmp_path, ratio, updates):
     (cell,) = plan([config(ratio=ratio)], tmp_path, lanes=True)
     assert cell.updates == updates
+
+
+def test_a_held_generator_makes_no_updates(tmp_path):
+    """It still takes its turns: they cost time, and the records' clock counts them."""
+    held = config(generator="held", ratio="2", warmup=4)
+    (cell,) = plan([held], tmp_path, lanes=True)
+    assert cell.updates == (6, 0)
+    assert cell.turns == (6, 3)
+    console = Console(record=True, width=200)
+    show_plan(console, [cell], 1.0, 1)
+    text = console.export_text()
+    assert "1 runs, 18 D updates, 0 G updates; about" in text
+    assert "warm-ups: 12 updates of G" in text
+    execute(cell.config, cell.folder)
+    assert study.read(tmp_path, "records")["g_updates"].max() == 3
+    done = Console(record=True, width=200)
+    show_plan(done, [cell], 0.0, 1)
+    assert "warm-ups" not in done.export_text()
 
 
 def test_the_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path):

@@ -220,6 +220,6 @@ def _run_study(
         if len(data) > 1:
             console.print(one.name, style="bold")
         summarise(console, selection, tables)
-        write_figures(console, name, selection, here[0])
+        write_figures(console, name, selection)
     if failed:
         sys.exit(2)

@@ -50,9 +50,15 @@ class Cell:
         )
 
     @property
-    def updates(self) -> tuple[int, int]:
-        """(D updates, G updates) of each of its lanes over all rounds."""
+    def turns(self) -> tuple[int, int]:
+        """How often D and G take a turn in each of its lanes over all rounds."""
         return Ratio.parse(self.config.ratio).totals(self.config.rounds)
+
+    @property
+    def updates(self) -> tuple[int, int]:
+        """(D updates, G updates) of each of its lanes over all rounds; a held G makes none."""
+        d, g = self.turns
+        return d, 0 if self.config.generator == "held" else g
 
 
 def plan(configs: Iterable[RunConfig], root: Path, lanes: bool) -> list[Cell]:
@@ -95,7 +101,7 @@ def estimate(cells: Sequence[Cell], execution: Execution, jobs: int) -> float:
             rates[kind] = _move_seconds(kind, execution)
         share = 1 - cell.rounds_done / cell.config.rounds
         every = cell.config.recorded_every
-        d, g = cell.updates
+        d, g = cell.turns
         for (move, recorded), cost in rates[kind].items():
             count = g if move == ("G",) else d
             if move in (("F",), ("R",)) and cell.config.meta_schedule == "once":
