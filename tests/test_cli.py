@@ -191,9 +191,18 @@ def test_legacy_scales_are_a_batch_apart(finished_study):
 def test_a_finished_study_is_not_trained_again(finished_study):
     root, command, _ = finished_study
     before = {p: p.read_bytes() for p in root.rglob("*.json") if p.name == "run.json"}
+    # As a study leaves them that was killed while it wrote its table and its figures.
+    torn = [root / ".final.csv.4711.tmp", root / "figures/digits/.overview.png.4711.tmp"]
+    for path in torn:
+        path.write_text("half")
+    (root / "figures/digits/overview.png").unlink()
+    (root / "figures/digits/.mine.tmp").write_text("precious")
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0
     assert "runs to do" not in result.output
+    assert (root / "figures/digits/overview.png").exists()
+    assert not any(path.exists() for path in torn)
+    assert (root / "figures/digits/.mine.tmp").read_text() == "precious"
     assert before == {p: p.read_bytes() for p in before}
 
 

@@ -110,6 +110,11 @@ def test_a_run_keeps_its_segments(tmp_path):
         (["noise", "--methods", "standard+hidden=7"], "--methods: 'standard+hidden=7' given"),
         (["necessity", "--dataset", "imagenet"], "--dataset"),
         (["clipping", "--clip-scope", "all"], "--clip-scope"),
+        (["parzen", "--seeds", "100000"], "--seeds"),
+        (["lipschitz", "--ratios", "0"], "--ratios: '0' is not a ratio; allowed: "),
+        (["interpolation", "--jobs", "-1"], "--jobs"),
+        (["toy2d", "--out", __file__], "is a file"),
+        (["artefacts", "--dataset", "mnist", "--data-root", "nowhere"], "--dataset mnist: not"),
     ],
 )
 def test_bad_input_is_one_line(vral, arguments, said):

@@ -9,13 +9,14 @@ from typing import Any
 import rich_click as click
 from rich.console import Console
 
-from vral.config import RunConfig, option_name, resolve
+from vral.config import MOST_SEEDS, RunConfig, option_name, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
 from vral.dynamics.command import COMMANDS as DYNAMICS
 from vral.dynamics.mog import spectrum_mog
 from vral.errors import INTERRUPTED, ConfigError
 from vral.experiments import EXPERIMENTS, Arm, Experiment
+from vral.files import drop_temporaries
 from vral.methods import METHODS
 from vral.options import config_options, execution_of, execution_options, given
 from vral.results import (
@@ -57,7 +58,7 @@ def study_options(row: Experiment) -> Callable[[Callable], Callable]:
         click.option(
             "--seeds",
             "seed_count",
-            type=click.IntRange(min=1),
+            type=click.IntRange(1, MOST_SEEDS),
             help="Number of seeds. [dim](default: 5; 10 on points)[/]",
         ),
         click.option("--quick", is_flag=True, help="Few rounds and seeds, in a folder of its own."),
@@ -186,6 +187,8 @@ def _run_study(
     legacy: bool,
 ) -> None:
     row, console = EXPERIMENTS[name], Console()
+    for folder in (root, *root.glob("figures/*")):
+        drop_temporaries(folder)
     note_command(root, name)
     unfinished = [cell for cell in cells if not cell.finished]
     failed = False
