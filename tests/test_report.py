@@ -586,6 +586,14 @@ def test_the_explorer_gets_bands_of_all_seeds_and_final_values_of_those_left():
     assert len(found["curves"]["auc"][0]["median"]) == 3
 
 
+def test_arms_of_a_method_have_colours_of_their_own():
+    parts = [frame.with_columns(method=pl.col("method") + "+b=2") for frame in frames()]
+    both = [pl.concat(pair) for pair in zip(frames(), parts, strict=True)]
+    colours = [method["colour"] for method in explorer.explored(*both)["methods"]]
+    assert colours[0] == METHODS["lsgan"].colour.lower()
+    assert colours[0] != colours[1]
+
+
 def test_a_held_generator_s_turns_are_no_clock():
     every = list(explorer.CLOCKS)
     assert explorer.explored(*frames())["over"] == every

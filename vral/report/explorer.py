@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
 from vral.figures import ratio_label
-from vral.methods import arm_order, colour, label
+from vral.figures.style import arm_styles
+from vral.methods import arm_order, label
 from vral.study import band, ratio_key
 
 POINTS = 120
@@ -63,7 +65,8 @@ def explored(
                 finals.setdefault(name, []).append(place | row)
     return {
         "methods": [
-            {"name": name, "label": label(name), "colour": colour(name)} for name in methods
+            {"name": name, "label": label(name), "colour": to_hex(style.colour)}
+            for name, style in arm_styles(methods).items()
         ],
         "ratios": [{"name": name, "label": ratio_label(name)} for name in ratios],
         "over": [clock for clock in CLOCKS if not (held and clock == HELD_LACKS)],
