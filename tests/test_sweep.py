@@ -95,7 +95,7 @@ def test_a_held_generator_makes_no_updates(tmp_path):
     assert "1 runs, 18 D updates, 0 G updates; about" in text
     assert "warm-ups: 12 updates of G" in text
     execute(cell.config, cell.folder)
-    assert study.read(tmp_path, "records")["g_updates"].max() == 3
+    assert set(study.read(tmp_path, "records")["g_updates"]) == {0, 1, 2}  # Before each turn.
     done = Console(record=True, width=200)
     show_plan(done, [cell], 0.0, 1)
     assert "warm-ups" not in done.export_text()
