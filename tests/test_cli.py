@@ -67,9 +67,11 @@ def test_the_same_command_again_does_nothing_and_more_rounds_prolong(vral, tmp_p
 def test_changed_settings_are_refused_with_their_differences(vral, tmp_path):
     vral("train", "lsgan", "--rounds", 2, *SMALL)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    text = one_line_error(vral("train", "lsgan", "--rounds", 2, *SMALL, "--lr", 0.5, "--beta1", 0))
-    assert "--lr: 0.001 → 0.5" in text
-    assert "--beta1: 0.5 → 0.0" in text
+    changed = ("train", "lsgan", "--rounds", 2, *SMALL, "--lr", 0.5, "--beta1", 0)
+    for more in ((), ("--dry-run",)):
+        text = one_line_error(vral(*changed, *more))
+        assert "--lr: 0.001 → 0.5" in text
+        assert "--beta1: 0.5 → 0.0" in text
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
@@ -77,15 +79,19 @@ def test_a_foreign_folder_is_refused_and_untouched(vral, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter.tex").write_text("precious")
     for command in (("train", "lsgan"), ("reproduce", "ratios", "--methods", "lsgan")):
-        text = one_line_error(vral(*command, "--rounds", 1, *SMALL, "--out", "thesis"))
-        assert "--out: thesis is not empty" in text
+        for more in ((), ("--dry-run",)):
+            text = one_line_error(vral(*command, "--rounds", 1, *SMALL, "--out", "thesis", *more))
+            assert "--out: thesis is not empty" in text
     assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
 
 
 def test_an_unwritable_folder_is_refused(vral, tmp_path):
     (tmp_path / "file").write_text("")
-    text = one_line_error(vral("train", "lsgan", "--rounds", 1, "--out", "file/run"))
-    assert "--out: cannot write to file/run" in text
+    for folder in ("file", "file/run"):
+        for command in (("train", "lsgan"), ("reproduce", "ratios")):
+            for more in ((), ("--dry-run",)):
+                text = one_line_error(vral(*command, "--rounds", 1, "--out", folder, *more))
+                assert f"--out: cannot write to {folder}: file is a file" in text
 
 
 @pytest.mark.parametrize(
@@ -185,9 +191,18 @@ def test_legacy_scales_are_a_batch_apart(finished_study):
 def test_a_finished_study_is_not_trained_again(finished_study):
     root, command, _ = finished_study
     before = {p: p.read_bytes() for p in root.rglob("*.json") if p.name == "run.json"}
+    # As a study leaves them that was killed while it wrote its table and its figures.
+    torn = [root / ".final.csv.4711.tmp", root / "figures/digits/.overview.png.4711.tmp"]
+    for path in torn:
+        path.write_text("half")
+    (root / "figures/digits/overview.png").unlink()
+    (root / "figures/digits/.mine.tmp").write_text("precious")
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0
     assert "runs to do" not in result.output
+    assert (root / "figures/digits/overview.png").exists()
+    assert not any(path.exists() for path in torn)
+    assert (root / "figures/digits/.mine.tmp").read_text() == "precious"
     assert before == {p: p.read_bytes() for p in before}
 
 
@@ -269,6 +284,7 @@ def test_a_corrupt_run_is_refused_in_one_line_and_untouched(vral, tmp_path, name
     text = one_line_error(vral(*command, 4))
     assert str(run.relative_to(tmp_path)) in text
     assert "delete" in text
+    assert ("--out" in text) is (name == "nothing")  # It names the file, not an option.
     assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
@@ -291,11 +307,12 @@ def test_a_folder_of_hidden_files_is_somebody_else_s(vral, tmp_path):
 def test_two_studies_do_not_share_a_folder(vral, tmp_path):
     root = tmp_path / "study"
     root.mkdir()
-    (root / "study.json").write_text('{"commands": []}')
+    about = {"experiment": "ratios", "commands": []}
+    (root / "study.json").write_text(json.dumps(about))
     with locked(root):
         text = one_line_error(vral("reproduce", "ratios", "--rounds", 1, *SMALL, "--out", root))
     assert "another process is writing" in text
-    assert json.loads((root / "study.json").read_text()) == {"commands": []}
+    assert json.loads((root / "study.json").read_text()) == about
 
 
 def test_the_table_keeps_every_number_in_a_narrow_terminal(vral, tmp_path, monkeypatch):

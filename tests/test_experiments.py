@@ -110,6 +110,11 @@ def test_a_run_keeps_its_segments(tmp_path):
         (["noise", "--methods", "standard+hidden=7"], "--methods: 'standard+hidden=7' given"),
         (["necessity", "--dataset", "imagenet"], "--dataset"),
         (["clipping", "--clip-scope", "all"], "--clip-scope"),
+        (["parzen", "--seeds", "100000"], "--seeds"),
+        (["lipschitz", "--ratios", "0"], "--ratios: '0' is not a ratio; allowed: "),
+        (["interpolation", "--jobs", "-1"], "--jobs"),
+        (["toy2d", "--out", __file__], "is a file"),
+        (["artefacts", "--dataset", "mnist", "--data-root", "nowhere"], "--dataset mnist: not"),
     ],
 )
 def test_bad_input_is_one_line(vral, arguments, said):
@@ -119,8 +124,9 @@ def test_bad_input_is_one_line(vral, arguments, said):
 def test_a_folder_holds_one_experiment(vral, tmp_path):
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "study.json").write_text('{"experiment": "ratios", "commands": []}')
-    said = one_line_error(vral("reproduce", "clipping", "--out", "study", *SMALL))
-    assert "holds the experiment ratios" in said
+    for more in ((), ("--dry-run",)):
+        said = one_line_error(vral("reproduce", "clipping", "--out", "study", *SMALL, *more))
+        assert "holds the experiment ratios" in said
 
 
 def test_the_original_s_clipping_needs_a_limit(vral):

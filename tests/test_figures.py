@@ -217,8 +217,8 @@ def test_arms_of_a_method_differ_in_shade_and_dash_and_the_method_itself_is_plai
 def test_a_study_without_readings_can_be_drawn(name, tmp_path):
     row = EXPERIMENTS[name]
     arms = [arm.name for arm in row.arms[:2]]
-    selection = Selection(tmp_path, row.datasets[0], arms, row.ratios[:1], range(2), {}, 64)
-    for figure in FIGURES[name](selection, "nothing").values():
+    selection = Selection(tmp_path, row.datasets[0], arms, row.ratios[:1], range(2), {}, 64, "mlp")
+    for figure in FIGURES[name](selection).values():
         assert isinstance(figure, Figure)
         assert figure.get_label()
 
@@ -228,6 +228,6 @@ def test_every_claim_names_a_figure_that_its_experiment_draws(tmp_path):
 
     for name, row in EXPERIMENTS.items():
         arms = [row.arms[0].name]
-        selection = Selection(tmp_path, row.datasets[0], arms, row.ratios[-1:], [0], {}, 64)
-        drawn = FIGURES[name](selection, "").keys()
+        selection = Selection(tmp_path, row.datasets[0], arms, row.ratios[-1:], [0], {}, 64, "mlp")
+        drawn = FIGURES[name](selection).keys()
         assert {claim.figure for claim in CLAIMS.values() if claim.experiment == name} <= drawn

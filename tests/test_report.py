@@ -104,14 +104,14 @@ def opened(browser, written):
     complaints: list[str] = []
     contexts = []
 
-    def open_page(ready: bool = True, **options):
+    def open_page(ready: bool = True, file: Path = written.file, **options):
         context = browser.new_context(**options)
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         tab = context.new_page()
         tab.on("console", lambda m: m.type in ("error", "warning") and complaints.append(m.text))
         tab.on("pageerror", lambda error: complaints.append(str(error)))
-        asked = written.file.as_uri()
+        asked = file.as_uri()
         tab.on(
             "request",
             lambda r: r.url != asked and r.url[:5] != "data:" and complaints.append(r.url),
@@ -196,6 +196,41 @@ def test_the_explorer_draws_what_is_chosen(opened, written):
     log = "LogScale" in curves["log"]
     curves, _ = choose(tab, lambda: tab.locator("#log").click())
     assert ("LogScale" in curves["log"]) is not log
+
+
+AREAS = """() => Bokeh.documents[0].roots()[0].renderers.filter((r) => r.glyph.type === "VArea")
+    .map((r) => ["x", "low", "high"].map((k) => [...r.data_source.data[k]]))"""
+
+
+@in_browser
+def test_a_log_scale_shows_no_value_that_it_has_no_place_for(opened, written, tmp_path):
+    """Negative values leave gaps; a band from below zero starts at the least value shown."""
+    text = written.file.read_text()
+    old = re.search(r'id="explorer-data">(.*)</script>', text)[1]
+    data = json.loads(old)
+    one, place = data["studies"][0], {"method": 0, "ratio": 1, "clock": 0}
+    one["clocks"] = [{clock: list(range(6)) for clock in one["over"]}]
+    mixed = {"median": [1, 2, -1, -2, 3, 4], "low": [-1, 1, -2, -3, 2, 3]}
+    mixed["high"] = [2, 3, 1, -1, 4, 5]
+    below = {part: [-v if v > 0 else v for v in values] for part, values in mixed.items()}
+    one["curves"] = {"loss_D": [place | mixed], "loss_G": [place | below]}
+    ends = {"method": 0, "ratio": 1, "seeds": [0, 1]}
+    one["finals"] = {"loss_D": [ends | {"values": [-1, 4]}], "loss_G": [ends | {"values": [-1, 0]}]}
+    (tmp_path / "page.html").write_text(text.replace(old, page.script_json(data)))
+    tab = opened(file=tmp_path / "page.html")
+    assert tab.input_value("#reading") == "loss_D"
+    curves, finals = choose(tab, lambda: tab.locator("#log").check())
+    assert (curves["log"][1], finals["log"][0]) == ("LogScale", "LogScale")
+    np.testing.assert_array_equal(curves["data"][0]["median"], [1, 2, nan, nan, 3, 4])
+    np.testing.assert_array_equal(finals["data"][0]["x"], [nan, 4])
+    first, second = tab.evaluate(AREAS)
+    assert first == [[0, 1, 2], [1, 1, 1], [2, 3, 1]]
+    assert second == [[4, 5], [2, 3], [4, 5]]
+    assert "leaves negative values out" in tab.locator("#described").text_content()
+    curves, finals = choose(tab, lambda: tab.select_option("#reading", "loss_G"))
+    assert tab.locator("#log").is_disabled()
+    assert "LogScale" not in curves["log"] + finals["log"]
+    assert curves["data"][0]["median"] == below["median"]
 
 
 @in_browser
@@ -411,7 +446,9 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
         (["nowhere"], "STUDY: nowhere given, which holds no study.json"),
         (["empty"], "STUDY: empty has no readings yet"),
         (["other"], "STUDY: other holds the experiment 'tea'; allowed: "),
-        (["broken"], "study.json is corrupt"),
+        (["broken"], "Error: broken/study.json is corrupt"),
+        (["odd"], "Error: odd/study.json is corrupt"),
+        (["list"], "Error: list/study.json is corrupt"),
         (["study", "--out", "page.pdf"], "--out: page.pdf given; allowed: a file that ends in"),
         (["study", "--out", "no/page.html"], "--out: no/page.html given; allowed: a file in an"),
         (["study", "--out", "folder.html"], "folder.html exists and is none"),
@@ -422,8 +459,10 @@ def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, a
     for name, experiment in {"empty": "ratios", "other": "tea"}.items():
         Path(name).mkdir()
         write_json(Path(name, "study.json"), {"experiment": experiment, "commands": []})
-    Path("broken").mkdir()
-    Path("broken/study.json").write_text("{")
+    corrupt = {"broken": "{", "odd": '{"experiment": [], "commands": 3}'}
+    for name, text in {**corrupt, "list": '["experiment", "commands"]'}.items():
+        Path(name).mkdir()
+        Path(name, "study.json").write_text(text)
     Path("folder.html").mkdir()
     Path("study").symlink_to(written.root)
     before = sorted(tmp_path.rglob("*"))
@@ -501,6 +540,12 @@ def test_settings_are_told_once_where_they_agree_and_per_method_where_not():
     )
 
 
+def test_figures_are_told_in_readings_that_exist():
+    known = {name for texts in explorer.READINGS.values() for name in texts}
+    assert {name for readings in contents.SHOWN_READINGS.values() for name in readings} <= known
+    assert {"modes", "transport"} <= set(contents.SHOWN_READINGS)
+
+
 def test_a_slug_is_safe_in_an_address():
     assert contents.slug('<b> "a"/Ü stacked-digits') == "b-a-stacked-digits"
 
@@ -539,6 +584,39 @@ def test_the_explorer_gets_bands_of_all_seeds_and_final_values_of_those_left():
     assert dots["values"] == [pytest.approx(np.mean(np.arange(240, 300)), rel=1e-3)]
     assert found["finals"]["auc"][0]["values"] == [0.5]
     assert len(found["curves"]["auc"][0]["median"]) == 3
+
+
+def test_arms_of_a_method_have_colours_of_their_own():
+    parts = [frame.with_columns(method=pl.col("method") + "+b=2") for frame in frames()]
+    both = [pl.concat(pair) for pair in zip(frames(), parts, strict=True)]
+    colours = [method["colour"] for method in explorer.explored(*both)["methods"]]
+    assert colours[0] == METHODS["lsgan"].colour.lower()
+    assert colours[0] != colours[1]
+
+
+def test_a_held_generator_s_turns_are_no_clock():
+    every = list(explorer.CLOCKS)
+    assert explorer.explored(*frames())["over"] == every
+    assert explorer.explored(*frames(), held=True)["over"] == every[1:]
+    assert every[0] == "g_updates"
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("reproduce noise --out /home/me/runs --jobs 2", "vral reproduce noise --jobs 2"),
+        ("reproduce noise --out=/x --data-root /y --seeds 3", "vral reproduce noise --seeds 3"),
+        ("reproduce noise --dataset ring", "vral reproduce noise --dataset ring"),
+        ("reproduce noise --dataset=ring", "vral reproduce noise --dataset=ring"),
+        ("reproduce noise --dataset grid", None),
+        ("reproduce noise --dataset=grid --out x", None),
+        ("noise --dataset grid --dataset ring --out x", "vral noise --dataset grid --dataset ring"),
+        ("reproduce ratios --ratios '1 100x25,5'", "vral reproduce ratios --ratios '1 100x25,5'"),
+        ("not ' a command", "vral not ' a command"),
+    ],
+)  # fmt: skip
+def test_a_section_shows_the_commands_that_made_it_as_anybody_can_give_them(command, shown):
+    assert contents.anybodys(command, "ring") == shown
 
 
 def test_numbers_keep_four_digits_and_say_what_is_missing():

@@ -12,14 +12,21 @@ from typing import Any
 
 import polars as pl
 import pytest
+from cases import SMALL
+from rich.console import Console
 
-from vral import study
+from vral import cli, reproduce, study, sweep
 from vral.config import resolve
 from vral.errors import FolderError
 from vral.run import Execution, execute
 from vral.sweep import estimate, plan, run_cells
+from vral.terminal import show_plan
 
-TINY = {"width": 4, "latent": 2, "batch": 8, "rounds": 3}
+TINY = {"dataset": "ring", "width": 4, "latent": 2, "batch": 8, "rounds": 3}
+"""Points, whose quality needs no classifier."""
+
+PATIENCE = 600
+"""Seconds before what another process should do counts as never done: machines can be busy."""
 
 
 def config(method="lsgan", **given):
@@ -38,7 +45,7 @@ def test_seeds_are_lanes_of_one_run_or_runs_of_their_own(tmp_path):
 def test_a_cell_stands_where_its_coordinates_say(tmp_path):
     (cell,) = plan([config(ratio="1:4", seeds="0,2")], tmp_path, lanes=True)
     assert cell.folder.relative_to(tmp_path) == Path(
-        "method=lsgan/ratio=1-4/dataset=digits/seeds=0,2"
+        "method=lsgan/ratio=1-4/dataset=ring/seeds=0,2"
     )
 
 
@@ -74,6 +81,24 @@ def test_more_rounds_prolong_a_finished_cell(tmp_path):
 def test_a_cell_counts_its_updates(tmp_path, ratio, updates):
     (cell,) = plan([config(ratio=ratio)], tmp_path, lanes=True)
     assert cell.updates == updates
+
+
+def test_a_held_generator_makes_no_updates(tmp_path):
+    """It still takes its turns: they cost time, and the records' clock counts them."""
+    held = config(generator="held", ratio="2", warmup=4)
+    (cell,) = plan([held], tmp_path, lanes=True)
+    assert cell.updates == (6, 0)
+    assert cell.turns == (6, 3)
+    console = Console(record=True, width=200)
+    show_plan(console, [cell], 1.0, 1)
+    text = console.export_text()
+    assert "1 runs, 18 D updates, 0 G updates; about" in text
+    assert "warm-ups: 12 updates of G" in text
+    execute(cell.config, cell.folder)
+    assert set(study.read(tmp_path, "records")["g_updates"]) == {0, 1, 2}  # Before each turn.
+    done = Console(record=True, width=200)
+    show_plan(done, [cell], 0.0, 1)
+    assert "warm-ups" not in done.export_text()
 
 
 def test_the_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path):
@@ -125,9 +150,49 @@ def test_a_killed_worker_costs_no_cell(tmp_path):
     assert {outcome.reports[cell]["status"] for cell in cells} == {"finished"}
 
 
+@pytest.mark.parametrize("moment", ["planning", "starting the workers", "drawing"])
+def test_ctrl_c_is_one_line_and_130_and_begins_nothing_more(vral, tmp_path, monkeypatch, moment):
+    places = {
+        "planning": (reproduce, "plan"),
+        "starting the workers": (sweep.ProcessPoolExecutor, "submit"),
+        "drawing": (reproduce, "write_figures"),
+    }
+    owner, name = places[moment]
+    real = getattr(owner, name)
+
+    def press_and_go_on(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*arguments)
+
+    if moment == "drawing":
+        monkeypatch.setattr(reproduce, "run_cells", lambda *_: sweep.Outcome({}, {}))
+    command = ("reproduce", "ratios", "--methods", "lsgan", "--ratios", "1", "--seeds", 1)
+    command += ("--dataset", "ring", "--jobs", 1, *SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, press_and_go_on)
+        result = vral(*command)
+    assert result.exit_code == 130, result.output
+    assert result.output.splitlines()[-1] == "Interrupted; the same command continues it."
+    assert list(tmp_path.rglob("run.json")) == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert vral(*command, "--dry-run").exit_code == 0  # The folder can be gone on with.
+
+
+def test_ctrl_c_while_a_command_loads_is_one_line_too(vral, monkeypatch):
+    class Loading(dict):
+        def __contains__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "SHORT_HELP", Loading())
+    result = vral("ls")
+    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
+
+
 def start_study(folder: Path, *more: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "vral", "reproduce", "ratios", "--methods", "lsgan,wgan"]
     command += ["--ratios", "1", "--seeds", "1", "--rounds", "1200", "--out", str(folder)]
+    command += ["--dataset", "ring"]
     command += ["--width", "4", "--latent", "2", "--batch", "8", "--probe-every", "1000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -137,9 +202,9 @@ def start_study(folder: Path, *more: str) -> subprocess.Popen:
 
 def wait_for(condition: Callable[[], Any], process: subprocess.Popen | None = None) -> Any:
     """What ``condition`` gives once it is true, which ``process`` must live to see."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while not (found := condition()):
-        assert time.monotonic() < end, "still not true after two minutes"
+        assert time.monotonic() < end, "still not true"
         assert process is None or process.poll() is None, process.stdout.read().decode()
         time.sleep(0.02)
     return found
@@ -179,7 +244,7 @@ def kill_study(folder: Path, status: str) -> None:
     workers = wait_for(lambda: workers_started(process), process)
     wait_for(lambda: status in statuses(folder), process)
     process.kill()
-    process.communicate(timeout=120)
+    process.communicate(timeout=PATIENCE)
     wait_for(lambda: not any(map(alive, workers)))
 
 
@@ -189,7 +254,7 @@ def test_interrupted_and_killed_studies_continue_to_the_same_records(tmp_path):
     process = start_study(broken)
     wait_for(lambda: len(list(broken.rglob("probes/*.parquet"))) == 2, process)
     process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=60)[0].decode()
+    output = process.communicate(timeout=PATIENCE)[0].decode()
     assert process.returncode == 130, output
     assert "continues it" in output
     assert statuses(broken) == {"stopped"}
@@ -197,9 +262,9 @@ def test_interrupted_and_killed_studies_continue_to_the_same_records(tmp_path):
     kill_study(broken, "stopped")  # while its workers start
     kill_study(broken, "running")  # while one of them trains
     process = start_study(broken)
-    output = process.communicate(timeout=120)[0].decode()
+    output = process.communicate(timeout=PATIENCE)[0].decode()
     assert process.returncode == 0, output
-    assert start_study(whole).wait(timeout=120) == 0
+    assert start_study(whole).wait(timeout=PATIENCE) == 0
     assert statuses(broken) == statuses(whole) == {"finished"}
     for kind in ("records", "probes"):
         frames = [

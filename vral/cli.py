@@ -8,7 +8,7 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
-from vral.errors import UserError
+from vral.errors import INTERRUPTED, UserError
 
 click.rich_click.TEXT_MARKUP = "rich"
 
@@ -25,7 +25,10 @@ SHORT_HELP = {
 
 
 class LazyGroup(click.RichGroup):
-    """Stubs until a command is called; then one line and exit code 2 on what a user can mend."""
+    """Stubs until a command is called; then one line and exit code 2 on what a user can mend.
+
+    Ctrl-C, while a command loads too, is one line and exit code 130.
+    """
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         if args[0] in SHORT_HELP:
@@ -54,6 +57,9 @@ def one_line_errors(ctx: click.Context) -> Iterator[None]:
         message = Text.assemble(("Error: ", "bold red"), text)
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)
         ctx.exit(2)
+    except KeyboardInterrupt:
+        Console(highlight=False).print("Interrupted.")
+        ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,10 +1,8 @@
 """The commands behind ``vral``: ls and train; bench and reproduce have modules of their own."""
 
 import os
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +26,9 @@ from vral.options import config_options, execution_of, execution_options, given
 from vral.report.command import report
 from vral.reproduce import reproduce
 from vral.results import selection_of, summarise
-from vral.run import execute, folder_name
+from vral.run import execute, folder_name, refuse_foreign, settled_config
 from vral.spectrum_command import command as spectrum
-from vral.sweep import Cell, estimate
+from vral.sweep import Cell, estimate, stop_on_interrupt
 from vral.terminal import progress_bar, show_plan
 
 
@@ -59,24 +57,6 @@ def list_everything() -> None:
         console.print()
 
 
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Any]:
-    """The first Ctrl-C asks for a stop at the end of the round; a second one ends at once."""
-    asked = False
-
-    def ask(*_: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 @click.command()
 @click.argument("method")
 @config_options()
@@ -93,6 +73,8 @@ def train(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
     cell = Cell(config, out or Path("runs", "train") / folder_name(config))
     console = Console()
     if dry_run:
+        refuse_foreign(cell.folder, "run.json")
+        settled_config(cell.folder, config)
         show_plan(console, [cell], estimate([cell], execution, 1), jobs=1)
         return
     lanes = len(config.seeds)
@@ -104,7 +86,7 @@ def train(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
         progress.update(task, completed=rounds)
 
     try:
-        with _stop_on_interrupt() as stopping:
+        with stop_on_interrupt() as stopping:
             report = execute(config, cell.folder, execution, report_progress, stopping)
     finally:
         progress.stop()

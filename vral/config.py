@@ -82,7 +82,8 @@ class RunConfig(BaseModel):
     batch: Annotated[int, Field(ge=2)] = Field(64, description="Batch of every update.")
 
     generator: Literal["trained", "held"] = Field(
-        "trained", description="held: G's readings are kept, but it does not move."
+        "trained",
+        description="held: G is read at its turns, which g_updates counts, but it does not move.",
     )
     warmup: Annotated[int, Field(ge=0)] = Field(
         0, description="Rounds of LSGAN at 1:1 that G trains first; then D starts afresh."

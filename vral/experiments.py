@@ -1,7 +1,7 @@
 """EXPERIMENTS: each row is arms × ratios × data sets × seeds, and what its table shows."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -333,6 +333,32 @@ class Selection:
     targets: dict[str, tuple[float, float]]
     """VRAL's (m_f, m_r) of the arms that have them."""
     batch: int
+    network: str
+
+    @classmethod
+    def covering(cls, root: Path, configs: Sequence[Mapping[str, Any]]) -> "Selection":
+        """What runs with these settings, on one data set, cover of the study in ``root``."""
+        arms = [study.coordinates(config)["method"] for config in configs]
+        return cls(
+            root,
+            configs[0]["dataset"],
+            list(dict.fromkeys(arms)),
+            list(dict.fromkeys(config["ratio"] for config in configs)),
+            sorted({seed for config in configs for seed in config["seeds"]}),
+            {
+                arm: (config["mean_fake"], config["mean_real"])
+                for arm, config in zip(arms, configs, strict=True)
+                if config["objective"] in ("meta", "parzen") or config["moment_penalty"] > 0
+            },
+            configs[0]["batch"],
+            configs[0]["network"],
+        )
+
+    @property
+    def caption(self) -> str:
+        ratios, count = ", ".join(map(figures.ratio_label, self.ratios)), len(self.seeds)
+        seeds = f"{count} seed{'s' if count > 1 else ''}"
+        return f"D:G = {ratios} · {self.dataset}, {self.network}, {seeds}"
 
     def frame(self, kind: str) -> pl.DataFrame:
         return self.restrict(study.read(self.root, kind))
@@ -365,14 +391,14 @@ class Selection:
         return self.restrict(pl.DataFrame(entries, infer_schema_length=None)).to_dicts()
 
 
-Drawing = Callable[[Selection, str], dict[str, Figure]]
-"""(selection, caption) to figures by file name."""
+Drawing = Callable[[Selection], dict[str, Figure]]
+"""A selection to figures by file name."""
 
 
 def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
     """``draw`` at each ratio by itself: NAME for the first one, NAME-RATIO for others."""
 
-    def drawn(selection: Selection, caption: str) -> dict[str, Figure]:
+    def drawn(selection: Selection) -> dict[str, Figure]:
         found = {}
         for ratio in selection.ratios:
             file = f"{name}-{ratio}".replace(":", "-") if found else name
@@ -382,12 +408,12 @@ def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
     return drawn
 
 
-def draw_ratios(selection: Selection, caption: str) -> dict[str, Figure]:
+def draw_ratios(selection: Selection) -> dict[str, Figure]:
     records, probes = selection.frame("records"), selection.frame("probes")
     methods, ratios, samples = selection.methods, selection.ratios, selection.samples()
     return {
         "overview": figures.overview(
-            records, probes, samples, methods, ratios, selection.targets, caption
+            records, probes, samples, methods, ratios, selection.targets, selection.caption
         ),
         "histograms": figures.histograms(probes, methods, ratios, selection.targets),
         "gradients": figures.gradients_and_variance(records, methods, ratios),
@@ -396,7 +422,7 @@ def draw_ratios(selection: Selection, caption: str) -> dict[str, Figure]:
     }
 
 
-def draw_well_trained(selection: Selection, caption: str) -> dict[str, Figure]:
+def draw_well_trained(selection: Selection) -> dict[str, Figure]:
     signal = by_ratio(
         "signal",
         partial(
@@ -408,7 +434,7 @@ def draw_well_trained(selection: Selection, caption: str) -> dict[str, Figure]:
     methods, ratios = selection.methods, selection.ratios
     probes = selection.frame("probes")
     return {
-        **signal(selection, caption),
+        **signal(selection),
         "histograms": figures.histograms(probes, methods, ratios, selection.targets),
     }
 
@@ -453,7 +479,7 @@ def _necessity(selection: Selection, ratio: str) -> Figure:
     return figures.necessity(selection.final(), selection.methods, ratio, selection.gone())
 
 
-def draw_modes(selection: Selection, caption: str) -> dict[str, Figure]:
+def draw_modes(selection: Selection) -> dict[str, Figure]:
     methods, ratios = selection.methods, selection.ratios
     count = MODES.get(selection.dataset)
     return {
@@ -462,15 +488,15 @@ def draw_modes(selection: Selection, caption: str) -> dict[str, Figure]:
     }
 
 
-def draw_artefacts(selection: Selection, caption: str) -> dict[str, Figure]:
+def draw_artefacts(selection: Selection) -> dict[str, Figure]:
     return {"artefacts": figures.artefacts(selection.final(), selection.batch, selection.gone())}
 
 
-def draw_transport(selection: Selection, caption: str) -> dict[str, Figure]:
+def draw_transport(selection: Selection) -> dict[str, Figure]:
     """W1 of every arm beside its references, and samples of the first seed."""
     probes = selection.frame("probes")
     if "w1" not in probes.columns:  # Other data, or every seed has diverged.
-        return draw_ratios(selection, caption)
+        return draw_ratios(selection)
     cells = {method: ratio for method, ratio in probes.select("method", "ratio").unique().rows()}
     samples = {
         method: study.last_samples(selection.root, method, cells[method], selection.dataset)
@@ -483,7 +509,7 @@ def draw_transport(selection: Selection, caption: str) -> dict[str, Figure]:
         if report["config"]["dataset"] == selection.dataset
     )
     real = DATASETS[selection.dataset].load(Path(), False).held_out[:2000].numpy()
-    return {"transport": figures.transport(probes, samples, real, references, caption)}
+    return {"transport": figures.transport(probes, samples, real, references, selection.caption)}
 
 
 FIGURES: dict[str, Drawing] = {

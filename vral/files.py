@@ -1,11 +1,22 @@
 """Files that are either whole or absent."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from vral.errors import FolderError
+
+
+def drop_temporaries(folder: Path) -> None:
+    """Delete what ``replace_file`` leaves in ``folder`` when its process is killed.
+
+    Only for who holds the folder: another process may be about to rename its own.
+    """
+    for path in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\..+\.[0-9]+\.tmp", path.name):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

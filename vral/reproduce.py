@@ -9,13 +9,14 @@ from typing import Any
 import rich_click as click
 from rich.console import Console
 
-from vral.config import RunConfig, option_name, resolve
+from vral.config import MOST_SEEDS, RunConfig, option_name, resolve
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
 from vral.dynamics.command import COMMANDS as DYNAMICS
 from vral.dynamics.mog import spectrum_mog
 from vral.errors import INTERRUPTED, ConfigError
 from vral.experiments import EXPERIMENTS, Arm, Experiment
+from vral.files import drop_temporaries
 from vral.methods import METHODS
 from vral.options import config_options, execution_of, execution_options, given
 from vral.results import (
@@ -24,7 +25,7 @@ from vral.results import (
     summarise,
     write_figures,
 )
-from vral.run import Execution, locked, make_folder, note_command
+from vral.run import Execution, locked, make_folder, note_command, refuse_other_study
 from vral.sweep import Cell, estimate, plan, run_cells
 from vral.terminal import progress_bar, show_plan
 from vral.train.schedule import ratio_list
@@ -57,7 +58,7 @@ def study_options(row: Experiment) -> Callable[[Callable], Callable]:
         click.option(
             "--seeds",
             "seed_count",
-            type=click.IntRange(min=1),
+            type=click.IntRange(1, MOST_SEEDS),
             help="Number of seeds. [dim](default: 5; 10 on points)[/]",
         ),
         click.option("--quick", is_flag=True, help="Few rounds and seeds, in a folder of its own."),
@@ -86,7 +87,11 @@ def _command(name: str, row: Experiment) -> click.Command:
     @config_options(skip=("ratio", "seeds", "dataset", "variant"))
     @execution_options
     def run(**options: Any) -> None:
-        _study(name, options)
+        try:
+            _study(name, options)
+        except KeyboardInterrupt:
+            Console().print("Interrupted; the same command continues it.")
+            sys.exit(INTERRUPTED)
 
     more = (
         f"Writes records, figures and tables to runs/{name}. The same command again does what is "
@@ -107,6 +112,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
     row = EXPERIMENTS[name]
     configs = list(_configs(row, options))
     root = options["out"] or Path("runs", f"{name}-quick" if options["quick"] else name)
+    refuse_other_study(root, name)
     console = Console()
     execution = execution_of(options, options["threads"] or 1)
     on_gpu = execution.torch_device.type == "cuda"
@@ -181,9 +187,11 @@ def _run_study(
     legacy: bool,
 ) -> None:
     row, console = EXPERIMENTS[name], Console()
+    for folder in (root, *root.glob("figures/*")):
+        drop_temporaries(folder)
     note_command(root, name)
     unfinished = [cell for cell in cells if not cell.finished]
-    failed = interrupted = False
+    failed = False
     if unfinished:
         for one in data:  # the feature classifiers, once, before the workers start
             quality_measure(one, cache_root())
@@ -203,12 +211,11 @@ def _run_study(
             for cell in unfinished:
                 report(cell, cell.rounds_done)
             outcome = run_cells(unfinished, execution, jobs, report)
-        failed, interrupted = bool(outcome.errors), outcome.interrupted
+        failed = bool(outcome.errors)
         for cell, error in outcome.errors.items():
             console.print(f"{cell.folder}: {error}", style="red", markup=False, soft_wrap=True)
-    if interrupted:
-        console.print("Interrupted; the same command continues it.")
-        sys.exit(INTERRUPTED)
+        if outcome.interrupted:
+            raise KeyboardInterrupt
     tables = [row.metrics, LEGACY_METRICS] if legacy else [row.metrics]
     for one in data:
         here = [config for config in configs if config.dataset == one.name]
@@ -216,6 +223,6 @@ def _run_study(
         if len(data) > 1:
             console.print(one.name, style="bold")
         summarise(console, selection, tables)
-        write_figures(console, name, selection, here[0])
+        write_figures(console, name, selection)
     if failed:
         sys.exit(2)

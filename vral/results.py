@@ -9,7 +9,7 @@ from rich.console import Console
 from vral import study
 from vral.config import RunConfig
 from vral.experiments import FIGURES, Selection
-from vral.figures import ratio_label, save
+from vral.figures import save
 from vral.files import replace_file
 from vral.terminal import show_diverged, show_not_compiled, show_summary
 from vral.train.records import legacy_scales
@@ -29,20 +29,7 @@ OPTIMALITY_METRICS = {
 
 def selection_of(root: Path, configs: Sequence[RunConfig]) -> Selection:
     """What ``configs`` cover of the study in ``root``."""
-    return Selection(
-        root,
-        configs[0].dataset,
-        list(dict.fromkeys(config.arm for config in configs)),
-        list(dict.fromkeys(config.ratio for config in configs)),
-        configs[0].seeds,
-        {c.arm: (c.mean_fake, c.mean_real) for c in configs if has_targets(c)},
-        configs[0].batch,
-    )
-
-
-def has_targets(config: RunConfig) -> bool:
-    """Whether D is asked for N(m_r, 1) and N(m_f, 1)."""
-    return config.objective in ("meta", "parzen") or config.moment_penalty > 0
+    return Selection.covering(root, [config.model_dump(mode="json") for config in configs])
 
 
 def summarise(console: Console, selection: Selection, tables: Sequence[Mapping[str, str]]) -> None:
@@ -69,17 +56,10 @@ def summarise(console: Console, selection: Selection, tables: Sequence[Mapping[s
         show_summary(console, shown, OPTIMALITY_METRICS)
 
 
-def write_figures(
-    console: Console, experiment: str, selection: Selection, config: RunConfig
-) -> None:
+def write_figures(console: Console, experiment: str, selection: Selection) -> None:
     """Every figure of the experiment on the selection's data set, as PNG and PDF."""
     folder = selection.root / "figures" / selection.dataset
-    count = len(selection.seeds)
-    caption = (
-        f"D:G = {', '.join(map(ratio_label, selection.ratios))} · "
-        f"{selection.dataset}, {config.network}, {count} seed{'s' if count > 1 else ''}"
-    )
-    save_figures(folder, FIGURES[experiment](selection, caption))
+    save_figures(folder, FIGURES[experiment](selection))
     console.print(f"figures → {folder}", soft_wrap=True)
 
 

@@ -59,6 +59,9 @@ OWN_SEEDS = 10**9
 TABLES = ("records", "probes", "interpolation")
 """Folders of parquet parts."""
 
+STUDY = ("experiment", "commands")
+"""What study.json holds: the name of its experiment, and every command that was given for it."""
+
 FLUSH_SECONDS = 15
 """Between two flushes of the records, each with a checkpoint; less is lost to a kill."""
 
@@ -141,14 +144,28 @@ def folder_name(config: RunConfig) -> Path:
 
 
 def read_json(path: Path, needed: Collection[str]) -> dict[str, Any]:
-    """Raises FolderError where the file is not JSON or lacks what is ``needed``."""
+    """Raises FolderError where the file is no JSON object or lacks what is ``needed``."""
     try:
         content = json.loads(path.read_text())
-        if set(needed) <= set(content):
-            return content
-    except (ValueError, TypeError):
-        pass
-    raise FolderError(f"--out: {path} is corrupt; restore it, or delete its folder to start again")
+    except (ValueError, OSError):
+        content = None
+    if isinstance(content, dict) and content.keys() >= set(needed):
+        return content
+    raise _corrupt(path)
+
+
+def read_marker(root: Path) -> tuple[str, list[str]]:
+    """The experiment and the commands of a study's study.json; FolderError where it is corrupt."""
+    marker = root / "study.json"
+    experiment, commands = map(read_json(marker, STUDY).get, STUDY)
+    texts = [experiment, *commands] if isinstance(commands, list) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise _corrupt(marker)
+    return experiment, commands
+
+
+def _corrupt(path: Path) -> FolderError:
+    return FolderError(f"{path} is corrupt; restore it, or delete its folder to start again")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -161,13 +178,9 @@ def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
 
     Raises FolderError where it cannot be written or holds something of somebody else's.
     """
+    refuse_foreign(folder, mark, option)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / mark).exists() and any(not _own(path, mark) for path in folder.iterdir()):
-            raise FolderError(
-                f"{option}: {folder} is not empty and holds no {mark}, so it is not vral's; "
-                "name an empty or a new folder"
-            )
         probe = folder / f".{os.getpid()}.tmp"
         probe.touch()
         probe.unlink()
@@ -175,9 +188,36 @@ def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
         raise FolderError(f"{option}: cannot write to {folder}: {error.strerror}") from None
 
 
+def refuse_foreign(folder: Path, mark: str, option: str = "--out") -> None:
+    """Raises FolderError where ``folder`` cannot be one, or is not empty without ``mark``."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir():
+        raise FolderError(f"{option}: cannot write to {folder}: {nearest} is a file")
+    if folder != nearest or (folder / mark).exists():
+        return
+    try:
+        foreign = any(not _own(path, mark) for path in folder.iterdir())
+    except OSError as error:
+        raise FolderError(f"{option}: cannot read {folder}: {error.strerror}") from None
+    if foreign:
+        raise FolderError(
+            f"{option}: {folder} is not empty and holds no {mark}, so it is not vral's; "
+            "name an empty or a new folder"
+        )
+
+
 def _own(path: Path, mark: str) -> bool:
     """Whether a file is what a run that was killed in its first moments leaves."""
     return path.name == ".lock" or (path.name.startswith(f".{mark}.") and path.suffix == ".tmp")
+
+
+def refuse_other_study(root: Path, experiment: str) -> None:
+    """Raises FolderError where ``root`` holds another experiment, or is somebody else's."""
+    refuse_foreign(root, "study.json")
+    if (root / "study.json").exists():
+        held, _ = read_marker(root)
+        if held != experiment:
+            raise FolderError(f"--out: {root} holds the experiment {held}; name another folder")
 
 
 def note_command(root: Path, experiment: str) -> None:
@@ -185,16 +225,11 @@ def note_command(root: Path, experiment: str) -> None:
 
     Raises FolderError where the folder holds another experiment.
     """
-    marker, history = root / "study.json", []
-    if marker.exists():
-        old = read_json(marker, ["experiment", "commands"])
-        if old["experiment"] != experiment:
-            raise FolderError(
-                f"--out: {root} holds the experiment {old['experiment']}; name another folder"
-            )
-        history = old["commands"]
+    refuse_other_study(root, experiment)
+    marker = root / "study.json"
+    history = read_marker(root)[1] if marker.exists() else []
     commands = [*history, shlex.join(sys.argv[1:])]
-    write_json(marker, {"experiment": experiment, "commands": commands})
+    write_json(marker, dict(zip(STUDY, (experiment, commands), strict=True)))
 
 
 @contextmanager

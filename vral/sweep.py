@@ -9,9 +9,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,15 @@ class Cell:
         )
 
     @property
-    def updates(self) -> tuple[int, int]:
-        """(D updates, G updates) of each of its lanes over all rounds."""
+    def turns(self) -> tuple[int, int]:
+        """How often D and G take a turn in each of its lanes over all rounds."""
         return Ratio.parse(self.config.ratio).totals(self.config.rounds)
+
+    @property
+    def updates(self) -> tuple[int, int]:
+        """(D updates, G updates) of each of its lanes over all rounds; a held G makes none."""
+        d, g = self.turns
+        return d, 0 if self.config.generator == "held" else g
 
 
 def plan(configs: Iterable[RunConfig], root: Path, lanes: bool) -> list[Cell]:
@@ -94,7 +101,7 @@ def estimate(cells: Sequence[Cell], execution: Execution, jobs: int) -> float:
             rates[kind] = _move_seconds(kind, execution)
         share = 1 - cell.rounds_done / cell.config.rounds
         every = cell.config.recorded_every
-        d, g = cell.updates
+        d, g = cell.turns
         for (move, recorded), cost in rates[kind].items():
             count = g if move == ("G",) else d
             if move in (("F",), ("R",)) and cell.config.meta_schedule == "once":
@@ -132,7 +139,7 @@ _stop: Any = None
 
 
 def _start_worker(queue: Any, stop: Any) -> None:
-    """Workers leave Ctrl-C to their parent, and end at once should it be killed."""
+    """Workers end at once should their parent be killed."""
     global _queue, _stop
     _queue, _stop = queue, stop
     parent = mp.parent_process()
@@ -145,7 +152,10 @@ def _start_worker(queue: Any, stop: Any) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any]:
+def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any] | None:
+    """The run's report; None where the study was stopped before the cell began."""
+    if _stop.is_set():
+        return None
     last = 0.0
 
     def progress(rounds: int) -> None:
@@ -155,6 +165,38 @@ def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any]:
             _queue.put((index, rounds))
 
     return execute(cell.config, cell.folder, execution, progress, _stop.is_set)
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Gives a function that tells whether Ctrl-C was pressed; the second is a KeyboardInterrupt."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started in this block never hear Ctrl-C, from their first moment on.
+
+    A blocked signal stays blocked in them. This process hears it when the block ends, or at once
+    through another of its threads.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass
@@ -174,62 +216,69 @@ def run_cells(cells: Sequence[Cell], execution: Execution, jobs: int, report: Re
     """Run ``cells``, longest first, in ``jobs`` processes; a cell's failure does not stop others.
 
     A killed process takes its pool with it; what was under way continues in a new one. On Ctrl-C
-    the workers finish their round, write a checkpoint and stop.
+    no further cell begins, and the workers finish their round, write a checkpoint and stop.
     """
     outcome = Outcome({}, {})
     pending = sorted(cells, key=lambda cell: -sum(cell.updates))
-    for attempt in range(1, ATTEMPTS + 1):
-        pending = _run_pool(pending, execution, jobs, report, outcome)
-        if outcome.interrupted or not pending:
-            break
-        if attempt == ATTEMPTS:
-            for cell in pending:
-                outcome.errors[cell] = f"its process was killed {ATTEMPTS} times"
+    with stop_on_interrupt() as interrupted:
+        for attempt in range(1, ATTEMPTS + 1):
+            pending = _run_pool(pending, execution, jobs, report, outcome, interrupted)
+            outcome.interrupted = interrupted()
+            if outcome.interrupted or not pending:
+                break
+            if attempt == ATTEMPTS:
+                for cell in pending:
+                    outcome.errors[cell] = f"its process was killed {ATTEMPTS} times"
     return outcome
 
 
 def _run_pool(
-    cells: Sequence[Cell], execution: Execution, jobs: int, report: Report, outcome: Outcome
+    cells: Sequence[Cell],
+    execution: Execution,
+    jobs: int,
+    report: Report,
+    outcome: Outcome,
+    interrupted: Callable[[], bool],
 ) -> list[Cell]:
     """Fill ``outcome``; returns the cells that a killed process left undone."""
     context = mp.get_context("spawn")
+    # These come first: they start multiprocessing's own process, which unblocks Ctrl-C again.
     queue, stop = context.Queue(), context.Event()
     undone = []
-    # Workers inherit an ignored Ctrl-C: it is the parent who tells them to stop, from their first
-    # moment on.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     pool = ProcessPoolExecutor(jobs, context, _start_worker, (queue, stop))
     futures: dict[Future, Cell] = {}
     try:
-        for i, cell in enumerate(cells):
-            futures[pool.submit(_work, i, cell, execution)] = cell
-        signal.signal(signal.SIGINT, before)
+        with _deaf_children():
+            for i, cell in enumerate(cells):
+                try:
+                    futures[pool.submit(_work, i, cell, execution)] = cell
+                except BrokenProcessPool:
+                    undone.append(cell)
         waiting = set(futures)
         while waiting:
-            try:
-                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                while not queue.empty():
-                    i, rounds = queue.get()
-                    report(cells[i], rounds)
-                for future in done:
-                    cell = futures[future]
-                    try:
-                        outcome.reports[cell] = future.result()
-                        report(cell, outcome.reports[cell]["rounds_done"])
-                    except BrokenProcessPool:
-                        undone.append(cell)
-                    except UserError as error:
-                        outcome.errors[cell] = str(error)
-                    except Exception as error:
-                        outcome.errors[cell] = f"{type(error).__name__}: {error}"
-            except KeyboardInterrupt:
-                outcome.interrupted = True
+            if interrupted() and not stop.is_set():
                 stop.set()
                 for future in waiting:
                     future.cancel()
                 waiting = {future for future in waiting if not future.cancelled()}
+            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not queue.empty():
+                i, rounds = queue.get()
+                report(cells[i], rounds)
+            for future in done:
+                cell = futures[future]
+                try:
+                    result = future.result()
+                    if result is not None:
+                        outcome.reports[cell] = result
+                        report(cell, result["rounds_done"])
+                except BrokenProcessPool:
+                    undone.append(cell)
+                except UserError as error:
+                    outcome.errors[cell] = str(error)
+                except Exception as error:
+                    outcome.errors[cell] = f"{type(error).__name__}: {error}"
     finally:
-        signal.signal(signal.SIGINT, before)
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
     return undone

@@ -29,7 +29,10 @@ def progress_bar(console: Console) -> Progress:
 
 
 def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int) -> None:
-    """Every run with its updates over all lanes, the totals and the estimated time."""
+    """Every run with its updates over all lanes, the totals and the estimated time.
+
+    A held G makes no updates. Those of a warm-up stand in a line of their own, without their time.
+    """
     table = Table(title="Plan", title_justify="left")
     for heading in ("method", "ratio", "data set"):
         table.add_column(heading, no_wrap=True)
@@ -53,6 +56,12 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
         "timed on a few updates of each kind, none of them compiled",
         soft_wrap=True,
     )
+    warmups = sum(c.config.warmup * len(c.config.seeds) for c in cells if not c.rounds_done)
+    if warmups:
+        console.print(
+            f"Before that, warm-ups: {warmups:,} updates of G and as many of a D that is then gone",
+            soft_wrap=True,
+        )
 
 
 def show_bench(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -4,6 +4,7 @@ Nothing here knows HTML. A study is read once; its data sets become a section ea
 """
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from vral.figures import ratio_label
 from vral.methods import arm_order, label
 from vral.report.explorer import READINGS, explored
 from vral.report.pictures import Picture, figures_of, picture
-from vral.run import read_json
+from vral.run import read_marker
 from vral.terminal import number as plain_number
 
 Cell = tuple[str, str]
@@ -35,7 +36,17 @@ SHOWN_READINGS: dict[str, dict[str, str]] = {
     },
     "gradients": {"grad_norm_fake": "‖∇D‖", "score_var_fake": "Var D(G(z))"},
     "generator": {"signal_fake": "signal to G", "g_grad_rms": "G gradient RMS"},
-    "samples": {"frechet": "Fréchet distance", "coverage": "coverage"},
+    "samples": {
+        "frechet": "Fréchet distance",
+        "coverage": "coverage",
+        "modes_covered": "modes covered",
+    },
+    "modes": {
+        "modes_covered": "modes covered",
+        "high_quality": "high quality",
+        "reverse_kl": "reverse KL",
+    },
+    "transport": {"w1": "W1 to held-out data"},
 }
 """What a figure's alternative text gives in numbers; others give the experiment's first three."""
 
@@ -71,18 +82,16 @@ def read_study(root: Path) -> Study:
             f"STUDY: {root} given, which holds no study.json; "
             "allowed: a folder that vral reproduce wrote"
         )
-    about = read_json(marker, ("experiment", "commands"))
-    if about["experiment"] not in EXPERIMENTS:
+    experiment, commands = read_marker(root)
+    if experiment not in EXPERIMENTS:
         raise FolderError(
-            f"STUDY: {root} holds the experiment {about['experiment']!r}; "
-            f"allowed: {', '.join(EXPERIMENTS)}"
+            f"STUDY: {root} holds the experiment {experiment!r}; allowed: {', '.join(EXPERIMENTS)}"
         )
     records, probes = study.read(root, "records"), study.read(root, "probes")
     if records.is_empty() or probes.is_empty():
         raise FolderError(f"STUDY: {root} has no readings yet; its command goes on with it")
     reports = tuple(report for _, report in study.runs(root))
-    commands = tuple(dict.fromkeys(about["commands"]))
-    return Study(root, about["experiment"], commands, reports, records, probes)
+    return Study(root, experiment, tuple(dict.fromkeys(commands)), reports, records, probes)
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,12 @@ class Section:
         return [report["config"] for report in self.reports]
 
     @property
+    def commands(self) -> list[str]:
+        """The study's commands that trained on this data set, as anybody can give them."""
+        found = (anybodys(command, self.dataset) for command in self.study.commands)
+        return list(dict.fromkeys(command for command in found if command))
+
+    @property
     def seeds(self) -> list[int]:
         return sorted({seed for config in self.configs for seed in config["seeds"]})
 
@@ -194,8 +209,9 @@ class Section:
     @cached_property
     def explored(self) -> dict[str, Any]:
         here = pl.col("dataset") == self.dataset
+        held = all(config.get("generator") == "held" for config in self.configs)
         curves = explored(
-            self.study.records.filter(here), self.study.probes.filter(here), self.final
+            self.study.records.filter(here), self.study.probes.filter(here), self.final, held
         )
         return {"anchor": self.anchor, "title": f"{self.study.experiment}, {self.dataset}"} | curves
 
@@ -232,6 +248,31 @@ class Section:
         return f"{of} at the end: {'; '.join(cells)}."
 
 
+PLACES = ("--out", "--data-root")
+"""Options that name a folder of one machine and change no number."""
+
+
+def anybodys(command: str, dataset: str) -> str | None:
+    """A command of study.json without the folders of its machine.
+
+    None where it asks for another data set.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # No command of ours; it is shown as it stands.
+        return f"vral {command}"
+    # An option's value follows it as a word of its own or after "=".
+    pairs = re.findall(r"(--[a-z-]+)(?:=|\0)([^\0]*)", "\0".join(words))
+    if dict(pairs).get("--dataset", dataset) != dataset:
+        return None
+    kept = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if before not in PLACES and word.partition("=")[0] not in PLACES
+    ]
+    return shlex.join(["vral", *kept])
+
+
 def sections(found: Study, number: int, ledger: Sequence[Verdict]) -> list[Section]:
     """A study's data sets; ``number`` is its place on the page and keeps anchors apart."""
     result = []
@@ -244,7 +285,7 @@ def sections(found: Study, number: int, ledger: Sequence[Verdict]) -> list[Secti
                 dataset,
                 f"study{number}-{slug(found.experiment)}-{slug(dataset)}",
                 verdicts,
-                figures_of(found.experiment, found.root, dataset, configs),
+                figures_of(found.experiment, found.root, configs),
             )
         )
     return result

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
 from vral.figures import ratio_label
-from vral.methods import arm_order, colour, label
+from vral.figures.style import arm_styles
+from vral.methods import arm_order, label
 from vral.study import band, ratio_key
 
 POINTS = 120
@@ -27,16 +29,22 @@ CLOCKS = {
     "images": "images seen by D",
     "round": "rounds",
 }
-"""The columns of every record that can be the horizontal axis."""
+"""The columns of every record that can be the horizontal axis, but for HELD_LACKS."""
+
+HELD_LACKS = "g_updates"
+"""No clock where G is held: it counts turns at which G does not move."""
 
 READINGS = {"At D's updates": METRICS, "Of a probe, on held-out data": PROBE_METRICS}
 """Heading → reading → what it is."""
 
 
-def explored(records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame) -> dict[str, Any]:
+def explored(
+    records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame, held: bool = False
+) -> dict[str, Any]:
     """Curves and final values of one study on one data set.
 
-    ``records``, ``probes`` and ``final`` hold the rows of one data set. A curve is
+    ``records``, ``probes`` and ``final`` hold the rows of one data set; ``held`` says that G does
+    not move. "over" are the clocks to choose from. A curve is
     {"method": i, "ratio": j, "clock": k, "median": […], "low": […], "high": […]} with ``k`` the
     place in "clocks" of its bins' mean times; a final value is one row {"method": i, "ratio": j,
     "seeds": […], "values": […]} of the seeds that have not diverged.
@@ -57,9 +65,11 @@ def explored(records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame) -
                 finals.setdefault(name, []).append(place | row)
     return {
         "methods": [
-            {"name": name, "label": label(name), "colour": colour(name)} for name in methods
+            {"name": name, "label": label(name), "colour": to_hex(style.colour)}
+            for name, style in arm_styles(methods).items()
         ],
         "ratios": [{"name": name, "label": ratio_label(name)} for name in ratios],
+        "over": [clock for clock in CLOCKS if not (held and clock == HELD_LACKS)],
         "clocks": clocks,
         "curves": curves,
         "finals": finals,

@@ -1,8 +1,8 @@
 """A study's figures as the page embeds them, and as one PDF."""
 
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vral.experiments import FIGURES, Selection
-from vral.figures import STYLE, ratio_label, save
+from vral.figures import STYLE, save
 from vral.files import replace_file
 from vral.methods import arm_order
-from vral.study import coordinates, ratio_key
+from vral.study import ratio_key
 
 DPI = 192
 """Two pixels of the picture for each CSS pixel (1/96 inch)."""
@@ -37,26 +37,15 @@ class Picture:
 
 
 def figures_of(
-    experiment: str, root: Path, dataset: str, configs: Sequence[dict[str, Any]]
+    experiment: str, root: Path, configs: Sequence[Mapping[str, Any]]
 ) -> dict[str, Figure]:
     """Every figure of an experiment on one data set, over all that its runs in ``root`` cover.
 
     ``configs`` are the settings in the run.json of these runs.
     """
-    arms = sorted({coordinates(config)["method"] for config in configs}, key=arm_order)
-    ratios = sorted({config["ratio"] for config in configs}, key=ratio_key)
-    seeds = sorted({seed for config in configs for seed in config["seeds"]})
-    targets = {
-        coordinates(config)["method"]: (config["mean_fake"], config["mean_real"])
-        for config in configs
-        if config["objective"] in ("meta", "parzen") or config["moment_penalty"] > 0
-    }
-    selection = Selection(root, dataset, arms, ratios, seeds, targets, configs[0]["batch"])
-    return FIGURES[experiment](
-        selection,
-        f"D:G = {', '.join(map(ratio_label, ratios))} · {dataset}, {configs[0]['network']}, "
-        f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}",
-    )
+    found = Selection.covering(root, configs)
+    methods, ratios = sorted(found.methods, key=arm_order), sorted(found.ratios, key=ratio_key)
+    return FIGURES[experiment](replace(found, methods=methods, ratios=ratios))
 
 
 def picture(figure: Figure) -> Picture:

@@ -45,7 +45,7 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict) or set(content) != CONTENT:
         raise FolderError(
-            f"--out: {path} is corrupt, so the run cannot continue; "
+            f"{path} is corrupt, so the run cannot continue; "
             "restore it, or delete the run's folder to start again"
         )
 

@@ -148,7 +148,7 @@ def _read_part(path: Path) -> pl.DataFrame:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError):
         raise FolderError(
-            f"--out: {path} is corrupt; restore it, or delete the run's folder to start again"
+            f"{path} is corrupt; restore it, or delete the run's folder to start again"
         ) from None
 
 

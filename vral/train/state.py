@@ -19,7 +19,10 @@ class TrainState(NamedTuple):
 
 @dataclass
 class Clock:
-    """Three ways to tell the time; ``images`` (a fourth) is ``d_updates`` × batch."""
+    """Three ways to tell the time; ``images`` (a fourth) is ``d_updates`` × batch.
+
+    A held G takes its turns without moving: ``g_updates`` then counts turns, not updates.
+    """
 
     round: int = 0
     d_updates: int = 0

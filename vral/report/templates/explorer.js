@@ -36,8 +36,10 @@
   const study = () => studies[Number(at("study").value)]
 
   function fillStudy() {
-    const {methods, ratios, curves, finals} = study()
-    const before = at("reading").value
+    const {methods, ratios, over, curves, finals} = study()
+    const [before, clock] = [at("reading").value, at("clock").value]
+    at("clock").replaceChildren(...over.map((name) => option(name, clocks[name])))
+    if (over.includes(clock)) at("clock").value = clock
     at("reading").replaceChildren(...readings.map(({heading, readings}) => {
       const group = element("optgroup", "", {label: heading})
       const known = readings.filter(({name}) => curves[name] ?? finals[name])
@@ -120,27 +122,45 @@
 
   const named = (place) => `${study().methods[place.method].label} at ${study().ratios[place.ratio].label}`
 
+  const positive = (values) => values.filter((v) => v !== null && v > 0)
+
   // Values as an axis can show them: what is missing, or negative on a log scale, leaves a gap.
   const onAxis = (values, log) =>
     values.map((v) => (v === null || (log && v < 0) ? NaN : log ? Math.max(v, FLOOR) : v))
+
+  // A band without its gaps, in pieces: Bokeh would join the ends of a gap. On a log scale one that
+  // reaches below zero goes down to ``bottom``.
+  function pieces(x, low, high, log, bottom) {
+    const [lower, upper] = [onAxis(low.map((v) => (log && v !== null && v < 0 ? bottom : v)), log), onAxis(high, log)]
+    const found = [[]]
+    for (const i of x.keys()) {
+      if (isNaN(lower[i] + upper[i])) found.push([])
+      else found.at(-1).push(i)
+    }
+    return found.filter((piece) => piece.length > 1).map((piece) =>
+      ({x: piece.map((i) => x[i]), low: piece.map((i) => lower[i]), high: piece.map((i) => upper[i])}))
+  }
 
   function drawCurves(rows, log, colours) {
     const clock = at("clock").value
     const figure = blank("curves", 380, log, "y", colours)
     figure.xaxes[0].axis_label = clocks[clock]
-    const onAxis = (values) => values.map((v) => (v === null ? NaN : log ? Math.max(v, FLOOR) : v))
     const ratios = [...new Set(rows.map(({ratio}) => ratio))]
+    const bottom = Math.max(FLOOR, Math.min(...positive(rows.flatMap(({median, low, high}) => [...median, ...low, ...high]))))
     const lines = []
     for (const row of rows) {
       const colour = legible(study().methods[row.method].colour, colours)
       const x = study().clocks[row.clock][clock]
       const source = new Bokeh.ColumnDataSource({name: named(row), data: {
-        x, median: onAxis(row.median, log), low: onAxis(row.low, log), high: onAxis(row.high, log),
+        x, median: onAxis(row.median, log),
         value: row.median.map(String), ends: row.low.map((v, i) => (v === null ? "–" : `${v} to ${row.high[i]}`)),
         who: x.map(() => named(row)),
       }})
       const of = (field) => ({field})
-      figure.varea({x: of("x"), y1: of("low"), y2: of("high"), source, fill_color: colour, fill_alpha: 0.2})
+      for (const piece of pieces(x, row.low, row.high, log, bottom)) {
+        figure.varea({x: of("x"), y1: of("low"), y2: of("high"), source: new Bokeh.ColumnDataSource({data: piece}),
+          fill_color: colour, fill_alpha: 0.2})
+      }
       lines.push(figure.line({x: of("x"), y: of("median"), source, line_color: colour, line_width: 2,
         line_dash: DASHES[ratios.indexOf(row.ratio) % DASHES.length]}))
     }
@@ -195,7 +215,12 @@
     const reading = at("reading").value
     const curves = (study().curves[reading] ?? []).filter(chosen)
     const finals = (study().finals[reading] ?? []).filter(chosen)
-    const log = at("log").checked
+    const medians = curves.flatMap(({median}) => median)
+    const ends = finals.flatMap(({values}) => values)
+    // Where nothing is above zero there is no log scale to choose.
+    at("log").disabled = positive([...medians, ...ends]).length === 0
+    const log = at("log").checked && !at("log").disabled
+    const left_out = log && [...medians, ...ends].some((v) => v !== null && v < 0)
     const colours = look()
     for (const [i, swatch] of at("methods").querySelectorAll(".swatch").entries()) {
       swatch.style.background = legible(study().methods[i].colour, colours)
@@ -203,10 +228,11 @@
     at("described").textContent = curves.length + finals.length === 0
       ? "No run has this reading; choose other methods or another ratio."
       : `${at("reading").selectedOptions[0].textContent}, over ${clocks[at("clock").value]}`
+        + (left_out ? "; the log scale leaves negative values out" : "")
     for (const part of ["finals-title", "numbers"]) at(part).hidden = finals.length === 0
     tabulate(finals)
-    await put("curves", drawCurves(curves, log, colours))
-    await put("finals", drawFinals(finals, log, colours))
+    await put("curves", drawCurves(curves, log && positive(medians).length > 0, colours))
+    await put("finals", drawFinals(finals, log && positive(ends).length > 0, colours))
   }
 
   // One drawing after the other, so that the last choice is the one that stays.
@@ -215,7 +241,6 @@
 
   at("study").append(...studies.map(({title}, i) => option(i, title)))
   at("study-field").hidden = studies.length === 1
-  at("clock").append(...Object.entries(clocks).map(([name, text]) => option(name, text)))
   at("controls").hidden = false
   at("controls").addEventListener("submit", (event) => event.preventDefault())
   at("controls").addEventListener("change", ({target}) => {
