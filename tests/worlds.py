@@ -137,6 +137,8 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "P1.best.*": (("modes_covered",), 1, 0.5),
     "P1.quality.*": (("high_quality",), 0.8, 0.2),
     "P1.kl.*": (("reverse_kl",), 0.2, 1),
+    "T8.wgan-gp": (("w1",), 4, 1),
+    "T8.r1-r2": (("w1",), 1, 2),
     "A.clip-all": (("grad_norm_fake",), 0.01, 0.5),
     "A.label": (("frechet",), 1.1, 1.1),
     "A.batch-norm.*": (("grad_norm_fake",), 0.3, 1.1),

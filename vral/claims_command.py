@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vral.claims import Unjudged, Verdict, examine
-from vral.claims.markdown import BEGIN, END, as_markdown, write_between_marks
+from vral.claims.markdown import BEGIN, END, as_markdown, basis, write_between_marks
 from vral.claims.verdict import FEWEST_SEEDS, LEVEL
 from vral.errors import ConfigError
 from vral.terminal import number
@@ -43,7 +43,8 @@ def claims(studies: tuple[Path, ...], as_json: bool, into: Path | None, figures:
     """Judge every claim of the paper and the deck on what the STUDY folders hold.
 
     A claim is confirmed or refuted where the whole 95 % bootstrap interval over seeds is on one
-    side of its threshold. Claims that cannot be judged yet are listed with the command to run.
+    side of its threshold; one that is deterministic, by its number alone. Claims that cannot be
+    judged yet are listed with the command to run.
     """
     verdicts, still_open = examine(studies)
     if into and not verdicts:
@@ -68,6 +69,31 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
     """How many claims were judged, at what level, and what that means for all of them together."""
     if not verdicts:
         return ["No claim can be judged on these studies."]
+    family = [verdict for verdict in verdicts if verdict.in_family]
+    notes = _chance_notes(family) if family else []
+    computed = [verdict for verdict in verdicts if verdict.claim.kind == "deterministic"]
+    if computed:
+        notes.append(
+            f"{len(computed)} claims are deterministic: {_tally(computed)}. They are computed "
+            "without seeds and judged by their thresholds alone, apart from the family."
+        )
+    identities = [verdict for verdict in verdicts if verdict.claim.kind == "identity"]
+    if identities:
+        names = ", ".join(dict.fromkeys(verdict.claim.id for verdict in identities))
+        notes.append(
+            f"True by arithmetic, whatever the runs say, and so in no count above: {names} "
+            f"({_tally(identities)})."
+        )
+    return notes
+
+
+def _tally(verdicts: Sequence[Verdict]) -> str:
+    count = Counter(verdict.verdict for verdict in verdicts)
+    return ", ".join(f"{count[outcome]} {outcome}" for outcome in COLOURS if count[outcome])
+
+
+def _chance_notes(verdicts: Sequence[Verdict]) -> list[str]:
+    """Of verdicts over seeds."""
     count = Counter(verdict.verdict for verdict in verdicts)
     fewest = min(verdict.seeds for verdict in verdicts)
     kept = sum(verdict.survives for verdict in verdicts)
@@ -97,7 +123,7 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
     table = Table(
-        title="Claims: median [95 % bootstrap interval] over seeds",
+        title="Claims: median [95 % bootstrap interval] over seeds, or the one number",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
@@ -107,13 +133,11 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
     several = len({verdict.study for verdict in verdicts}) > 1
     for verdict in verdicts:
         colour = COLOURS[verdict.verdict]
-        where = f"{verdict.dataset}, {verdict.seeds} seeds"
-        where += f", {verdict.diverged} diverged" * bool(verdict.diverged)
-        where += f", {verdict.study}" * several
+        where = f"{verdict.dataset}, {basis(verdict)}" + f", {verdict.study}" * several
         table.add_row(
             f"[bold]{escape(verdict.claim.id)}[/]",
             f"[{colour}]{verdict.verdict}[/]" + "\n[dim]in the family[/]" * verdict.survives,
-            f"{_number(verdict.effect)} {escape(_interval(verdict))}, "
+            f"{escape(_effect(verdict))}, "
             f"asked: {verdict.claim.threshold}; {escape(where)}\n"
             f"[dim]{escape(verdict.claim.quantity)}[/]",
         )
@@ -124,8 +148,10 @@ def _number(value: float) -> str:
     return number(value) if math.isfinite(value) or math.isnan(value) else f"{value:+}"
 
 
-def _interval(verdict: Verdict) -> str:
-    return f"[{_number(verdict.low)}, {_number(verdict.high)}]"
+def _effect(verdict: Verdict) -> str:
+    if verdict.claim.kind == "deterministic":
+        return _number(verdict.effect)
+    return f"{_number(verdict.effect)} [{_number(verdict.low)}, {_number(verdict.high)}]"
 
 
 def _show_open(console: Console, still_open: Sequence[Unjudged]) -> None:
@@ -157,6 +183,7 @@ def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict
                 "threshold": str(verdict.claim.threshold),
                 "history": [vars(entry) for entry in verdict.claim.history],
                 "would_change": verdict.claim.would_change,
+                "kind": verdict.claim.kind,
                 "arms": verdict.claim.arms,
                 "dataset": verdict.dataset,
                 "study": str(verdict.study),

@@ -1,6 +1,8 @@
 """Every claim on studies whose truth is known, and the register of thresholds."""
 
+import re
 from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -8,24 +10,59 @@ from worlds import true_and_false
 
 from vral.claims.catalogue import CLAIMS, register
 from vral.claims.ledger import judge_claim
-from vral.claims.verdict import Claim
+from vral.claims.readings import NotRun
+from vral.claims.verdict import Claim, judge_number
 from vral.experiments import EXPERIMENTS
+from vral.reproduce import reproduce
 
 EVERY = pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+SEEDED = [claim for claim in CLAIMS.values() if claim.kind != "deterministic"]
+COMPUTED = [claim for claim in CLAIMS.values() if claim.kind == "deterministic"]
+OVER_SEEDS = pytest.mark.parametrize("claim", SEEDED, ids=lambda claim: claim.id)
+WITHOUT_CHANCE = pytest.mark.parametrize("claim", COMPUTED, ids=lambda claim: claim.id)
 
 
 def verdict(claim: Claim, found):
     return judge_claim(claim, found, "digits", Path("study"))
 
 
-@EVERY
+def row_of(claim: Claim) -> tuple[str, str]:
+    (case,) = claim.arms
+    return case, claim.quantity.removesuffix(f"; {case}")
+
+
+@WITHOUT_CHANCE
+def test_a_number_within_the_threshold_confirms_and_one_outside_refutes(claim):
+    low, high = claim.threshold.low, claim.threshold.high
+    for value, said in (
+        (low if low > -inf else high, "confirmed"),
+        (high if high < inf else low, "confirmed"),
+        (high + 1e-3, "confirmed" if high == inf else "refuted"),
+        (low - 1e-3, "confirmed" if low == -inf else "refuted"),
+        (inf, "confirmed" if high == inf else "refuted"),
+        (nan, "inconclusive"),
+    ):
+        found = judge_number(claim, claim.test({row_of(claim): value}), Path("study"))
+        assert found.verdict == said
+        assert (found.low, found.high) == pytest.approx((value, value), nan_ok=True)
+        assert (found.seeds, found.diverged, found.in_family) == (0, 0, False)
+
+
+@WITHOUT_CHANCE
+def test_a_row_that_lacks_is_said(claim):
+    case, quantity = row_of(claim)
+    with pytest.raises(NotRun, match=re.escape(f"measured.csv has no row {case}: {quantity}")):
+        claim.test({})
+
+
+@OVER_SEEDS
 def test_a_claim_that_is_true_is_confirmed_and_one_that_is_false_refuted(claim):
     true, false = true_and_false(claim)
     assert verdict(claim, true).verdict == "confirmed"
     assert verdict(claim, false).verdict == "refuted"
 
 
-@EVERY
+@OVER_SEEDS
 def test_what_a_subject_that_diverges_does_to_a_claim(claim):
     true, false = true_and_false(claim)
     gone = frozenset((claim.arms[0], claim.ratios[0], seed) for seed in range(5))
@@ -39,12 +76,12 @@ def test_what_a_subject_that_diverges_does_to_a_claim(claim):
 
 @pytest.mark.parametrize(
     "claim",
-    [c for c in CLAIMS.values() if len(c.arms) == 2 and c.divergence != "ignored"],
+    [c for c in SEEDED if len(c.arms) == 2 and c.divergence != "ignored"],
     ids=lambda claim: claim.id,
 )
 def test_a_baseline_that_diverges_leaves_a_claim_open(claim):
     true, _ = true_and_false(claim)
-    gone = frozenset((claim.arms[1], claim.ratios[0], seed) for seed in range(3))
+    gone = frozenset((claim.arms[1], r, seed) for r in claim.ratios for seed in range(3))
     found = verdict(claim, replace(true, diverged=gone))
     assert found.verdict == "inconclusive"
     assert (found.seeds, found.diverged) == (5, 3)
@@ -75,7 +112,8 @@ def test_the_register_knows_no_other_claims():
 
 def test_ids_are_those_of_the_specification():
     families = {name.split(".")[0] for name in CLAIMS}
-    assert families == {*(f"C{i}" for i in range(1, 12)), "Q1", "Q2", "P1", "A"}
+    theory = {f"T{i}" for i in range(1, 9)}
+    assert families == {*(f"C{i}" for i in range(1, 12)), "Q1", "Q2", "P1", "A", *theory}
 
 
 def test_a_subject_can_only_be_said_to_break_down_by_a_one_sided_claim():
@@ -84,8 +122,14 @@ def test_a_subject_can_only_be_said_to_break_down_by_a_one_sided_claim():
             assert float("inf") in (claim.threshold.high, -claim.threshold.low)
 
 
-@EVERY
+@OVER_SEEDS
 def test_a_claim_s_experiment_runs_what_it_needs(claim):
     row = EXPERIMENTS[claim.experiment]
     assert set(claim.arms) <= {arm.name for arm in row.arms}
-    assert set(claim.ratios) <= set(row.ratios)
+    assert set(claim.ratios) <= {*row.ratios, *(arm.ratio for arm in row.arms)}
+
+
+@WITHOUT_CHANCE
+def test_a_computed_claim_has_a_command(claim):
+    assert claim.experiment in reproduce.commands
+    assert claim.experiment not in EXPERIMENTS

@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
+from cases import one_line_error
 from click.testing import CliRunner
 from worlds import Column, readings
 
 from vral.claims import CLAIMS, examine, ledger
-from vral.claims.markdown import BEGIN, END
+from vral.claims.markdown import BEGIN, END, as_markdown
+from vral.claims.verdict import as_family
+from vral.claims_command import family_notes
 from vral.cli import main
+from vral.dynamics.outcome import MEASURED, Outcome, Row
 from vral.errors import FolderError
 from vral.run import write_json
 from vral.train.records import write_part
@@ -102,6 +106,94 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path, made):
         (tmp_path / "x").mkdir()
     with pytest.raises(FolderError, match=r"STUDY: .*/x given, which holds no study\.json"):
         ledger([tmp_path / "x"])
+
+
+# ---- without chance ------------------------------------------------------------------------
+
+
+def write_measured(root, experiment, **rows):
+    """A study of numbers; ``rows`` are claims by id (dots as underscores) with their numbers."""
+    root.mkdir()
+    write_json(root / "study.json", {"experiment": experiment, "commands": ["reproduce"]})
+    if rows:
+        claims = [CLAIMS[name.replace("_", ".")] for name in rows]
+        keys = [(c.arms[0], c.quantity.removesuffix(f"; {c.arms[0]}")) for c in claims]
+        found = Outcome([Row(*key, value) for key, value in zip(keys, rows.values(), strict=True)])
+        found.measured.write_csv(root / MEASURED)
+    return root
+
+
+def test_numbers_without_chance_are_judged_beside_seeds_and_outside_their_family(tmp_path):
+    seeded = write_study(tmp_path / "study")
+    alone = {v.claim.id: v for v in ledger([seeded])}
+    computed = write_measured(tmp_path / "errata", "errata", T5_r3gan=0.2, T5_jacobian=1.0)
+    found = {v.claim.id: v for v in ledger([seeded, computed])}
+    assert {k: v for k, v in found.items() if k in alone} == alone
+    assert found["T5.r3gan"].verdict == "confirmed"
+    assert found["T5.jacobian"].verdict == "refuted"
+    assert not found["T5.r3gan"].survives
+
+
+def test_rows_that_lack_are_not_run(tmp_path):
+    root = write_measured(tmp_path / "errata", "errata", T5_r3gan=0.2)
+    empty = write_measured(tmp_path / "dirac", "dirac")
+    verdicts, still_open = examine([root, empty])
+    assert [v.claim.id for v in verdicts] == ["T5.r3gan"]
+    waiting = {entry.claim.id: entry for entry in still_open}
+    assert waiting.keys() == CLAIMS.keys() - {"T5.r3gan"}
+    assert waiting["T5.escape"].command == f"vral reproduce errata --out {root}"
+    assert waiting["T6.meta"].reason == "measured.csv has no row VRAL meta: abscissa of (θ, ψ)"
+
+
+def test_rows_that_are_corrupt_are_one_line_and_exit_code_2(tmp_path):
+    root = write_measured(tmp_path / "errata", "errata")
+    for text in ("", "case,quantity\n1,2\n", "case,quantity,measured,closed form\na,b,c,d\n"):
+        (root / MEASURED).write_text(text)
+        assert "measured.csv is corrupt" in one_line_error(call(root))
+
+
+def test_every_form_of_the_ledger_says_what_is_deterministic(tmp_path):
+    root = write_measured(tmp_path / "errata", "errata", T5_r3gan=0.25, T5_jacobian=1.0)
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    shown = call(root, "--into", page)
+    assert shown.exit_code == 0, shown.output
+    assert "0.25, asked: ≥ 0.01; Dirac-GAN, deterministic" in shown.output
+    assert "2 claims are deterministic: 1 confirmed, 1 refuted." in shown.output
+    assert "decided by chance" not in shown.output
+    assert "seeds" not in page.read_text().replace("without seeds", "")
+    assert "Measured: 0.25, asked: ≥ 0.01, deterministic." in page.read_text()
+    assert "| ✓ 1 ✗ 1 | [errata](runs/published/errata/errata.png) |" in page.read_text()
+    data = json.loads(call(root, "--json").output)
+    entry = next(one for one in data["verdicts"] if one["claim"] == "T5.r3gan")
+    assert (entry["kind"], entry["seeds"], entry["p"]) == ("deterministic", 0, None)
+    assert entry["effect"] == entry["low"] == entry["high"] == 0.25
+
+
+def test_the_numbers_of_a_real_command_are_judged(tmp_path):
+    """The errata: the three published mistakes are found by computing both ways."""
+    root = tmp_path / "errata"
+    made = CliRunner().invoke(main, ["reproduce", "errata", "--out", str(root)])
+    assert made.exit_code == 0, made.output
+    found = {v.claim.id: v for v in ledger([root])}
+    assert found.keys() == {"T5.consensus", "T5.escape", "T5.r3gan", "T5.jacobian"}
+    assert {v.verdict for v in found.values()} == {"confirmed"}
+    assert found["T5.r3gan"].effect == pytest.approx(0.691013748 - 0.476969601)
+
+
+def test_an_identity_is_shown_but_not_counted(tmp_path):
+    verdicts, _ = examine([write_study(tmp_path / "study")])
+    seeded = next(v for v in verdicts if v.claim.id == "C7.frechet")
+    identity = replace(seeded, claim=CLAIMS["A.scale"], p=float("nan"))
+    assert CLAIMS["A.scale"].kind == "identity"
+    alone, both = family_notes([seeded]), family_notes([seeded, identity])
+    assert both[:-1] == alone
+    assert "True by arithmetic" in both[-1]
+    assert "A.scale" in both[-1]
+    assert as_family([seeded, identity])[0].survives == as_family([seeded])[0].survives
+    text = as_markdown([seeded, identity], "figures")
+    assert "5 seeds, identity" in text
+    assert "Confirmed: 1 parts" in text
 
 
 # ---- vral claims ---------------------------------------------------------------------------

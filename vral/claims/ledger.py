@@ -9,7 +9,7 @@ from vral import study
 from vral.claims import readings
 from vral.claims.catalogue import CLAIMS
 from vral.claims.readings import NotRun, Readings
-from vral.claims.verdict import Claim, Verdict, as_family, judge
+from vral.claims.verdict import Claim, Verdict, as_family, judge, judge_number
 from vral.config import RunConfig
 from vral.errors import FolderError
 from vral.run import read_json
@@ -43,10 +43,18 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     verdicts, open_claims = [], []
     for root, experiment in studies.items():
         claims = [claim for claim in CLAIMS.values() if claim.experiment == experiment]
+        computed = [claim for claim in claims if claim.kind == "deterministic"]
+        numbers = readings.read_measured(root) if computed else {}
+        for claim in computed:
+            try:
+                verdicts.append(judge_number(claim, claim.test(numbers), root))
+            except NotRun as missing:
+                command = _command(experiment, HOME_DATASET, root)
+                open_claims.append(Unjudged(claim, claim.datasets[0], str(missing), command))
         for dataset in _datasets(root):
             found = readings.read(root, dataset)
             for claim in claims:
-                if claim.datasets and dataset not in claim.datasets:
+                if claim in computed or (claim.datasets and dataset not in claim.datasets):
                     continue
                 try:
                     verdicts.append(judge_claim(claim, found, dataset, root))
@@ -60,7 +68,8 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
         if claim.id not in touched:
             reason = "no study of it was given"
             for dataset in claim.datasets or (HOME_DATASET,):
-                command = _command(claim.experiment, dataset)
+                drawn = HOME_DATASET if claim.kind == "deterministic" else dataset
+                command = _command(claim.experiment, drawn)
                 open_claims.append(Unjudged(claim, dataset, reason, command))
     return as_family(verdicts), open_claims
 

@@ -15,10 +15,39 @@ MARKS = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?"}
 
 
 def as_markdown(verdicts: Sequence[Verdict], figures: str) -> str:
-    """A table with a row per claim, and every part of it in a list that unfolds.
+    """Tables with a row per claim, and every part of it in a list that unfolds.
 
-    ``figures`` is the folder, relative to the page, that holds ``<experiment>-<dataset>/*.png``.
+    The first table holds claims over seeds, the second what is deterministic. ``figures`` is the
+    folder, relative to the page, that holds ``<experiment>-<dataset>/*.png``, and
+    ``<experiment>/*.png`` of what is deterministic.
     """
+    computed = [verdict for verdict in verdicts if verdict.claim.kind == "deterministic"]
+    others = [verdict for verdict in verdicts if verdict.claim.kind != "deterministic"]
+    lines = _table(others, figures) if others else []
+    if computed:
+        lines += ["", "Deterministic:", "", *_table(computed, figures)]
+    groups = {
+        outcome.capitalize(): [
+            v for v in verdicts if v.verdict == outcome and v.claim.kind != "identity"
+        ]
+        for outcome in MARKS
+    }
+    identities = [verdict for verdict in verdicts if verdict.claim.kind == "identity"]
+    if identities:
+        groups["True by arithmetic"] = identities
+    for title, chosen in groups.items():
+        lines += [
+            "",
+            f"<details><summary>{title}: {len(chosen)} parts</summary>",
+            "",
+            *(f"- {_part(verdict)}" for verdict in chosen),
+            "",
+            "</details>",
+        ]
+    return "\n".join(lines).strip()
+
+
+def _table(verdicts: Sequence[Verdict], figures: str) -> list[str]:
     groups: dict[str, list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         groups[verdict.claim.id.partition(".")[0]].append(verdict)
@@ -29,40 +58,46 @@ def as_markdown(verdicts: Sequence[Verdict], figures: str) -> str:
     ]
     for name, group in groups.items():
         cells = [_count([v for v in group if v.dataset == dataset]) for dataset in datasets]
-        pictures = dict.fromkeys((v.claim.experiment, v.dataset, v.claim.figure) for v in group)
-        links = [f"[{f}, {d}]({figures}/{e}-{d}/{f}.png)" for e, d, f in pictures]
+        links = dict.fromkeys(_link(verdict, figures) for verdict in group)
         experiments = dict.fromkeys(verdict.claim.experiment for verdict in group)
         commands = "<br>".join(f"`vral reproduce {experiment}`" for experiment in experiments)
         lines.append(
             f"| **{name}** {group[0].claim.statement} | {' | '.join(cells)} | {'<br>'.join(links)} "
             f"| {commands} |"
         )
-    for outcome in MARKS:
-        chosen = [verdict for verdict in verdicts if verdict.verdict == outcome]
-        lines += [
-            "",
-            f"<details><summary>{outcome.capitalize()}: {len(chosen)} parts</summary>",
-            "",
-            *(f"- {_part(verdict)}" for verdict in chosen),
-            "",
-            "</details>",
-        ]
-    return "\n".join(lines)
+    return lines
+
+
+def _link(verdict: Verdict, figures: str) -> str:
+    claim = verdict.claim
+    if claim.kind == "deterministic":
+        return f"[{claim.figure}]({figures}/{claim.experiment}/{claim.figure}.png)"
+    folder = f"{claim.experiment}-{verdict.dataset}"
+    return f"[{claim.figure}, {verdict.dataset}]({figures}/{folder}/{claim.figure}.png)"
 
 
 def _count(group: Sequence[Verdict]) -> str:
-    """How many parts have which verdict, e.g. ✓ 3 ✗ 1."""
-    count = Counter(verdict.verdict for verdict in group)
+    """How many parts have which verdict, e.g. ✓ 3 ✗ 1; identities are none."""
+    count = Counter(verdict.verdict for verdict in group if verdict.claim.kind != "identity")
     return " ".join(f"{mark} {count[name]}" for name, mark in MARKS.items() if count[name])
 
 
 def _part(verdict: Verdict) -> str:
-    low, high = number(verdict.low, 2), number(verdict.high, 2)
+    effect = number(verdict.effect)
+    if verdict.claim.kind != "deterministic":
+        effect += f" [{number(verdict.low, 2)}, {number(verdict.high, 2)}]"
     return (
         f"**{verdict.claim.id}**, {verdict.dataset}: {verdict.claim.restatement} Measured: "
-        f"{number(verdict.effect)} [{low}, {high}], asked: {verdict.claim.threshold}, "
-        f"{verdict.seeds} seeds" + f", {verdict.diverged} diverged" * bool(verdict.diverged) + "."
+        f"{effect}, asked: {verdict.claim.threshold}, {basis(verdict)}."
     )
+
+
+def basis(verdict: Verdict) -> str:
+    """What the verdict rests on: its seeds, or its kind where it is no sample's."""
+    if verdict.claim.kind == "deterministic":
+        return "deterministic"
+    text = f"{verdict.seeds} seeds" + f", {verdict.diverged} diverged" * bool(verdict.diverged)
+    return text + ", identity" * (verdict.claim.kind == "identity")
 
 
 def write_between_marks(page: Path, text: str) -> None:

@@ -1,4 +1,7 @@
-"""From a study's records to one value per seed: the quantities that claims are about."""
+"""From a study's records to one value per seed: the quantities that claims are about.
+
+Or, where nothing is random, from the rows of its ``measured.csv`` to one value.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, spearmanr
 
 from vral import study
+from vral.dynamics.outcome import MEASURED, SCHEMA
+from vral.errors import FolderError
 from vral.train.records import legacy_scales
 
 Values = dict[int, float]
@@ -102,6 +107,38 @@ def read(root: Path, dataset: str) -> Readings:
         if entry["dataset"] == dataset
     )
     return Readings(**frames, diverged=gone, batch=max(batches))
+
+
+Measured = dict[tuple[str, str], float]
+"""(case, quantity) to the number that a deterministic study has found."""
+
+
+def read_measured(root: Path) -> Measured:
+    """The rows of ``root``; none where they have not been written.
+
+    Raises FolderError where the file is not what such a study writes.
+    """
+    path = root / MEASURED
+    if not path.exists():
+        return {}
+    try:
+        frame = pl.read_csv(path, schema=SCHEMA)
+    except (pl.exceptions.PolarsError, OSError):
+        raise FolderError(
+            f"STUDY: {path} is corrupt; restore it, or delete its folder to start again"
+        ) from None
+    return {(case, quantity): value for case, quantity, value, _ in frame.rows()}
+
+
+def measured(case: str, quantity: str) -> Callable[[Measured], float]:
+    """The row's number."""
+
+    def value(found: Measured) -> float:
+        if (case, quantity) not in found:
+            raise NotRun(f"{MEASURED} has no row {case}: {quantity}")
+        return found[case, quantity]
+
+    return value
 
 
 def last(arm: str, column: str, ratio: str = "50") -> Test:

@@ -7,12 +7,16 @@ its threshold, refuted if all of it lies outside on one side, else inconclusive.
 How far to trust that: with five seeds the interval is the range, so a null effect (a true median at
 the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted as often, whatever the
 law of the values. With n < 5 it would be more than 5 %; such studies are inconclusive.
+
+Two kinds of claim are not of that sort and stand apart, outside the family: what is computed once
+without chance ("deterministic") is judged by its threshold alone, and what arithmetic makes true
+whatever the runs say ("identity") only shows that the code agrees with it.
 """
 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, nan
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +32,9 @@ FEWEST_SEEDS = 5
 """The fewest seeds with which a null effect is called confirmed in at most LEVEL of studies."""
 
 Outcome = Literal["confirmed", "refuted", "inconclusive"]
+
+Kind = Literal["seeds", "deterministic", "identity"]
+"""What an effect rests on: a sample of seeds, one computation without chance, or arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,8 @@ class Claim:
     """A statement of the source made precise, with the test that judges it.
 
     ``test`` maps a study's readings to one value per seed: NaN where a seed diverged or where the
-    value does not exist. It raises ``readings.NotRun`` where the study lacks something.
+    value does not exist; of a deterministic claim its rows to their one value. It raises
+    ``readings.NotRun`` where the study lacks something.
     """
 
     id: str
@@ -71,7 +79,7 @@ class Claim:
     source: str
     restatement: str
     experiment: str
-    """Row of EXPERIMENTS whose records judge it."""
+    """The command under ``vral reproduce`` whose study judges it."""
     figure: str
     """File name of the figure it belongs to, without its ending."""
     quantity: str
@@ -80,14 +88,16 @@ class Claim:
     would_change: str
     """What would change the verdict."""
     arms: tuple[str, ...]
-    """Arms the test reads; the first is the subject, the others are what it is compared with."""
-    test: Callable[[Any], dict[int, float]] = field(repr=False, compare=False)
+    """Arms the test reads; the first is the subject, the others are what it is compared with. Of a
+    deterministic claim the case that its row is about."""
+    test: Callable[[Any], Any] = field(repr=False, compare=False)
     ratios: tuple[str, ...] = ("50",)
     datasets: tuple[str, ...] = ()
-    """Data sets it speaks of; all if empty."""
+    """Data sets it speaks of, all if empty; of a deterministic claim its game."""
     divergence: Literal["fails", "supports", "ignored"] = "fails"
     """What a subject that diverged does to the claim, the whole of that seed; "ignored" where the
     test reads what was recorded until then."""
+    kind: Kind = "seeds"
     history: tuple[Registered, ...] = ()
     """Its thresholds with their dates, the one in force last."""
 
@@ -99,18 +109,25 @@ class Verdict:
     claim: Claim
     dataset: str
     effect: float
-    """Median over seeds of the claim's quantity; low and high are its 95 % interval."""
+    """Median over seeds of the claim's quantity; low and high are its 95 % interval, and equal to
+    it where there is no chance."""
     low: float
     high: float
     seeds: int
+    """0 where there is no chance."""
     verdict: Outcome
     study: Path
     diverged: int
     """How many of the seeds diverged in an arm that the test reads."""
     p: float
-    """Of a t-test against the threshold over seeds, two-sided; 1 if the claim is undecided."""
+    """Of a test against the threshold over seeds, two-sided (see ``p_value``); 1 if the claim is
+    undecided, NaN where it does not belong to the family."""
     survives: bool = False
     """Whether the verdict still stands when all verdicts of the ledger are judged as one family."""
+
+    @property
+    def in_family(self) -> bool:
+        return self.claim.kind == "seeds"
 
 
 def interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
@@ -139,10 +156,16 @@ def interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
 
 def outcomes(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
     """What intervals [``low``, ``high``] over ``seeds`` seeds say: an array of Outcome."""
+    decided = sides(low, high, threshold)
+    return decided if seeds >= FEWEST_SEEDS else np.full_like(decided, "inconclusive")
+
+
+def sides(low: NDArray, high: NDArray, threshold: Threshold) -> NDArray:
+    """Where [``low``, ``high``] lies: all of it within the threshold, outside on one side, or
+    neither, as an array of Outcome."""
     inside = (low >= threshold.low) & (high <= threshold.high)
     outside = (high < threshold.low) | (low > threshold.high)
-    decided = np.where(inside, "confirmed", np.where(outside, "refuted", "inconclusive"))
-    return decided if seeds >= FEWEST_SEEDS else np.full_like(decided, "inconclusive")
+    return np.where(inside, "confirmed", np.where(outside, "refuted", "inconclusive"))
 
 
 def p_value(values: NDArray, threshold: Threshold, outcome: Outcome) -> float:
@@ -209,11 +232,18 @@ def judge(
         verdict=outcome,
         study=root,
         diverged=len((subject_diverged | others_diverged) & values.keys()),
-        p=p_value(numbers, claim.threshold, outcome),
+        p=p_value(numbers, claim.threshold, outcome) if claim.kind == "seeds" else nan,
     )
 
 
+def judge_number(claim: Claim, value: float, root: Path) -> Verdict:
+    """The verdict on a deterministic ``claim``: ``value`` against the threshold, without seeds."""
+    said = sides(np.array(value), np.array(value), claim.threshold).item()
+    (game,) = claim.datasets
+    return Verdict(claim, game, value, value, value, 0, said, root, diverged=0, p=nan)
+
+
 def as_family(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The same verdicts with ``survives`` settled among all of them."""
-    kept = holm([verdict.p for verdict in verdicts])
-    return [replace(v, survives=stands) for v, stands in zip(verdicts, kept, strict=True)]
+    """The same verdicts with ``survives`` settled among those that belong to the family."""
+    kept = iter(holm([verdict.p for verdict in verdicts if verdict.in_family]))
+    return [replace(v, survives=v.in_family and next(kept)) for v in verdicts]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vral.dynamics import basins, cycles, damping, errata, lazy, portraits
-from vral.dynamics.outcome import Outcome
+from vral.dynamics.outcome import MEASURED, Outcome
 from vral.dynamics.systems import ALGORITHMS, CONVENTIONS, System, systems
 from vral.errors import ConfigError
 from vral.figures import save
@@ -19,8 +19,6 @@ from vral.files import replace_file
 from vral.games.location import GAMMA_CONVENTIONS
 from vral.games.toy import one_of
 from vral.run import locked, make_folder, note_command
-
-MEASURED = "measured.csv"
 
 
 def positive(context: click.Context, option: click.Parameter, value: float) -> float:

@@ -121,7 +121,7 @@ def experiment(width: int = 4) -> Outcome:
 
 
 def _r1(gamma: float) -> System:
-    return System("", "r1", dirac("nonsaturating", r1=gamma), (0, gamma, 0.5))
+    return System("", "r1", dirac("nonsaturating", r1=gamma), (0.0, gamma, 0.5))
 
 
 def _eigenvalues_or_none(matrix: NDArray) -> NDArray:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import rich_click as click
 import torch
@@ -20,6 +21,7 @@ from vral import figures
 from vral.config import differences
 from vral.data.draws import generator
 from vral.diagnostics.spectrum import Spectrum, field_map, spectrum
+from vral.dynamics.outcome import MEASURED, Outcome, Row
 from vral.errors import ConfigError, FolderError
 from vral.files import replace_file
 from vral.games.game import field
@@ -40,6 +42,8 @@ DECAY, EPS = 0.9, 1e-10
 """RMSProp's in the published code."""
 
 TIMES = ("before", "after")
+Spectra = dict[tuple[str, str], Spectrum]
+"""By row of PANELS and time."""
 PANELS = {
     "none": ("v", "trained without consensus: v"),
     "consensus": ("v", "trained with consensus: v"),
@@ -145,7 +149,10 @@ def spectrum_mog(
         if not (root / "eigenvalues.csv").exists():
             console.print(_plan(setup), soft_wrap=True)
             _compute(root, setup, console)
-        _draw(root, setup)
+        found = _found(root)
+        with replace_file(root / MEASURED) as temporary:
+            Outcome(measured(found)).measured.write_csv(temporary)
+        _draw(root, setup, found)
         console.print(f"figures → {root / 'figures'}", soft_wrap=True)
 
 
@@ -186,23 +193,46 @@ def _compute(root: Path, setup: Setup, console: Console) -> None:
             frame.write_csv(temporary)
 
 
-def _draw(root: Path, setup: Setup) -> None:
-    """The figure, from what is in the folder."""
+def _found(root: Path) -> Spectra:
+    """What is in the folder."""
     values, counts = (pl.read_csv(root / f"{name}.csv") for name in ("eigenvalues", "counts"))
 
-    def found(row: str, time: str) -> Spectrum:
+    def spectrum_at(row: str, time: str) -> Spectrum:
         here = (pl.col("row") == row) & (pl.col("time") == time)
         some, told = values.filter(here), counts.filter(here)
         eigenvalues = some["real"].to_numpy() + 1j * some["imag"].to_numpy()
         return Spectrum(eigenvalues, told["size"][0], told["residual"][0])
 
+    return {(row, time): spectrum_at(row, time) for row in PANELS for time in TIMES}
+
+
+DAMPING = "-Σ Re λ / Σ |λ|"
+"""Of all eigenvalues: 1 where all are real and negative, 0 where they turn only."""
+
+
+def measured(found: Spectra) -> list[Row]:
+    """Residual, abscissa and damping of every panel, and what consensus adds to the last."""
+    rows, damping = [], {}
+    for (row, time), one in found.items():
+        case = f"{PANELS[row][1]}, {time} training"
+        damping[row, time] = float(-one.eigenvalues.real.sum() / np.abs(one.eigenvalues).sum())
+        rows += [
+            Row(case, "‖v‖", one.residual),
+            Row(case, "spectral abscissa", one.abscissa),
+            Row(case, DAMPING, damping[row, time]),
+        ]
+    gained = damping["consensus-w", "after"] - damping["none", "after"]
+    return [*rows, Row("after training", f"{DAMPING}, with consensus less without", gained)]
+
+
+def _draw(root: Path, setup: Setup, found: Spectra) -> None:
     rows = [
-        [(f"{name}\n{time} training", found(row, time)) for time in TIMES]
+        [(f"{name}\n{time} training", found[row, time]) for time in TIMES]
         for row, (_, name) in PANELS.items()
     ]
     title = (
-        f"Mixture GAN of {counts['size'][0]} parameters, {setup.rounds:,} rounds of RMSProp "
-        f"{setup.lr:g}, consensus γ = {setup.gamma:g}, seed {setup.seed};\n"
+        f"Mixture GAN of {found['none', 'before'].size} parameters, {setup.rounds:,} rounds of "
+        f"RMSProp {setup.lr:g}, consensus γ = {setup.gamma:g}, seed {setup.seed};\n"
         f"full Jacobian on one batch of {8 * setup.per_mode}"
     )
     save_figures(root / "figures", {EXPERIMENT: figures.eigenvalues(rows, title)})

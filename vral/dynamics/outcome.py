@@ -8,6 +8,9 @@ from typing import NamedTuple
 import polars as pl
 from matplotlib.figure import Figure
 
+MEASURED = "measured.csv"
+"""The file of the rows in a study's folder."""
+
 SCHEMA = {
     "case": pl.String,
     "quantity": pl.String,
@@ -29,7 +32,7 @@ class Outcome:
     """Everything here is deterministic: no seeds, no intervals."""
 
     rows: list[Row]
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, Figure] = field(default_factory=dict)
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """More than the rows, by file name without ending."""
     notes: tuple[str, ...] = ()
