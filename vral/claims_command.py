@@ -15,8 +15,9 @@ from rich.table import Table
 
 from vral.claims import Unjudged, Verdict, examine
 from vral.claims.markdown import BEGIN, END, as_markdown, basis, write_between_marks
-from vral.claims.verdict import FEWEST_SEEDS, LEVEL
+from vral.claims.verdict import FEWEST_SEEDS
 from vral.errors import ConfigError
+from vral.study import LEVEL
 from vral.terminal import number
 
 COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
@@ -104,9 +105,9 @@ def _chance_notes(verdicts: Sequence[Verdict]) -> list[str]:
         + f". If every effect lay at its threshold, about {2**-4 * len(verdicts):.1f} of them "
         "would be decided by chance with five seeds.",
         f"{kept} of the {decided} decided stand as one family (Holm at {LEVEL:.0%} over t-tests, "
-        "which suppose a normal law, of logarithms where values are positive). Without such a law "
-        f"none could with five seeds: a sign test's smallest p is then 1/16. Fewest seeds: "
-        f"{fewest}.",
+        "which suppose a normal law, of logarithms where values are positive; a sign test where a "
+        "seed failed, whose value is infinite). Without such a law none could with five seeds: a "
+        f"sign test's smallest p is then 1/16. Fewest seeds: {fewest}.",
     ]
     if fewest < FEWEST_SEEDS:
         notes.append(

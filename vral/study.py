@@ -1,5 +1,6 @@
 """A study's records as data frames, and their statistics over seeds."""
 
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
+from scipy.stats import binom
 
 from vral.methods import arm_name, arm_order
 from vral.run import outcome_of
@@ -16,7 +17,8 @@ from vral.train.schedule import Ratio
 
 COORDINATES = ("method", "ratio", "dataset")
 
-RESAMPLES = 2000
+LEVEL = 0.05
+"""Of an interval over seeds, and of a family of verdicts that are judged together."""
 
 FINAL_SHARE = 0.2
 """The last part of a run whose mean counts as its final value."""
@@ -66,18 +68,27 @@ def restrict(
 
 
 def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval.
+    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval, without luck.
 
-    ``values`` is (…, seeds), without NaN. With five seeds the interval comes close to the range;
-    with one there is none, and its ends are NaN.
+    ``values`` is (…, seeds). The k-th smallest of n values is at least a resample's median with
+    probability P(Bin(n, k/n) ≥ ⌈n/2⌉), so the ends are those of infinitely many resamples. For an
+    even n the low end is that of the lower median and the high end that of the upper one: a mean of
+    the two would not hold the nominal rate for skewed laws.
+
+    ±∞ are values like others. NaN is a seed of which nothing is known: the low end takes it for -∞
+    and the high end for ∞; the median leaves it out. One seed has no interval; its ends are NaN.
     """
-    middle = np.asarray(np.median(values, axis=-1))
-    if values.shape[-1] < 2:
+    n = values.shape[-1]
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all NaN: the median is NaN
+        middle = np.asarray(np.nanmedian(values, axis=-1))
+    if n < 2:
         return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
-    found = bootstrap(
-        (values,), np.median, axis=-1, method="percentile", n_resamples=RESAMPLES, rng=0
-    ).confidence_interval
-    return middle, np.asarray(found.low), np.asarray(found.high)
+    at_least = binom.sf((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n)
+    k = int(np.argmax(at_least > LEVEL / 2))
+    least = np.sort(np.where(np.isnan(values), -np.inf, values), axis=-1)
+    most = np.sort(np.where(np.isnan(values), np.inf, values), axis=-1)
+    return middle, np.asarray(least[..., k]), np.asarray(most[..., n - 1 - k])
 
 
 def final_values(

@@ -127,6 +127,28 @@ def test_what_was_not_run_or_measured_is_said():
         readings.last("lsgan", "lipschitz")(found)
 
 
+def test_seeds_that_diverged_before_any_reading_have_no_value_and_are_not_missing():
+    gone = frozenset({("lsgan", "50", 0), ("lsgan", "50", 1)})
+    empty = pl.DataFrame(schema={"method": pl.String, "ratio": pl.String, "seed": pl.Int64})
+    found = Readings(empty, empty, empty, gone, 64)
+    for test in (
+        readings.last("lsgan", "frechet"),
+        readings.end_over_peak("lsgan", "frechet", "50"),
+        readings.end_over_start("lsgan", "frechet", "50"),
+        readings.path_swing("lsgan", "random"),
+        readings.spread(readings.last("lsgan", "grad_norm_fake")),
+    ):
+        values = test(found)
+        assert list(values) == [0, 1]
+        assert np.isnan(list(values.values())).all()
+    for test in (
+        readings.over_arms(["lsgan"], "v", "l", readings.rank_correlation),
+        readings.scale_gap("lsgan", "lsgan"),
+    ):
+        with pytest.raises(NotRun, match="every seed has diverged before its first reading"):
+            test(found)
+
+
 def test_a_diverged_seed_has_no_value_even_if_it_left_no_rows():
     gone = frozenset({("lsgan", "50", 0), ("lsgan", "50", 7)})
     probes = series("m", [1, 2]) + series("m", [1, 3], seed=1)

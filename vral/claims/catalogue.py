@@ -345,7 +345,8 @@ C5 = [
                 figure="gradients",
                 restatement=f"At 50:1 E‖∇D‖ of {arm} has a coefficient of variation over seeds of "
                 "0.5 at most; judged on each seed's distance from the others' mean, in units in "
-                "which a normal law's median distance is that coefficient.",
+                "which a normal law's median distance is that coefficient. It says little of rare "
+                "bad seeds, which make the coefficient of other laws.",
                 quantity=f"scaled relative distance of a seed's E‖∇D(G(z))‖ to the others, {arm}",
                 threshold=at_most(0.5),
                 would_change="More seeds: a rare bad one needs many to be seen.",

@@ -44,12 +44,17 @@ class Readings:
         return study.final_values(self.records, self.probes)
 
     def rows(self, frame: pl.DataFrame, arm: str, ratio: str, *columns: str) -> pl.DataFrame:
-        """The rows of a cell with these columns; NotRun if there are none."""
+        """The rows of a cell with these columns; NotRun if there are none.
+
+        None either, without an error, where all that ran has diverged before its first reading.
+        """
         chosen = frame.filter((pl.col("method") == arm) & (pl.col("ratio") == ratio))
-        if chosen.is_empty() and not self.diverged_seeds([arm], [ratio]):
+        if chosen.is_empty():
+            if self.diverged_seeds([arm], [ratio]):
+                return chosen
             raise NotRun(f"{arm} at {ratio} has not been run")
         for column in columns:
-            if column not in frame.columns or (chosen.height and chosen[column].is_null().all()):
+            if column not in frame.columns or chosen[column].is_null().all():
                 raise NotRun(f"{column} of {arm} at {ratio} was not measured")
         return chosen
 
@@ -191,6 +196,13 @@ def deviation(values: NDArray) -> NDArray:
     In units in which a normal law's median distance from its mean is the coefficient of variation;
     that the others' mean errs too makes it a little larger, so that a bound on it is strict. The
     coefficient itself, of a few values resampled, would come out too small.
+
+    These values depend on each other, so a verdict's rates are not the sign test's 3.1 %. Measured
+    over 20,000 studies whose coefficient lies at the bound: with five seeds of a normal, gamma or
+    lognormal law the claim is confirmed in 3.5 to 4.6 % and refuted in 3.9 to 6.7 %; with ten, in
+    1.0 to 1.6 % and 1.0 to 2.5 %. Of laws whose coefficient rare seeds make it says little, since
+    it is about the typical seed: confirmed in 13 % for Student's t with three degrees of freedom,
+    in 77 % where one seed in twenty is bad.
     """
     others = (values.sum(-1, keepdims=True) - values) / (values.shape[-1] - 1)
     return np.abs(values - others) / np.abs(others) / norm.ppf(0.75)
@@ -214,11 +226,13 @@ def path_swing(arm: str, pairing: str) -> Test:
     """Largest over smallest mean ‖∇D‖ between real (γ = 0) and fake (γ = 1)."""
 
     def values(found: Readings) -> Values:
-        if "gamma" not in found.interpolation.columns:
+        between = found.interpolation
+        if "gamma" in between.columns:
+            between = between.filter(
+                (pl.col("pairing") == pairing) & pl.col("gamma").is_between(0, 1)
+            )
+        elif not found.diverged_seeds([arm], ["50"]):
             raise NotRun("the interpolation table was not recorded")
-        between = found.interpolation.filter(
-            (pl.col("pairing") == pairing) & pl.col("gamma").is_between(0, 1)
-        )
         columns = ["grad_norm_mean"]
         return found.by_seed(between, arm, "50", columns, lambda x: x.max() / x.min())
 
@@ -252,7 +266,10 @@ def over_arms(
                 for arm, part in zip(arms, parts, strict=True)
             )
         )
-        frame = pl.concat(part.select("seed", first, second) for part in parts)
+        read = [part.select("seed", first, second) for part in parts if part.height]
+        if not read:
+            raise NotRun("every seed has diverged before its first reading")
+        frame = pl.concat(read)
         by_seed = {seed: frame.filter(pl.col("seed") == seed) for seed in sorted(seeds)}
         return {
             seed: float(reduce(part[first].to_numpy(), part[second].to_numpy()))
@@ -288,6 +305,8 @@ def scale_gap(first: str, second: str) -> Test:
     def values(found: Readings) -> Values:
         for arm in (first, second):
             found.rows(found.final, arm, "50", "grad_square_fake")
+        if "grad_square_fake" not in found.final.columns:
+            raise NotRun("every seed has diverged before its first reading")
         scaled = legacy_scales(found.final, found.batch)
 
         def column(arm: str, name: str) -> Test:

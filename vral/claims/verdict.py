@@ -6,14 +6,14 @@ its threshold, refuted if all of it lies outside on one side, else inconclusive.
 
 How far to trust that: with five seeds the interval is the range, so a null effect (a true median at
 the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted as often, whatever the
-law of the values. With n < 5 it would be more than 5 %; such studies are inconclusive.
+law of the values, if they are independent (those of C5.seeds are not, see readings.deviation). With
+n < 5 it would be more than 5 %; such studies are inconclusive.
 
 Two kinds of claim are not of that sort and stand apart, outside the family: what is computed once
 without chance ("deterministic") is judged by its threshold alone, and what arithmetic makes true
 whatever the runs say ("identity") only shows that the code agrees with it.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, nan
@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 from scipy.stats import t as student
 
-LEVEL = 0.05
-"""Of an interval, and of the whole family of verdicts where they are judged together."""
+from vral.study import LEVEL, bootstrap_median
 
 FEWEST_SEEDS = 5
 """The fewest seeds with which a null effect is called confirmed in at most LEVEL of studies."""
@@ -130,30 +129,6 @@ class Verdict:
         return self.claim.kind == "seeds"
 
 
-def interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval, without luck.
-
-    ``values`` is (…, seeds). The k-th smallest of n values is at least a resample's median with
-    probability P(Bin(n, k/n) ≥ ⌈n/2⌉), so the ends are those of infinitely many resamples. For an
-    even n the low end is that of the lower median and the high end that of the upper one: a mean of
-    the two would not hold the nominal rate for skewed laws.
-
-    ±∞ are values like others. NaN is a seed of which nothing is known: the low end takes it for -∞
-    and the high end for ∞; the median leaves it out. One seed has no interval; its ends are NaN.
-    """
-    n = values.shape[-1]
-    with np.errstate(invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # all NaN: the median is NaN
-        middle = np.asarray(np.nanmedian(values, axis=-1))
-    if n < 2:
-        return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
-    at_least = binom.sf((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n)
-    k = int(np.argmax(at_least > LEVEL / 2))
-    least = np.sort(np.where(np.isnan(values), -inf, values), axis=-1)
-    most = np.sort(np.where(np.isnan(values), inf, values), axis=-1)
-    return middle, np.asarray(least[..., k]), np.asarray(most[..., n - 1 - k])
-
-
 def outcomes(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
     """What intervals [``low``, ``high``] over ``seeds`` seeds say: an array of Outcome."""
     decided = sides(low, high, threshold)
@@ -169,27 +144,36 @@ def sides(low: NDArray, high: NDArray, threshold: Threshold) -> NDArray:
 
 
 def p_value(values: NDArray, threshold: Threshold, outcome: Outcome) -> float:
-    """Two-sided p of the t-test that the mean of ``values`` (seeds,) lies where ``outcome`` says.
+    """Two-sided p of the test that the middle of ``values`` (seeds,) lies where ``outcome`` says.
 
-    Taken of logarithms where values and limit are positive. 1 where no t-test can be made: an
-    undecided claim, a value that is not finite.
+    A t-test, of logarithms where values and limit are positive. Where a value is infinite, a seed
+    that failed, there is no mean: then a sign test of the median, which takes NaN for a value
+    against ``outcome``. 1 for an undecided claim.
     """
-    if outcome == "inconclusive" or not np.isfinite(values).all():
+    if outcome == "inconclusive":
         return 1.0
     low, high = threshold.low, threshold.high
-    if (values > 0).all() and all(limit > 0 for limit in (low, high) if np.isfinite(limit)):
+    with np.errstate(invalid="ignore"):
+        positive = (values > 0).all()
+    if positive and all(limit > 0 for limit in (low, high) if np.isfinite(limit)):
         values, high = np.log(values), np.log(high)
         low = np.log(low) if low > 0 else -inf
-    doubt = max(_p_above(values, low), _p_above(-values, -high))
-    return float(min(1.0, 2 * (doubt if outcome == "confirmed" else 1 - doubt)))
+    if outcome == "confirmed":
+        doubt = max(_p_above(values, low), _p_above(-values, -high))
+    else:
+        doubt = min(_p_above(-values, -low), _p_above(values, high))
+    return float(min(1.0, 2 * doubt))
 
 
 def _p_above(values: NDArray, limit: float) -> float:
-    """One-sided p of the t-test that the mean of ``values`` is above ``limit``."""
-    gap, error = values.mean() - limit, values.std(ddof=1) / np.sqrt(len(values))
+    """One-sided p of the test that the middle of ``values`` is above ``limit``."""
+    n = len(values)
+    if not np.isfinite(values).all():
+        return float(binom.sf((values > limit).sum() - 1, n, 0.5)) if limit > -inf else 0.0
+    gap, error = values.mean() - limit, values.std(ddof=1) / np.sqrt(n)
     if error == 0:
         return float(gap <= 0)
-    return float(student.sf(gap / error, len(values) - 1))
+    return float(student.sf(gap / error, n - 1))
 
 
 def holm(p: Sequence[float], level: float = LEVEL) -> list[bool]:
@@ -220,7 +204,7 @@ def judge(
         sign = 1 if claim.divergence == "fails" else -1
         values |= dict.fromkeys(subject_diverged & values.keys(), sign * claim.threshold.worst)
     numbers = np.array(list(values.values()))
-    effect, low, high = (float(end) for end in interval(numbers))
+    effect, low, high = (float(end) for end in bootstrap_median(numbers))
     outcome = outcomes(np.array(low), np.array(high), len(numbers), claim.threshold).item()
     return Verdict(
         claim=claim,
