@@ -11,6 +11,7 @@ from vral.experiments import EXPERIMENTS, FIGURES, Selection
 from vral.figures.curves import log_spaced
 from vral.figures.style import arm_styles
 from vral.parzen import optimal_variance
+from vral.run import execute, folder_name
 
 SEEDS = 3
 
@@ -56,7 +57,13 @@ def test_a_held_generator_s_curves_are_medians_over_time_in_units_of_the_warm_up
     columns["median_signal_fake"] = lambda arm, ratio, seed, time: (1 + seed) / time
     arms = ["standard", "lsgan", "vral-meta"]
     figure = figures.held_generator(
-        frame(arms[:2], ("200",), 10, **columns), arms, 200, {"vral-meta": 2}, "title", "Claim C0"
+        frame(arms[:2], ("200",), 10, **columns),
+        arms,
+        200,
+        "length of G's warm-up",
+        {"vral-meta": 2},
+        "title",
+        "Claim C0",
     )
     signal = figure.axes[0]
     assert len(signal.lines) == 2  # an arm without rows has no curve
@@ -164,7 +171,7 @@ def test_necessity_puts_each_arm_s_median_in_its_row():
         arms[:2], **{name: lambda arm, ratio, seed, time: 1 + seed + 10 * (arm == "moment")
                      for name in readings}
     )  # fmt: skip
-    figure = figures.necessity(final, arms, "50", {"lsgan-01": SEEDS})
+    figure = figures.necessity(final, arms, "50", {("lsgan-01", "50"): SEEDS})
     first = figure.axes[0]
     assert dots(first) == [(0.0, 2.0), (1.0, 12.0)]
     assert texts(first) == ["no data"]
@@ -179,8 +186,13 @@ def test_modes_are_shares_of_all():
         modes_covered=lambda arm, ratio, seed, time: 8 if ratio == "1" else 2,
         reverse_kl=one(0.5),
     )
-    figure = figures.modes(final, ["lsgan"], ["1", "50"], 8, {})
+    lost = {("lsgan", "50"): 2}
+    figure = figures.modes(final, ["lsgan"], ["1", "50"], 8, lost)
     covered, divergence = figure.axes
+    names = [text.get_text() for text in covered.get_yticklabels()]
+    assert names == ["LSGAN (2 at 50:1 diverged)"]
+    alone = figures.modes(final, ["lsgan"], ["1"], 8, lost).axes[0]
+    assert [text.get_text() for text in alone.get_yticklabels()] == ["LSGAN"]
     assert [x for _, x in dots(covered, "o") + dots(covered, "D")] == [1.0, 0.25]
     assert divergence.get_xlabel() == "reverse KL to the modes, nats"
 
@@ -195,7 +207,8 @@ def test_artefacts_compare_within_a_seed():
         held_out_var_fake=one(1.0),
         frechet=lambda arm, ratio, seed, time: (1 + seed) * (2 if arm.endswith("real") else 1),
     )
-    ax = figures.artefacts(final, 64, {}).axes[0]
+    ax = figures.artefacts(final, 64, {("lsgan", "10"): 3, ("wgan-gp", "10"): 5}).axes[0]
+    assert [text for text in texts(ax) if "diverged" in text] == ["× 1 [1, 1], 3 diverged"]
     found = dict(dots(ax))
     names = [text.get_text() for text in ax.get_yticklabels()]
     assert found[names.index("norms on two scales")] == pytest.approx(64)
@@ -217,7 +230,8 @@ def test_arms_of_a_method_differ_in_shade_and_dash_and_the_method_itself_is_plai
 def test_a_study_without_readings_can_be_drawn(name, tmp_path):
     row = EXPERIMENTS[name]
     arms = [arm.name for arm in row.arms[:2]]
-    selection = Selection(tmp_path, row.datasets[0], arms, row.ratios[:1], range(2), {}, 64, "mlp")
+    data, ratios = row.datasets[0], row.ratios[:1]
+    selection = Selection(tmp_path, data, arms, ratios, range(2), {}, 64, "mlp", 0)
     for figure in FIGURES[name](selection).values():
         assert isinstance(figure, Figure)
         assert figure.get_label()
@@ -226,8 +240,12 @@ def test_a_study_without_readings_can_be_drawn(name, tmp_path):
 def test_every_claim_names_a_figure_that_its_experiment_draws(tmp_path):
     from vral.claims.catalogue import CLAIMS
 
+    tiny = {"rounds": 1, "width": 4, "batch": 8, "latent": 2, "seeds": (0,)}
+    row = EXPERIMENTS["toy2d"]  # it draws W1 where that was measured
+    config = row.config(row.arms[0], "1", row.datasets[0], **tiny)
+    execute(config, tmp_path / "toy2d" / folder_name(config))
     for name, row in EXPERIMENTS.items():
-        arms = [row.arms[0].name]
-        selection = Selection(tmp_path, row.datasets[0], arms, row.ratios[-1:], [0], {}, 64, "mlp")
+        arms, data = [row.arms[0].name], row.datasets[0]
+        selection = Selection(tmp_path / name, data, arms, row.ratios[-1:], [0], {}, 64, "mlp", 0)
         drawn = FIGURES[name](selection).keys()
         assert {claim.figure for claim in CLAIMS.values() if claim.experiment == name} <= drawn

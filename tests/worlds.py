@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import polars as pl
 
-from vral.claims.catalogue import MODES
 from vral.claims.readings import Readings
 from vral.claims.verdict import Claim
+from vral.data.datasets import MODES
 from vral.diagnostics.gradients import METRICS
 
 TRAINING = {*METRICS, "d_step_rms"}

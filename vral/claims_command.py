@@ -14,11 +14,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from vral.claims import Unjudged, Verdict, examine
-from vral.claims.markdown import BEGIN, END, as_markdown, basis, write_between_marks
+from vral.claims.markdown import (
+    BEGIN,
+    END,
+    as_markdown,
+    basis,
+    settings_note,
+    write_between_marks,
+)
 from vral.claims.verdict import FEWEST_SEEDS
 from vral.errors import ConfigError
 from vral.study import LEVEL
 from vral.terminal import number
+
+PUBLISHED = "runs/published"
 
 COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
 
@@ -36,17 +45,20 @@ COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
 )
 @click.option(
     "--figures",
-    default="runs/published",
-    show_default=True,
-    help="With --into: where its links find <experiment>-<dataset>/<figure>.png.",
+    help="With --into: where its links find <experiment>-<dataset>/<figure>.png. "
+    f"[dim](default: {PUBLISHED})[/]",
 )
-def claims(studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str) -> None:
+def claims(
+    studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str | None
+) -> None:
     """Judge every claim of the paper and the deck on what the STUDY folders hold.
 
     A claim is confirmed or refuted where the whole 95 % bootstrap interval over seeds is on one
     side of its threshold; one that is deterministic, by its number alone. Claims that cannot be
     judged yet are listed with the command to run.
     """
+    if figures is not None and into is None:
+        raise ConfigError(f"--figures: {figures} given without --into, whose links it is for")
     verdicts, still_open = examine(studies)
     if into and not verdicts:
         raise ConfigError(
@@ -54,7 +66,7 @@ def claims(studies: tuple[Path, ...], as_json: bool, into: Path | None, figures:
         )
     if into:
         notes = " ".join(family_notes(verdicts))
-        write_between_marks(into, f"{as_markdown(verdicts, figures)}\n\n{notes}")
+        write_between_marks(into, f"{as_markdown(verdicts, figures or PUBLISHED)}\n\n{notes}")
     if as_json:
         click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
         return
@@ -84,6 +96,12 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
         notes.append(
             f"True by arithmetic, whatever the runs say, and so in no count above: {names} "
             f"({_tally(identities)})."
+        )
+    others = sum(bool(verdict.settings) for verdict in verdicts)
+    if others:
+        notes.append(
+            f"{others} of these verdicts are of runs with other settings than the experiment's, "
+            "and need not hold for the experiment itself; each names them."
         )
     return notes
 
@@ -140,7 +158,9 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
             f"[{colour}]{verdict.verdict}[/]" + "\n[dim]in the family[/]" * verdict.survives,
             f"{escape(_effect(verdict))}, "
             f"asked: {verdict.claim.threshold}; {escape(where)}\n"
-            f"[dim]{escape(verdict.claim.quantity)}[/]",
+            f"[dim]{escape(verdict.claim.quantity)}[/]"
+            + f"\n[yellow]{escape(settings_note(verdict))}[/]"
+            * bool(verdict.settings),
         )
     return table
 
@@ -190,6 +210,7 @@ def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict
                 "study": str(verdict.study),
                 **{end: _plain(getattr(verdict, end)) for end in ("effect", "low", "high", "p")},
                 "seeds": verdict.seeds,
+                "settings": verdict.settings,
                 "diverged": verdict.diverged,
                 "verdict": verdict.verdict,
                 "survives": verdict.survives,

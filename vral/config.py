@@ -272,6 +272,12 @@ def resolve(method: str, given: Mapping[str, Any]) -> RunConfig:
         raise ConfigError("; ".join(_messages(error))) from None
 
 
+def with_defaults(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded run's settings: one from before a setting existed had what is now its default."""
+    fields = RunConfig.model_fields.items()
+    return {name: info.default for name, info in fields if not info.is_required()} | recorded
+
+
 def option_name(field: str) -> str:
     """The command-line option of a field."""
     return "--seed" if field == "seeds" else f"--{field.replace('_', '-')}"

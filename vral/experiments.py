@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vral import figures, study
-from vral.claims.catalogue import MODES
-from vral.data.datasets import DATASETS
+from vral.config import RunConfig, resolve
+from vral.data.datasets import DATASETS, MODES
 from vral.methods import arm_name
+from vral.train.schedule import Ratio
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Experiment:
 
     def settings_on(self, dataset: str) -> dict[str, object]:
         return {**self.settings, **self.on.get(dataset, {}), "dataset": dataset}
+
+    def config(self, arm: Arm, ratio: str, dataset: str, **given: object) -> RunConfig:
+        """An arm's run; what is ``given`` replaces its settings. Raises ConfigError."""
+        settings = {**self.settings_on(dataset), **arm.settings, **given, "ratio": ratio}
+        return resolve(arm.method, {**settings, "variant": arm.variant})
 
     @staticmethod
     def seeds_on(dataset: str) -> int:
@@ -334,6 +340,8 @@ class Selection:
     """VRAL's (m_f, m_r) of the arms that have them."""
     batch: int
     network: str
+    warmup: int
+    """Rounds that G was trained for before; 0 where it was not."""
 
     @classmethod
     def covering(cls, root: Path, configs: Sequence[Mapping[str, Any]]) -> "Selection":
@@ -352,6 +360,7 @@ class Selection:
             },
             configs[0]["batch"],
             configs[0]["network"],
+            configs[0].get("warmup", 0),
         )
 
     @property
@@ -373,9 +382,13 @@ class Selection:
             return records.clear().with_columns(diverged=pl.lit(False))
         return self.restrict(study.final_values(records, probes, self._diverged()))
 
-    def gone(self) -> dict[str, int]:
-        """How many seeds of an arm have diverged."""
-        return dict(Counter(entry["method"] for entry in self._diverged()))
+    def gone(self) -> dict[figures.Cell, int]:
+        """How many seeds of a cell have diverged."""
+        return dict(Counter((entry["method"], entry["ratio"]) for entry in self._diverged()))
+
+    def gone_at(self, ratio: str) -> dict[str, int]:
+        """How many seeds of an arm have diverged at a ratio."""
+        return {arm: count for (arm, at), count in self.gone().items() if at == ratio}
 
     def samples(self) -> dict[figures.Cell, NDArray | None]:
         return {
@@ -440,11 +453,15 @@ def draw_well_trained(selection: Selection) -> dict[str, Figure]:
 
 
 def _held(title: str, claims: str, selection: Selection, ratio: str) -> Figure:
+    unit, name = selection.warmup, "length of G's warm-up"
+    if not unit:
+        unit, name = Ratio.parse(ratio).at(0)[0], "D updates of a round"
     return figures.held_generator(
         selection.frame("probes"),
         selection.methods,
-        HELD["warmup"],
-        selection.gone(),
+        unit,
+        name,
+        selection.gone_at(ratio),
         f"{title} · {selection.dataset}",
         claims,
     )
@@ -452,7 +469,7 @@ def _held(title: str, claims: str, selection: Selection, ratio: str) -> Figure:
 
 def _interpolation(selection: Selection, ratio: str) -> Figure:
     table = selection.frame("interpolation")
-    return figures.interpolation(table, selection.methods, ratio, selection.gone())
+    return figures.interpolation(table, selection.methods, ratio, selection.gone_at(ratio))
 
 
 def _parzen(selection: Selection, ratio: str) -> Figure:
@@ -462,17 +479,17 @@ def _parzen(selection: Selection, ratio: str) -> Figure:
         for name in selection.methods
         if name in known
     }
-    return figures.parzen(selection.final(), widths, ratio, selection.gone())
+    return figures.parzen(selection.final(), widths, ratio, selection.gone_at(ratio))
 
 
 def _clipping(selection: Selection, ratio: str) -> Figure:
     records, final = selection.frame("records"), selection.final()
-    return figures.clipping(records, final, selection.methods, ratio, selection.gone())
+    return figures.clipping(records, final, selection.methods, ratio, selection.gone_at(ratio))
 
 
 def _lipschitz(selection: Selection, ratio: str) -> Figure:
     probes = selection.frame("probes")
-    return figures.lipschitz(probes, selection.methods, ratio, selection.gone())
+    return figures.lipschitz(probes, selection.methods, ratio, selection.gone_at(ratio))
 
 
 def _necessity(selection: Selection, ratio: str) -> Figure:

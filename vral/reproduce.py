@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 from rich.console import Console
 
-from vral.config import MOST_SEEDS, RunConfig, option_name, resolve
+from vral.config import MOST_SEEDS, RunConfig, option_name
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
 from vral.dynamics.command import COMMANDS as DYNAMICS
@@ -148,14 +148,13 @@ def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
             )
     for dataset in [options["dataset"]] if options["dataset"] else row.datasets:
         count = options["seed_count"] or quick.get("seeds") or row.seeds_on(dataset)
-        common = {**row.settings_on(dataset), "seeds": tuple(range(count))}
+        common: dict[str, Any] = {"seeds": tuple(range(count))}
         if quick:
             common["rounds"] = quick["rounds"]
         played = [(arm, ratio) for ratio in ratios for arm in arms if not arm.ratio]
         played += [(arm, arm.ratio) for arm in arms if arm.ratio]
         for arm, ratio in played:
-            settings = {**common, **arm.settings, **own, "ratio": ratio}
-            yield resolve(arm.method, {**settings, "variant": arm.variant})
+            yield row.config(arm, ratio, dataset, **{**common, **own})
 
 
 def _arms(row: Experiment, text: str | None) -> Sequence[Arm]:

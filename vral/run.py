@@ -27,7 +27,7 @@ import polars as pl
 import torch
 
 from vral.build import build
-from vral.config import RunConfig, differences, resolve
+from vral.config import RunConfig, differences, resolve, with_defaults
 from vral.data.datasets import Dataset, cache_root, data_root, load_dataset
 from vral.data.draws import DrawStream
 from vral.diagnostics.optimality import optimality_gap
@@ -256,10 +256,7 @@ def settled_config(folder: Path, config: RunConfig) -> RunConfig:
     )
     if not (folder / "run.json").exists():
         return settled
-    # A run from before a setting existed had what is now its default.
-    fields = RunConfig.model_fields.items()
-    defaults = {name: info.default for name, info in fields if not info.is_required()}
-    old = {**defaults, **outcome_of(folder)["config"]}
+    old = with_defaults(outcome_of(folder)["config"])
     for name in ("record_every", "probe_every"):
         if getattr(config, name) == 0:
             settled = settled.model_copy(update={name: old.get(name)})

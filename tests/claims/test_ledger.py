@@ -1,6 +1,7 @@
 """The ledger of studies on disk, and ``vral claims``."""
 
 import json
+import shlex
 from collections import Counter
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from vral.claims_command import family_notes
 from vral.cli import main
 from vral.dynamics.outcome import MEASURED, Outcome, Row
 from vral.errors import FolderError
+from vral.experiments import EXPERIMENTS, Arm
 from vral.run import write_json
 from vral.train.records import write_part
 
@@ -24,25 +26,35 @@ SEEDS = range(5)
 FRECHET = {"1": 100.0, "50": 50.0}
 
 
-def write_study(root, experiment="ratios", arm="vral-meta", seeds=5, diverged=(), status=None):
-    """One arm at 1:1 and 50:1 on digits; its Fréchet distance halves."""
+def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, changed=None, read=True):
+    """One arm of ratios at 1:1 and 50:1 on digits; its Fréchet distance halves.
+
+    ``changed`` are settings by ratio that are not the experiment's; without ``read`` nothing was
+    recorded before seeds diverged.
+    """
+    experiment = "ratios"
     root.mkdir()
     write_json(root / "study.json", {"experiment": experiment, "commands": ["reproduce"]})
     claim = replace(CLAIMS["C7.frechet"], arms=(arm,))
     columns = tuple(Column(arm, ratio, "frechet", value) for ratio, value in FRECHET.items())
     made = readings(claim, columns, seeds)
     for ratio in FRECHET:
-        folder = root / f"method={arm}" / f"ratio={ratio}"
+        folder = (
+            root / f"method={arm}" / f"ratio={ratio}" / "dataset=digits" / f"seeds=0-{seeds - 1}"
+        )
+        folder.mkdir(parents=True)
         for kind in ("records", "probes"):
             rows = getattr(made, kind).filter(pl.col("ratio") == ratio)
-            write_part(rows.drop("method", "ratio", "dataset"), folder / kind, 10)
-        config = {"method": arm, "ratio": ratio, "dataset": "digits", "batch": 64}
+            if read:
+                write_part(rows.drop("method", "ratio", "dataset"), folder / kind, 10)
+        own = {"seeds": tuple(range(seeds)), **(changed or {}).get(ratio, {})}
+        config = EXPERIMENTS[experiment].config(Arm(arm), ratio, "digits", **own)
         gone = [{"seed": s, "d_update": 3, "reading": "loss_D", "value": "nan"} for s in diverged]
         report = {
-            "config": config | {"seeds": list(range(seeds))},
+            "config": config.model_dump(mode="json"),
             "status": (status or {}).get(ratio, "finished"),
             "rounds_done": 10,
-            "diverged": gone if ratio == "50" else [],
+            "diverged": gone if ratio == "50" or not read else [],
         }
         write_json(folder / "run.json", report)
     return root
@@ -98,6 +110,84 @@ def test_the_same_study_twice_counts_once_and_two_studies_apart(tmp_path):
     assert len(ledger([first, first])) == len(ledger([first]))
     count = Counter(v.claim.id for v in ledger([first, second]))
     assert set(count.values()) == {2}
+
+
+def test_a_study_whose_seeds_all_diverged_before_any_reading_is_judged(tmp_path):
+    root = write_study(
+        tmp_path / "study", diverged=range(5), status=dict.fromkeys(FRECHET, "diverged"), read=False
+    )
+    found = {v.claim.id: v for v in ledger([root])}
+    alone = [name for name, claim in CLAIMS.items() if claim.arms == ("vral-meta",)]
+    assert found.keys() >= {n for n in alone if CLAIMS[n].experiment == "ratios"}
+    for name in ("C3.ks-fake", "C4.vral-meta", "C5.swing.vral-meta"):
+        assert (found[name].verdict, found[name].diverged) == ("refuted", 5)
+
+
+# ---- settings ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short(tmp_path):
+    return write_study(tmp_path / "study", changed={"50": {"rounds": 2}, "1": {"rounds": 3}})
+
+
+def test_runs_with_the_experiments_settings_need_no_word(tmp_path):
+    root = write_study(tmp_path / "study", changed={"50": {"record_every": 7, "probe_every": 3}})
+    assert all(v.settings == () for v in ledger([root]))
+
+
+def test_every_form_of_the_ledger_names_other_settings_than_the_experiments(tmp_path, short):
+    usual = EXPERIMENTS["ratios"].config(Arm("vral-meta"), "50", "digits").rounds
+    found = {v.claim.id: v for v in ledger([short])}
+    at_50, at_1 = (f"--rounds {rounds} (not {usual})" for rounds in (2, 3))
+    assert set(found["C7.frechet"].settings) == {at_50, at_1}  # it reads both ratios
+    assert found["C5.swing.vral-meta"].settings == (at_50,)
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    shown = call(short, "--into", page)
+    assert at_50 in shown.output
+    assert "of runs with other settings than the experiment's" in shown.output
+    assert f"Other settings than the experiment's: {at_1}, {at_50}." in page.read_text()
+    data = json.loads(call(short, "--json").output)
+    entry = next(one for one in data["verdicts"] if one["claim"] == "C5.swing.vral-meta")
+    assert entry["settings"] == [at_50]
+
+
+def test_numbers_without_chance_name_the_options_of_their_command(tmp_path):
+    root = write_measured(tmp_path / "errata", "errata", T5_r3gan=0.2)
+    (bare,) = ledger([root])
+    assert bare.settings == ()
+    commands = ["reproduce errata --out x", "reproduce errata --step 0.3 --out=x --animate y.gif"]
+    write_json(root / "study.json", {"experiment": "errata", "commands": commands})
+    (found,), still_open = examine([root])
+    assert found.settings == ("--step 0.3",)
+    command = next(e.command for e in still_open if e.claim.id == "T5.escape")
+    assert command == f"vral reproduce errata --out {root}-2"
+
+
+SAME = {ratio: {"lr": 5e-4, "rounds": 1200} for ratio in FRECHET}
+
+
+@pytest.mark.parametrize(
+    ("changed", "options", "folder"),
+    [
+        ({}, "", "study"),
+        ({"50": {"rounds": 2}}, "", "study"),  # a run takes more rounds
+        (SAME, "--lr 0.0005 --rounds 1200 ", "study"),
+        ({"50": {"lr": 5e-4}}, "", "study-2"),
+        ({key: {"g_objective": "mean"} for key in FRECHET}, "", "study-2"),  # what makes an arm
+    ],
+)
+def test_the_command_of_what_was_not_run_is_one_that_works(
+    tmp_path, monkeypatch, changed, options, folder
+):
+    root = write_study(tmp_path / "study", changed=changed)
+    _, still_open = examine([root])
+    command = next(e.command for e in still_open if e.claim.id == "C7.standard")
+    assert command == f"vral reproduce ratios {options}--out {tmp_path / folder}"
+    monkeypatch.setattr("vral.reproduce.estimate", lambda *_: 0.0)
+    tried = CliRunner().invoke(main, [*shlex.split(command)[1:], "--dry-run"])
+    assert tried.exit_code == 0, tried.output
 
 
 @pytest.mark.parametrize("made", [False, True])
@@ -244,13 +334,25 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments,
     assert result.stderr.strip().count("\n") == 0
 
 
-def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path):
+@pytest.mark.parametrize("name", ["study.json", "run.json", "round-*.parquet"])
+def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path, name):
     root = write_study(tmp_path / "study")
-    (root / "study.json").write_text("[]")
-    result = call(root)
-    assert result.exit_code == 2
-    assert "corrupt" in result.stderr
-    assert result.stderr.strip().count("\n") == 0
+    file = next(root.rglob(name))
+    file.write_text("[]")
+    assert one_line_error(call(root)).startswith(f"Error: {file} is corrupt; restore it")
+
+
+@pytest.mark.parametrize("name", ["rations", ["ratios"], None])
+def test_an_unknown_experiment_is_one_line_and_exit_code_2(tmp_path, name):
+    write_json(tmp_path / "study.json", {"experiment": name, "commands": []})
+    said = one_line_error(call(tmp_path))
+    assert f"STUDY: {tmp_path} holds the experiment {name!r}; allowed: well-trained, " in said
+    assert "spectrum-mog" in said
+
+
+def test_figures_without_a_page_to_link_from_are_refused(tmp_path):
+    said = one_line_error(call(tmp_path, "--figures", "pictures"))
+    assert "--figures: pictures given without --into" in said
 
 
 @pytest.mark.parametrize("block", ["", "stale\n", "\nstale\n\n"])

@@ -8,6 +8,7 @@ import pytest
 
 from vral.claims import readings
 from vral.claims.readings import NotRun, Readings
+from vral.train import records
 
 
 def made(records=(), probes=(), interpolation=(), diverged=frozenset()) -> Readings:
@@ -73,13 +74,13 @@ def test_the_poincare_ratio_of_a_constant_is_zero_and_of_a_breach_infinite():
 
 def test_the_filler_adds_what_the_array_itself_says():
     rng = np.random.default_rng(0)
-    written = rng.standard_normal(readings.ROWS - readings.FILLER_ROWS)
+    written = rng.standard_normal(records.ROWS - records.FILLER_ROWS)
     written = (written - written.mean()) / written.std()
     for mean, sd in ((0.0, 1.0), (-3.0, 2.0)):
-        whole = np.concatenate([mean + sd * written, np.full(readings.FILLER_ROWS, 99.0)])
-        added = readings.filler_variance(mean, sd**2)
+        whole = np.concatenate([mean + sd * written, np.full(records.FILLER_ROWS, 99.0)])
+        added = records.filler_variance(mean, sd**2)
         assert added == pytest.approx(whole.var() - sd**2)
-    assert readings.filler_variance(0.0, 1.0) == pytest.approx(5.22, abs=0.005)
+    assert records.filler_variance(0.0, 1.0) == pytest.approx(5.22, abs=0.005)
 
 
 def test_a_path_swings_between_real_and_fake_only():

@@ -17,7 +17,6 @@ import numpy as np
 from vral.claims.readings import (
     end_over_peak,
     end_over_start,
-    filler_variance,
     fold,
     last,
     measured,
@@ -31,10 +30,10 @@ from vral.claims.readings import (
     worst_poincare,
 )
 from vral.claims.verdict import Claim, Registered, Threshold
+from vral.data.datasets import MODES
+from vral.train.records import filler_variance
 
 DECK_SEVEN = ("standard", "nonsaturating", "lsgan", "wgan", "wgan-gp", "vral-meta", "vral-parzen")
-MODES = {"ring": 8, "grid": 25, "stacked-digits": 1000, "stacked-mnist": 1000}
-"""Modes of the data sets of the mode-collapse experiment."""
 
 
 def at_least(number: float) -> Threshold:

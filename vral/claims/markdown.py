@@ -89,7 +89,11 @@ def _part(verdict: Verdict) -> str:
     return (
         f"**{verdict.claim.id}**, {verdict.dataset}: {verdict.claim.restatement} Measured: "
         f"{effect}, asked: {verdict.claim.threshold}, {basis(verdict)}."
-    )
+    ) + f" {settings_note(verdict)}." * bool(verdict.settings)
+
+
+def settings_note(verdict: Verdict) -> str:
+    return f"Other settings than the experiment's: {', '.join(verdict.settings)}"
 
 
 def basis(verdict: Verdict) -> str:

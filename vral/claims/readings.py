@@ -130,7 +130,7 @@ def read_measured(root: Path) -> Measured:
         frame = pl.read_csv(path, schema=SCHEMA)
     except (pl.exceptions.PolarsError, OSError):
         raise FolderError(
-            f"STUDY: {path} is corrupt; restore it, or delete its folder to start again"
+            f"{path} is corrupt; restore it, or delete its folder to start again"
         ) from None
     return {(case, quantity): value for case, quantity, value, _ in frame.rows()}
 
@@ -286,16 +286,6 @@ def rank_correlation(first: NDArray, second: NDArray) -> float:
 
 def worst_poincare(variance: NDArray, gradient_square: NDArray) -> float:
     return float(np.max(poincare_ratio(variance, gradient_square)))
-
-
-FILLER_ROWS, FILLER, ROWS = 32, 99.0, 60_000
-"""The original's arrays of WGAN outputs: 32 of 60,000 rows are never written and stay 99."""
-
-
-def filler_variance(mean: float, variance: float) -> float:
-    """What those rows add to the variance of D's outputs; +5.22 at N(0, 1)."""
-    share = FILLER_ROWS / ROWS
-    return share * (1 - share) * (FILLER - mean) ** 2 - share * variance
 
 
 def scale_gap(first: str, second: str) -> Test:

@@ -121,6 +121,8 @@ class Verdict:
     p: float
     """Of a test against the threshold over seeds, two-sided (see ``p_value``); 1 if the claim is
     undecided, NaN where it does not belong to the family."""
+    settings: tuple[str, ...] = ()
+    """Those of its runs that are not the experiment's."""
     survives: bool = False
     """Whether the verdict still stands when all verdicts of the ledger are judged as one family."""
 

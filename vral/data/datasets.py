@@ -272,6 +272,9 @@ POINTS = {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 1
 DIGITS = {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 64}
 MNIST = {"network": "mlp", "latent": 100, "rounds": 1000, "lr": 1e-3, "width": 256}
 
+MODES = {"ring": 8, "grid": 25, "stacked-digits": 1000, "stacked-mnist": 1000}
+"""Number of modes, of the data sets that have them by construction."""
+
 DATASETS: dict[str, DatasetRow] = {
     "digits": DatasetRow(
         "scikit-learn's 8×8 digits, bundled: 1437 to train, 360 held out",

@@ -66,14 +66,15 @@ def arm_legend(
 def held_generator(
     probes: pl.DataFrame,
     arms: Sequence[str],
-    warmup: int,
+    unit: int,
+    unit_name: str,
     gone: Mapping[str, int],
     title: str,
     claims: str,
 ) -> Figure:
     """What a D that trains on tells a G that is held: one line per arm, on log axes.
 
-    Four panels over D's updates in units of ``warmup`` of them: the median signal to G, the median
+    Four panels over D's updates in units W of ``unit`` of them: the median signal to G, the median
     ‖∇D‖, Var D(G(z)) and D's AUC, all of the probes. ``gone`` counts the seeds of an arm that
     diverged.
     """
@@ -82,7 +83,7 @@ def held_generator(
     with rc_context(STYLE):
         figure, axes = grid(2, 2, 3.5, 2.3, sharex=True)
         for ax, (metric, text) in zip(axes.flat, HELD_READINGS.items(), strict=True):
-            draw_arms(ax, probes, styles, "d_updates", metric, warmup)
+            draw_arms(ax, probes, styles, "d_updates", metric, unit)
             ax.set_ylabel(text)
             if not ax.has_data():
                 missing(ax)
@@ -94,14 +95,14 @@ def held_generator(
             axes[0, 0].set_xscale("log")
             plain_ticks(axes[0, 0])
         for ax in axes[-1]:
-            ax.set_xlabel(f"D updates / W, W = {warmup}")
+            ax.set_xlabel(f"D updates / W, W = {unit}")
         arm_legend(figure, probes, styles, gone)
         last = _last_medians(probes, arms, "median_signal_fake")
         return finish(
             figure,
             title,
             f"{claims} · {MEDIANS}; held-out data, per sample, at log-spaced probes; "
-            "W: length of G's warm-up",
+            f"W: {unit_name}",
             f"Four panels of curves over D's updates, one curve for each of {len(arms)} arms: the "
             "median signal to the held G, the median slope of D, the variance of its outputs on "
             f"fakes, its AUC. Median signal at the end: {last}.",

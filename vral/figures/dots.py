@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from vral.claims.readings import FILLER, FILLER_ROWS, ROWS, filler_variance
 from vral.figures.panels import cell, draw_dots, finite, missing
 from vral.figures.style import (
     FAINT,
@@ -20,6 +19,7 @@ from vral.figures.style import (
     MEDIANS,
     STYLE,
     ArmStyle,
+    Cell,
     finish,
     grid,
     in_words,
@@ -29,7 +29,7 @@ from vral.figures.style import (
 from vral.methods import colour as colour_of
 from vral.methods import label
 from vral.study import bootstrap_median
-from vral.train.records import legacy_scales
+from vral.train.records import FILLER, FILLER_ROWS, ROWS, filler_variance, legacy_scales
 
 ROW = 0.27
 """Height of a row, inches."""
@@ -55,8 +55,13 @@ def _rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_axisbelow(True)
 
 
-def _row_name(arm: str, gone: Mapping[str, int]) -> str:
-    return f"{label(arm)} ({gone[arm]} diverged)" if gone.get(arm) else label(arm)
+def _row_name(arm: str, gone: Mapping[Cell, int], ratios: Sequence[str]) -> str:
+    """With how many seeds have diverged, and where if there are several ratios."""
+    lost = {ratio: gone[arm, ratio] for ratio in ratios if gone.get((arm, ratio))}
+    if not lost:
+        return label(arm)
+    counts = [f"{n} at {ratio_label(r)}" if len(ratios) > 1 else f"{n}" for r, n in lost.items()]
+    return f"{label(arm)} ({', '.join(counts)} diverged)"
 
 
 def _final(final: pl.DataFrame, arm: str, column: str) -> NDArray:
@@ -70,7 +75,7 @@ def _say_none(ax: Axes, y: float | int, text: str = "no data") -> None:
 
 
 def necessity(
-    final: pl.DataFrame, arms: Sequence[str], ratio: str, gone: Mapping[str, int],
+    final: pl.DataFrame, arms: Sequence[str], ratio: str, gone: Mapping[Cell, int],
     reference: str = "vral-meta",
 ) -> Figure:  # fmt: skip
     """What each arm ends at, arms × readings; the reference arm is also a line down the panel."""
@@ -96,7 +101,7 @@ def necessity(
                     told.append((label(arm), float(np.median(values))))
             if scale == "log" and ax.lines:
                 log_axis(ax, "x")
-        _rows(axes[0, 0], [_row_name(arm, gone) for arm in arms])
+        _rows(axes[0, 0], [_row_name(arm, gone, [ratio]) for arm in arms])
         for ax in axes[0, 1:]:
             ax.tick_params(axis="y", length=0)
             ax.spines["left"].set_visible(False)
@@ -121,7 +126,7 @@ MODE_READINGS = {
 
 def modes(
     final: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str], count: int | None,
-    gone: Mapping[str, int],
+    gone: Mapping[Cell, int],
 ) -> Figure:  # fmt: skip
     """Modes covered of ``count``, high quality where it was measured, reverse KL: arms × ratios.
 
@@ -159,7 +164,7 @@ def modes(
                 ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
         if not shown:
             missing(axes[0, 0])
-        _rows(axes[0, 0], [_row_name(arm, gone) for arm in arms])
+        _rows(axes[0, 0], [_row_name(arm, gone, ratios) for arm in arms])
         for ax in axes[0, 1:]:
             ax.tick_params(axis="y", length=0)
             ax.spines["left"].set_visible(False)
@@ -263,7 +268,7 @@ def _defects() -> tuple[Defect, ...]:
     )
 
 
-def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[str, int]) -> Figure:
+def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[Cell, int]) -> Figure:
     """The fold change of a headline reading that each defect alone produces.
 
     ``final`` are final values of the arms at 10:1 and 50:1; with and without a defect are compared
@@ -277,7 +282,7 @@ def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[str, int]) -> Figur
         told = []
         for y, defect in enumerate(defects):
             folds = _folds(final, defect.with_it, defect.without)
-            lost = gone.get(defect.with_it[0], 0) + gone.get(defect.without[0], 0)
+            lost = sum(gone.get(place, 0) for place in {defect.with_it[:2], defect.without[:2]})
             if len(folds) == 0:
                 _beside(ax, y, defect.reading, "diverged" if lost else "no data")
                 continue

@@ -83,7 +83,9 @@ def draw_gradient_and_variance(
     log_axis(ax)
 
 
-def draw_samples(ax: Axes, samples: NDArray | None, colour: str) -> None:
+def draw_samples(
+    ax: Axes, samples: NDArray | None, colour: str | tuple[float, float, float]
+) -> None:
     """A square grid of images, or points in the plane."""
     ax.set_xticks([])
     ax.set_yticks([])

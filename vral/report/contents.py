@@ -89,6 +89,11 @@ def read_study(root: Path) -> Study:
         )
     records, probes = study.read(root, "records"), study.read(root, "probes")
     if records.is_empty() or probes.is_empty():
+        if study.diverged(root):
+            raise FolderError(
+                f"STUDY: every seed in {root} diverged before its first reading, so there is "
+                "nothing to draw; vral claims judges it"
+            )
         raise FolderError(f"STUDY: {root} has no readings yet; its command goes on with it")
     reports = tuple(report for _, report in study.runs(root))
     return Study(root, experiment, tuple(dict.fromkeys(commands)), reports, records, probes)

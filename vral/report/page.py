@@ -21,6 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
+from vral.claims.markdown import settings_note
 from vral.claims_command import family_notes
 from vral.figures import ratio_label
 from vral.files import replace_file
@@ -60,6 +61,7 @@ def render(
         "described": contents.described,
         "setting": contents.setting,
         "label": label,
+        "settings_note": settings_note,
         "ratio": ratio_label,
         "base64": lambda data: base64.b64encode(data).decode(),
     }
@@ -69,7 +71,7 @@ def render(
         (verdict for section in sections for verdict in section.verdicts),
         key=lambda verdict: list(CLAIMS).index(verdict.claim.id),
     )
-    tally = Counter(verdict.verdict for verdict in verdicts)
+    tally = Counter(v.verdict for v in verdicts if v.claim.kind != "identity")
     return environment.get_template("page.html").render(
         creator=CREATOR,
         version=version("vral"),
@@ -79,6 +81,7 @@ def render(
         studies=list(dict.fromkeys(section.study.root for section in sections)),
         statements=contents.by_statement(verdicts),
         section_of={(section.study.root, section.dataset): section for section in sections},
+        several=len(sections) > 1,
         notes=family_notes(verdicts),
         verdicts=verdicts,
         still_open=still_open,
