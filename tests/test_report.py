@@ -26,6 +26,8 @@ from vral import study
 from vral.claims import CLAIMS, Threshold, Verdict, examine
 from vral.cli import main
 from vral.config import resolve
+from vral.dynamics.outcome import MEASURED, Outcome, Row
+from vral.errors import FolderError
 from vral.methods import METHODS
 from vral.report import contents, explorer, page, pictures
 from vral.run import execute, folder_name, write_json
@@ -474,6 +476,46 @@ def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, a
 
 
 # --- what the page is made of --------------------------------------------------------------------
+
+
+@pytest.fixture
+def theory(tmp_path):
+    """A study without seeds, its case as hostile as can be; one claim of it holds."""
+    root = tmp_path / "errata"
+    (root / "figures").mkdir(parents=True)
+    write_json(root / "study.json", {"experiment": "errata", "commands": ["x"]})
+    rows = [
+        Row("R3GAN, equation 12", "error of the printed Im λ", 0.25, 0.0),
+        Row(HOSTILE, "Im λ", 1.5),
+    ]
+    Outcome(rows).measured.write_csv(root / MEASURED)
+    Figure(figsize=(3, 2)).savefig(root / "figures" / "errata.png", dpi=100)
+    return root
+
+
+def test_what_has_no_seeds_stands_on_the_page_as_deterministic(theory):
+    (judged,), _ = examine([theory])
+    found = contents.read_theory(theory, 1, [judged])
+    text = page.render([], [found], [], "vral report errata", "x.pdf")
+    cells = re.findall(r"<td data-label=\"(\w+)\".*?</td>", text, re.DOTALL)
+    assert cells == ["Effect", "Asked", "Seeds", "Verdict", "Figure"]
+    assert '<span class="where">deterministic</span>' in text
+    assert '<span class="effect">0.25</span></span>' in text
+    assert "jointly</span>" not in text
+    assert '<a href="#theory1-errata-errata">errata</a>' in text
+    assert 'id="theory1-errata-errata"' in text
+    assert 'width="150" height="100"' in text
+    assert str(escape(HOSTILE)) in text
+    assert HOSTILE not in text
+
+
+def test_only_studies_without_seeds_make_no_page(theory):
+    result = report(theory)
+    assert result.exit_code == 2
+    assert "STUDY: only studies without seeds given" in result.stderr
+    (theory / "figures" / "errata.png").write_text("no picture")
+    with pytest.raises(FolderError, match=r"errata\.png is corrupt"):
+        contents.read_theory(theory, 1, [])
 
 
 def test_no_text_can_end_a_script_element():

@@ -42,7 +42,7 @@ def ledger(roots: Collection[Path]) -> list[Verdict]:
 def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     """The ledger, and every claim that none of the studies in ``roots`` can judge."""
     distinct = {Path(root).resolve(): Path(root) for root in roots}.values()
-    studies = {root: _experiment(root) for root in distinct}
+    studies = {root: experiment_of(root) for root in distinct}
     verdicts, open_claims = [], []
     for root, experiment in studies.items():
         over = _over_seeds if experiment in EXPERIMENTS else _without_chance
@@ -60,7 +60,8 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     return as_family(verdicts), open_claims
 
 
-def _experiment(root: Path) -> str:
+def experiment_of(root: Path) -> str:
+    """What a folder's study is of. Raises FolderError where it is none of ours, or corrupt."""
     marker = root / "study.json"
     if not marker.is_file():
         raise FolderError(

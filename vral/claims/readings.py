@@ -118,21 +118,26 @@ Measured = dict[tuple[str, str], float]
 """(case, quantity) to the number that a deterministic study has found."""
 
 
-def read_measured(root: Path) -> Measured:
-    """The rows of ``root``; none where they have not been written.
+def read_rows(root: Path) -> list[tuple[str, str, float, float]]:
+    """(case, quantity, measured, closed form) of ``root``; none where nothing has been written.
 
     Raises FolderError where the file is not what such a study writes.
     """
     path = root / MEASURED
     if not path.exists():
-        return {}
+        return []
     try:
         frame = pl.read_csv(path, schema=SCHEMA)
     except (pl.exceptions.PolarsError, OSError):
         raise FolderError(
             f"{path} is corrupt; restore it, or delete its folder to start again"
         ) from None
-    return {(case, quantity): value for case, quantity, value, _ in frame.rows()}
+    return frame.rows()
+
+
+def read_measured(root: Path) -> Measured:
+    """The rows of ``root`` by name. Raises FolderError as ``read_rows`` does."""
+    return {(case, quantity): value for case, quantity, value, _ in read_rows(root)}
 
 
 def measured(case: str, quantity: str) -> Callable[[Measured], float]:

@@ -10,8 +10,10 @@ import rich_click as click
 from rich.console import Console
 
 from vral.claims import examine
+from vral.claims.ledger import experiment_of
 from vral.errors import ConfigError
-from vral.report.contents import read_study, sections
+from vral.experiments import EXPERIMENTS
+from vral.report.contents import read_study, read_theory, sections
 from vral.report.page import is_ours, render, write_page
 from vral.report.pictures import write_pdf
 
@@ -30,10 +32,17 @@ from vral.report.pictures import write_pdf
 def report(studies: Sequence[Path], out: Path | None) -> None:
     """Write STUDY's verdicts, figures, settings and curves as one HTML page and its figures as PDF.
 
-    The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote.
+    The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote; of
+    one without seeds, such as dirac, the figures stand on the page only.
     """
     roots = list({root.resolve(): root for root in studies}.values())
-    found = [read_study(root) for root in roots]
+    computed = [root for root in roots if experiment_of(root) not in EXPERIMENTS]
+    found = [read_study(root) for root in roots if root not in computed]
+    if not found:
+        raise ConfigError(
+            "STUDY: only studies without seeds given; allowed: these beside one with seeds, such "
+            "as that of vral reproduce ratios"
+        )
     out = out or Path(commonpath([root.resolve() for root in roots]), "report.html")
     pdf = out.with_suffix(".pdf")
     _check(out, pdf)
@@ -43,11 +52,13 @@ def report(studies: Sequence[Path], out: Path | None) -> None:
     for number, one in enumerate(found, 1):
         console.print(f"{one.root}: drawing", soft_wrap=True, markup=False)
         parts += sections(one, number, judged)
-    page = render(parts, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
+    theories = [read_theory(root, i, judged) for i, root in enumerate(computed, 1)]
+    page = render(parts, theories, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
     figures = [figure for part in parts for figure in part.figures.values()]
+    shown = len(figures) + sum(len(theory.figures) for theory in theories)
     write_pdf(pdf, "; ".join(dict.fromkeys(part.study.row.question for part in parts)), figures)
     write_page(out, page)
-    console.print(f"{len(judged)} verdicts, {len(figures)} figures → {out}, {pdf}", soft_wrap=True)
+    console.print(f"{len(judged)} verdicts, {shown} figures → {out}, {pdf}", soft_wrap=True)
 
 
 def _check(out: Path, pdf: Path) -> None:

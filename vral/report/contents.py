@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 
 from vral import study
 from vral.claims import Verdict
+from vral.claims.ledger import experiment_of
+from vral.claims.readings import read_rows
 from vral.errors import FolderError
 from vral.experiments import EXPERIMENTS, Experiment
 from vral.figures import ratio_label
 from vral.methods import arm_order, label
 from vral.report.explorer import READINGS, explored
-from vral.report.pictures import Picture, figures_of, picture
+from vral.report.pictures import Picture, figures_of, picture, saved_picture
 from vral.run import read_marker
 from vral.terminal import number as plain_number
 
@@ -76,17 +78,8 @@ class Study:
 
 def read_study(root: Path) -> Study:
     """Raises FolderError where ``root`` is no study, or one without readings."""
-    marker = root / "study.json"
-    if not marker.is_file():
-        raise FolderError(
-            f"STUDY: {root} given, which holds no study.json; "
-            "allowed: a folder that vral reproduce wrote"
-        )
-    experiment, commands = read_marker(root)
-    if experiment not in EXPERIMENTS:
-        raise FolderError(
-            f"STUDY: {root} holds the experiment {experiment!r}; allowed: {', '.join(EXPERIMENTS)}"
-        )
+    experiment = experiment_of(root)
+    _, commands = read_marker(root)
     records, probes = study.read(root, "records"), study.read(root, "probes")
     if records.is_empty() or probes.is_empty():
         if study.diverged(root):
@@ -294,6 +287,40 @@ def sections(found: Study, number: int, ledger: Sequence[Verdict]) -> list[Secti
             )
         )
     return result
+
+
+@dataclass(frozen=True)
+class Theory:
+    """A study without chance: its rows, and its figures as its command has drawn them."""
+
+    root: Path
+    experiment: str
+    anchor: str
+    verdicts: list[Verdict]
+    rows: list[tuple[str, str, float, float]]
+    """(case, quantity, measured, closed form)."""
+    figures: dict[str, Picture]
+
+    @property
+    def statements(self) -> list[Statement]:
+        return by_statement(self.verdicts)
+
+    def alt(self, name: str) -> str:
+        texts = " ".join(statement.text for statement in self.statements)
+        return f"Figure {name} of {self.experiment}. {texts} Its numbers are in the table below."
+
+
+def read_theory(root: Path, number: int, ledger: Sequence[Verdict]) -> Theory:
+    """Raises FolderError where a file of it is corrupt."""
+    experiment = experiment_of(root)
+    return Theory(
+        root,
+        experiment,
+        f"theory{number}-{slug(experiment)}",
+        [verdict for verdict in ledger if verdict.study == root],
+        read_rows(root),
+        {path.stem: saved_picture(path) for path in sorted((root / "figures").glob("*.png"))},
+    )
 
 
 def figure_anchor(section: str, name: str) -> str:

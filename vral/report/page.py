@@ -27,7 +27,7 @@ from vral.figures import ratio_label
 from vral.files import replace_file
 from vral.methods import label
 from vral.report import contents
-from vral.report.contents import Section
+from vral.report.contents import Section, Theory
 from vral.report.explorer import CLOCKS, READINGS
 from vral.report.pictures import CREATOR
 from vral.study import FINAL_SHARE
@@ -43,9 +43,15 @@ WIDE = 30
 
 
 def render(
-    sections: Sequence[Section], still_open: Sequence[Unjudged], command: str, pdf: str
+    sections: Sequence[Section],
+    theories: Sequence[Theory],
+    still_open: Sequence[Unjudged],
+    command: str,
+    pdf: str,
 ) -> str:
-    """The page of these sections; ``command`` made it, ``pdf`` names the file of figures.
+    """The page of these sections and, behind them, of what was computed without chance.
+
+    ``command`` made it, ``pdf`` names the file of figures.
 
     ``still_open`` are the claims that the studies do not judge.
     """
@@ -68,7 +74,7 @@ def render(
     scripts = [_resource("page.js")]
     bundle = [*_bokeh(), _resource("explorer.js")]
     verdicts = sorted(
-        (verdict for section in sections for verdict in section.verdicts),
+        (verdict for part in (*sections, *theories) for verdict in part.verdicts),
         key=lambda verdict: list(CLAIMS).index(verdict.claim.id),
     )
     tally = Counter(v.verdict for v in verdicts if v.claim.kind != "identity")
@@ -80,8 +86,10 @@ def render(
         sections=sections,
         studies=list(dict.fromkeys(section.study.root for section in sections)),
         statements=contents.by_statement(verdicts),
-        section_of={(section.study.root, section.dataset): section for section in sections},
-        several=len(sections) > 1,
+        theories=theories,
+        section_of={(section.study.root, section.dataset): section for section in sections}
+        | {(v.study, v.dataset): theory for theory in theories for v in theory.verdicts},
+        several=len(sections) + len(theories) > 1,
         notes=family_notes(verdicts),
         verdicts=verdicts,
         still_open=still_open,

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vral.errors import FolderError
 from vral.experiments import FIGURES, Selection
 from vral.figures import STYLE, save
 from vral.files import replace_file
@@ -53,7 +54,17 @@ def picture(figure: Figure) -> Picture:
     full = io.BytesIO()
     dpi = min(DPI, MOST_PIXELS / figure.get_figwidth())
     save(figure, full, format="png", dpi=dpi)
-    image = Image.open(full).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    return saved_picture(full)
+
+
+def saved_picture(file: Path | io.BytesIO) -> Picture:
+    """A figure that was drawn before. Raises FolderError where the file is no picture."""
+    try:
+        whole = Image.open(file).convert("RGB")
+    except OSError:
+        raise FolderError(f"{file} is corrupt; its study's command draws it again") from None
+    whole.thumbnail((MOST_PIXELS, whole.height))
+    image = whole.quantize(COLOURS, dither=Image.Dither.NONE)
     small = io.BytesIO()
     image.save(small, format="png", optimize=True)
     return Picture(small.getvalue(), image.width // 2, image.height // 2)
