@@ -1222,7 +1222,7 @@ THEORY = [
     *(
         _theory(
             f"T6.{arm}",
-            DAMPED,
+            DAMPED | ({"statement": "R1 beside it does (the control)."} if "R1" in case else {}),
             case,
             "abscissa of (θ, ψ)",
             at_most(-0.01),
