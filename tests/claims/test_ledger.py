@@ -342,11 +342,10 @@ def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path, name):
     assert one_line_error(call(root)).startswith(f"Error: {file} is corrupt; restore it")
 
 
-@pytest.mark.parametrize("name", ["rations", ["ratios"], None])
-def test_an_unknown_experiment_is_one_line_and_exit_code_2(tmp_path, name):
-    write_json(tmp_path / "study.json", {"experiment": name, "commands": []})
+def test_an_unknown_experiment_is_one_line_and_exit_code_2(tmp_path):
+    write_json(tmp_path / "study.json", {"experiment": "rations", "commands": []})
     said = one_line_error(call(tmp_path))
-    assert f"STUDY: {tmp_path} holds the experiment {name!r}; allowed: well-trained, " in said
+    assert f"STUDY: {tmp_path} holds the experiment 'rations'; allowed: well-trained, " in said
     assert "spectrum-mog" in said
 
 

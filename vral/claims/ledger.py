@@ -15,7 +15,7 @@ from vral.claims.verdict import Claim, Verdict, as_family, judge, judge_number
 from vral.config import RunConfig, option_name, with_defaults
 from vral.errors import FolderError
 from vral.experiments import EXPERIMENTS, Experiment
-from vral.run import read_json
+from vral.run import read_marker
 
 HOME_DATASET = RunConfig.model_fields["dataset"].default
 
@@ -68,7 +68,7 @@ def experiment_of(root: Path) -> str:
             f"STUDY: {root} given, which holds no study.json; "
             "allowed: folders that vral reproduce has written"
         )
-    name = read_json(marker, ["experiment", "commands"])["experiment"]
+    name, _ = read_marker(root)
     known = list(dict.fromkeys([*EXPERIMENTS, *(c.experiment for c in CLAIMS.values())]))
     if name not in known:
         raise FolderError(
@@ -193,7 +193,7 @@ def _without_chance(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]
 
 def _given(root: Path, experiment: str) -> tuple[str, ...]:
     """The settings that the folder's last command was given."""
-    commands = read_json(root / "study.json", ["commands"])["commands"]
+    _, commands = read_marker(root)
     words = shlex.split(commands[-1]) if commands else []
     if words[:2] != ["reproduce", experiment]:
         return ()
