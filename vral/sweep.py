@@ -5,9 +5,7 @@ a step forty-fold; so cells are the unit of parallelism.
 """
 
 import multiprocessing as mp
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -20,6 +18,7 @@ from typing import Any
 from vral.build import build
 from vral.config import RunConfig
 from vral.errors import UserError
+from vral.processes import end_with_parent
 from vral.run import Execution, execute, folder_name, outcome_of, settled_config
 from vral.train.schedule import Ratio
 
@@ -142,14 +141,7 @@ def _start_worker(queue: Any, stop: Any) -> None:
     """Workers end at once should their parent be killed."""
     global _queue, _stop
     _queue, _stop = queue, stop
-    parent = mp.parent_process()
-
-    def end_with_parent() -> None:
-        # What is on disk is whole at every moment, so nothing needs finishing.
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any] | None:

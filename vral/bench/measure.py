@@ -19,6 +19,7 @@ from vral.bench.peers import installed
 from vral.bench.workloads import MODES, Case, Contender, Ours, contenders, samples
 from vral.data.datasets import cache_root
 from vral.errors import one_line
+from vral.processes import end_with_parent
 from vral.train.program import compile_program, keep_compiled_in, program
 from vral.train.schedule import runs_of_moves
 from vral.train.state import TrainState
@@ -263,6 +264,7 @@ def in_own_process(cell: Cell, repeats: int, seconds: float, device: str = "cpu"
 
 
 def _report(sender: Connection, *asked: Any) -> None:
+    end_with_parent()
     try:
         sender.send(measured(*asked))
     except Exception as error:  # Whatever happens in there becomes one line out here.
