@@ -111,6 +111,15 @@ def test_the_graph_of_convolutions(traced, network):
 
 
 @NEEDS_COMPILER
+def test_compiled_convolutions():
+    """More than one round: the compiler leaves double-differentiated weights in a layout of its
+    own, which the next program must take."""
+    settings = {"dataset": "mnist", "network": "mnist-conv", "width": 4, "ratio": "2", "batch": 4}
+    config = tiny("wgan-gp", **settings)
+    assert_equal(played(config, False, 2), played(config, True, 2), 1e-10)
+
+
+@NEEDS_COMPILER
 @pytest.mark.parametrize("method", ["vral-meta", "wgan-gp"])
 def test_compiled_trajectories(method):
     """200 updates in float64 by machine code."""

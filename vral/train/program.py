@@ -197,7 +197,7 @@ def compile_program(
     from torch.fx import GraphModule
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    examples = leaves((state, draws))
+    examples = _inputs(state, draws)
     shape: Any = None
 
     def flat(*tensors: Tensor) -> list[Tensor]:
@@ -221,11 +221,17 @@ def compile_program(
 
     def call(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Readings]]:
         with torch.no_grad():
-            tensors = iter(compiled(*leaves((state, draws))))
+            tensors = iter(compiled(*_inputs(state, draws)))
         after = _like(like, tensors)
         return after, [Readings(name, next(tensors)) for name in names]
 
     return call
+
+
+def _inputs(state: TrainState, draws: Sequence[Draw]) -> list[Tensor]:
+    """The program's arguments in the layout it was compiled for: a compiler may leave convolutions
+    in another."""
+    return [leaf.contiguous() for leaf in leaves((state, draws))]
 
 
 @contextmanager
