@@ -161,7 +161,7 @@ def figure(
                 ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
                 if ax in axes[0]:
                     ax.set_title(f"γ = {gamma:g}")
-            row[0].set_ylabel(f"{method}\n{algorithm}\nψ")
+            row[0].set_ylabel(method.replace(", ", "\n") + f"\n{algorithm}\nψ")
         for ax in axes[-1]:
             ax.set_xlabel("θ")
         title = f"Which starts on the Dirac-GAN arrive in {rounds} rounds at h = {step:g}"
