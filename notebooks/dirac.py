@@ -26,6 +26,7 @@
 #   than 1 in modulus.
 
 # %%
+# %matplotlib inline
 import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
