@@ -27,6 +27,7 @@
 
 # %%
 # %matplotlib inline
+# %config InlineBackend.print_figure_kwargs = {"dpi": 100, "bbox_inches": "tight"}
 import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
@@ -107,7 +108,7 @@ figures.damping(sweep, "R1 on the Dirac-GAN, log-loss")
 # factor ½ too many got into its gradient; `vral reproduce errata`.)
 
 # %%
-GAMMAS, POINTS, MAP_ROUNDS = (0.3, 1.0, 4.0), 31, 500
+GAMMAS, POINTS, MAP_ROUNDS = (1.0, 2.0), 31, 600
 maps = {
     (method, "SimGD"): basins.arrivals(method, "SimGD", GAMMAS, POINTS, MAP_ROUNDS, STEP)
     for method in (basins.R1, basins.CONSENSUS)

@@ -167,8 +167,9 @@ def figure(
         title = f"Which starts on the Dirac-GAN arrive in {rounds} rounds at h = {step:g}"
         small = (
             f"Filled: starts (θ, ψ) that end within {RADIUS:g} of the equilibrium, and their share."
-            f" {NOTEBOOK.capitalize()}: as published, with a ½ too many."
         )
+        if NOTEBOOK in {method for method, _ in maps}:
+            small += f" {NOTEBOOK.capitalize()}: as published, with a ½ too many."
         told = "; ".join(
             f"{method} {algorithm} " + ", ".join(f"{100 * share:.1f} %" for share in shares)
             for (method, algorithm), found in maps.items()

@@ -114,7 +114,7 @@ def figure(
     with rc_context(STYLE):
         drawing = Figure(figsize=(9.2, 3.4), layout="constrained")
         left, right = drawing.subplots(1, 2)
-        shades = np.linspace(0.45, 1.0, len(gammas))
+        shades = np.linspace(1.0, 0.45, len(gammas))[::-1]
         for gamma, shade in zip(gammas, shades, strict=True):
             for algorithm, style in (("SimGD", "--"), ("AltGD 1:1", "-")):
                 own = curves.filter((pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm))
