@@ -34,7 +34,7 @@ from vral.terminal import progress_bar, show_plan
 
 @click.command("ls")
 def list_everything() -> None:
-    """Show methods, data sets, networks, update rules and experiments, a line each."""
+    """Show methods, data sets, networks, update rules, experiments and readings, a line each."""
 
     def settings(values: Mapping[str, object]) -> str:
         return " ".join(f"{name}={value}" for name, value in values.items())
@@ -45,6 +45,11 @@ def list_everything() -> None:
         "Networks": {k: (n.description, f"width={n.width}") for k, n in NETWORKS.items()},
         "Update rules": {k: (r.description, "") for k, r in RULES.items()},
         "Experiments": {k: (e.question, f"vral reproduce {k}") for k, e in EXPERIMENTS.items()},
+        "Game dynamics": {
+            name: (command.get_short_help_str(100).rstrip("."), f"vral reproduce {name}")
+            for name, command in reproduce.commands.items()
+            if name not in EXPERIMENTS
+        },
         "Readings at D's updates": {k: (text, "") for k, text in METRICS.items()},
         "Readings of a probe": {k: (text, "") for k, text in PROBE_METRICS.items()},
     }

@@ -7,8 +7,6 @@ import oracles_dynamics as closed
 import pytest
 import torch
 from cases import tiny
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from oracles import finite_difference
 from oracles_dynamics import assigned
 
@@ -260,21 +258,25 @@ def test_radii_at_a_smaller_step(given, sim, alt):
         assert abs(got - alt) < (5e-6 if given.get("r1") == 1 else 1e-9)
 
 
-@given(
-    st.floats(0, 3), st.floats(0, 3), st.floats(0.1, 2), st.floats(0.01, 1), st.floats(0.01, 1),
-    st.integers(1, 6), st.integers(1, 6),
-)  # fmt: skip
-@settings(max_examples=2000, deadline=None)
-def test_alternating_closed_form_is_the_product_of_its_moves(k, g, f, step_g, step_d, m_g, m_d):
-    g_move = np.array([[1 - step_g * k, -step_g * f], [0, 1]])
-    d_move = np.array([[1, 0], [step_d * f, 1 - step_d * g]])
-    product = np.linalg.matrix_power(d_move, m_d) @ np.linalg.matrix_power(g_move, m_g)
-    trace, determinant, _ = closed.alternating(k, g, f, step_g, step_d, m_g, m_d)
-    scale = np.abs(product).max() + 1
-    # (1 - p)/k is the exact expression; at tiny k it cancels.
-    if min(x for x in (k, g, 1.0) if x > 0) > 1e-3:
-        assert abs(np.trace(product) - trace) < 1e-9 * scale
-        assert abs(np.linalg.det(product) - determinant) < 1e-9 * scale**2
+def test_alternating_closed_form_is_the_product_of_its_moves():
+    """2,000 random games, damped or not, of 1 to 6 moves of each."""
+    random = np.random.default_rng(0)
+    sizes = random.uniform([0, 0, 0.1, 0.01, 0.01], [3, 3, 2, 1, 1], (2000, 5))
+    sizes[::5, 0] = 0
+    sizes[::7, 1] = 0
+    for (k, g, f, step_g, step_d), moves in zip(
+        sizes, random.integers(1, 7, (2000, 2)), strict=True
+    ):
+        g_move = np.array([[1 - step_g * k, -step_g * f], [0, 1]])
+        d_move = np.array([[1, 0], [step_d * f, 1 - step_d * g]])
+        m_g, m_d = map(int, moves)
+        product = np.linalg.matrix_power(d_move, m_d) @ np.linalg.matrix_power(g_move, m_g)
+        trace, determinant, _ = closed.alternating(k, g, f, step_g, step_d, m_g, m_d)
+        scale = np.abs(product).max() + 1
+        # (1 - p)/k is the exact expression; at tiny k it cancels.
+        if min((x for x in (k, g) if x > 0), default=1) > 1e-3:
+            assert abs(np.trace(product) - trace) < 1e-9 * scale
+            assert abs(np.linalg.det(product) - determinant) < 1e-9 * scale**2
 
 
 LIMITS_SIM = {0.1: 0.4, 0.3: 1.2, 0.5: 2.0, 1.0: 4.0, 2.0: 1.0717967697, 10.0: 0.2005025157}
@@ -354,9 +356,10 @@ def test_lazy_r1_hits_a_wall(k, sim, alt):
     lazy, plain = dirac(r1=1.0 * k), dirac()
     for together, wanted in ((True, sim), (False, alt)):
         first = SIM if together else ALT
-        product = np.eye(2)
-        for toy in [lazy] + [plain] * (k - 1):
-            product = jacobian(round_map(toy, first, descent(toy, 0.1))) @ product
+        penalised, free = (
+            jacobian(round_map(toy, first, descent(toy, 0.1))) for toy in (lazy, plain)
+        )
+        product = np.linalg.matrix_power(free, k - 1) @ penalised
         radius = np.abs(np.linalg.eigvals(product)).max() ** (1 / k)
         assert abs(radius - wanted) < (5e-6 if k == 1 else 1e-6)
 

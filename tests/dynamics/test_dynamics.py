@@ -6,8 +6,10 @@ import polars as pl
 import pytest
 import torch
 
-from vral.dynamics import basins, closed_forms, cycles, damping, errata, lanes, lazy
-from vral.dynamics.systems import ALGORITHMS, play
+from vral.dynamics import basins, closed_forms, cycles, damping, errata, lanes, lazy, portraits
+from vral.dynamics.command import COMMANDS
+from vral.dynamics.mog import spectrum_mog
+from vral.dynamics.systems import ALGORITHMS, play, systems
 from vral.games.game import field
 from vral.games.location import dirac
 
@@ -126,6 +128,24 @@ def test_a_command_writes_numbers_and_figures_and_no_foreign_folder(vral, tmp_pa
     other = vral("reproduce", "lazy-r1", "--out", root)
     assert other.exit_code == 2
     assert "holds the experiment dirac-basins" in other.stderr
+
+
+def test_every_command_is_listed(vral):
+    said = vral("ls").output
+    for command in (*COMMANDS, spectrum_mog):
+        assert f"vral reproduce {command.name}" in said
+
+
+def test_the_pair_of_the_portrait_is_that_of_theta_and_psi():
+    """R1 puts the pair of VRAL's meta form at -γ/2, where slower directions of R and F remain."""
+    system = systems(gamma=0.5)["vral-meta-r1"]
+    jacobian = system.flow_jacobian()
+    assert np.abs(jacobian[:2, 2:]).max() < 1e-9
+    values = portraits.split_eigenvalues(jacobian)
+    np.testing.assert_allclose(values[:2].real, -0.25, atol=1e-9)
+    assert abs(abs(values[0].imag) - np.sqrt(0.559062**2 - 0.0625)) < 1e-5
+    assert closed.assigned(values, np.linalg.eigvals(jacobian)) < 1e-7
+    assert values[2:].real.max() > values[0].real
 
 
 def test_every_cycle_has_a_panel_of_its_own():

@@ -11,6 +11,7 @@ float64.
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -46,7 +47,9 @@ class Map(NamedTuple):
     """Whether it is a round of updates (its fixed points matter) or a field (its zeros)."""
 
     def product(self, tangent: Tensor) -> Tensor:
-        return jvp(self.function, (self.point,), (tangent,))[1]
+        with warnings.catch_warnings():  # torch's own, from what its first product imports
+            warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+            return jvp(self.function, (self.point,), (tangent,))[1]
 
     def transposed(self, cotangent: Tensor) -> Tensor:
         return vjp(self.function, self.point)[1](cotangent)[0]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vral.dynamics import lanes
 from vral.dynamics.outcome import Outcome, Row
 from vral.dynamics.systems import ALGORITHMS, play
-from vral.figures import STYLE
+from vral.figures.style import STYLE, finish
 from vral.games.game import field
 from vral.methods import colour
 from vral.optim.rule import Direction
@@ -161,11 +161,19 @@ def figure(
                 ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
                 if ax in axes[0]:
                     ax.set_title(f"γ = {gamma:g}")
-            row[0].set_ylabel(f"{method}\n{algorithm}\nψ")
+            row[0].set_ylabel(method.replace(", ", "\n") + f"\n{algorithm}\nψ")
         for ax in axes[-1]:
             ax.set_xlabel("θ")
-        drawing.suptitle(
-            f"Starts on the Dirac-GAN that come within {RADIUS:g} of the equilibrium\n"
-            f"in {rounds} rounds at h = {step:g}"
+        title = f"Which starts on the Dirac-GAN arrive in {rounds} rounds at h = {step:g}"
+        small = (
+            f"Filled: starts (θ, ψ) that end within {RADIUS:g} of the equilibrium, and their share."
         )
-        return drawing
+        if NOTEBOOK in {method for method, _ in maps}:
+            small += f" {NOTEBOOK.capitalize()}: as published, with a ½ too many."
+        told = "; ".join(
+            f"{method} {algorithm} " + ", ".join(f"{100 * share:.1f} %" for share in shares)
+            for (method, algorithm), found in maps.items()
+            for shares in [found.mean((1, 2))]
+        )
+        strengths = ", ".join(f"{gamma:g}" for gamma in gammas)
+        return finish(drawing, title, small, f"Shares at γ = {strengths}: {told}")

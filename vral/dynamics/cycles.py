@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vral.dynamics import lanes
 from vral.dynamics.outcome import Outcome, Row
 from vral.dynamics.systems import play
-from vral.figures import STYLE
+from vral.figures.style import STYLE, finish
 from vral.methods import colour
 
 NONSATURATING_STEPS = (0.1, 0.2, 0.4)
@@ -26,6 +26,8 @@ ONE_CENTRED = (
     (0.7, 1.0, 0.8),
 )
 """(γ, centre g₀, h)."""
+WEAK = (0.1, 0.05)
+"""(γ, h) of WGAN-GP where it is damped so weakly that averaging over a turn is exact."""
 CLIPS = ((1.0, 1), (1.0, 5), (0.3, 3))
 """(c, D updates), alternating."""
 CLIP_STEP = 0.01
@@ -51,8 +53,8 @@ def experiment(rounds: int = 4000) -> Outcome:
 
 
 def _late(path: torch.Tensor) -> NDArray:
-    """The last half."""
-    return path[len(path) // 2 :].numpy()
+    """The last quarter."""
+    return path[3 * len(path) // 4 :].numpy()
 
 
 def _same(starts: float, count: int) -> torch.Tensor:
@@ -76,11 +78,12 @@ def _nonsaturating(rounds: int) -> tuple[list[Row], list[Cycle]]:
 def _one_centred(rounds: int) -> tuple[list[Row], list[Cycle]]:
     """WGAN-GP around g₀: mean radius 4g₀/π, times γ/(γ - h) under SimGD, which diverges at h ≥ γ.
 
-    Alternating with n D steps |ψ| swings to 4g₀/π and |θ| to that over √n, in the limit h → 0.
+    Alternating with n D steps |ψ| swings to 4g₀/π and |θ| to that over √n, where γ√n and h√n are
+    small beside 1.
     """
     gamma, centre, step = torch.tensor(ONE_CENTRED, dtype=torch.float64).T
     settings = {"gamma": gamma, "centre": centre, "step": step}
-    toy, starts = lanes.two_numbers("wgan"), _same(1.0, len(step))
+    toy, starts = lanes.two_numbers("wgan"), _same(2.0, len(step))
     rows, cycles, rest = [], [], []
     for algorithm in ("SimGD", "AltGD 1:1"):
         path = _late(lanes.paths(toy, play(algorithm), starts, settings, rounds))
@@ -95,22 +98,22 @@ def _one_centred(rounds: int) -> tuple[list[Row], list[Cycle]]:
             rows.append(Row(name, "mean r", mean, expected))
             rest.append(mean / around)
             if (weight, around, h) == (0.7, 1.0, 0.2):
-                cycles.append(
-                    Cycle(f"WGAN-GP .7, {algorithm}", "wgan-gp", path[-400:, i], expected)
-                )
-    slow = {**settings, "step": 0.1 * step}
+                label = f"WGAN-GP, γ = {weight:g}, {algorithm}, h = {h:g}"
+                cycles.append(Cycle(label, "wgan-gp", path[-400:, i], expected))
+    weight, h = WEAK
+    one = torch.ones(1, dtype=torch.float64)
+    weak = {"gamma": weight * one, "centre": one, "step": h * one}
     for algorithm, moves_d in (("AltGD 1:1", 1), ("AltGD 1:5", 5)):
-        path = _late(lanes.paths(toy, play(algorithm), starts, slow, 2 * rounds))
-        rows.append(
-            Row(
-                f"WGAN-GP-{moves_d}, γ = 0.7, h = 0.02",
-                "max |θ|",
-                float(np.abs(path[:, 2, 0]).max()),
-                4 / math.pi / math.sqrt(moves_d),
-            )
-        )
-        rest.append(float(np.linalg.norm(path[:, 2], axis=1).mean()))
-        cycles.append(Cycle(f"WGAN-GP-{moves_d} .7, h = .02", "wgan-gp", path[-400:, 2], math.nan))
+        path = _late(lanes.paths(toy, play(algorithm), _same(2.0, 1), weak, rounds))[:, 0]
+        name = f"WGAN-GP, γ = {weight:g}, g₀ = 1, h = {h:g}, {algorithm}"
+        largest = np.abs(path).max(0)
+        rows += [
+            Row(name, "max |θ|", float(largest[0]), 4 / math.pi / math.sqrt(moves_d)),
+            Row(name, "max |ψ|", float(largest[1]), 4 / math.pi),
+        ]
+        rest.append(float(np.linalg.norm(path, axis=1).mean()))
+        label = f"WGAN-GP, γ = {weight:g}, {algorithm}, h = {h:g}"
+        cycles.append(Cycle(label, "wgan-gp", path[-400:], math.nan))
     rows.append(Row("WGAN-GP", "smallest mean r / g₀", min(rest)))
     rows.append(Row("WGAN-GP", "‖v‖ at (0, ±0) / γg₀", _speed_beside_rest(), 1.0))
     return rows, cycles
@@ -161,14 +164,14 @@ def figure(cycles: Sequence[Cycle]) -> Figure:
             if math.isfinite(cycle.radius):
                 ax.plot(cycle.radius * np.cos(turn), cycle.radius * np.sin(turn), "k--", lw=0.7)
             ax.plot(0, 0, "+", color="black", ms=5, mew=0.6)
-            ax.set_title(
-                cycle.name.replace(", SimGD, h", ", SimGD\nh").replace(", AltGD", "\nAltGD")
-            )
+            ax.set_title(cycle.name.replace(", SimGD", "\nSimGD").replace(", AltGD", "\nAltGD"))
             ax.set_aspect("equal")
             ax.margins(0.1)
             ax.set(xlabel="θ", ylabel="ψ")
-        drawing.suptitle(
-            "Where the Dirac-GAN circles: late rounds, and the closed-form circle dashed",
-            fontsize=9,
+        small = "Dots: late rounds. Dashed: the circle in closed form, where there is one."
+        told = "; ".join(
+            f"{cycle.name}: largest |θ| "
+            f"{np.abs(cycle.path[:, 0]).max():.3g}, |ψ| {np.abs(cycle.path[:, 1]).max():.3g}"
+            for cycle in cycles
         )
-        return drawing
+        return finish(drawing, "Where the Dirac-GAN circles", small, f"Limit cycles. {told}")

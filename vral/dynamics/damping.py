@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from vral.dynamics import closed_forms
 from vral.dynamics.outcome import Outcome, Row
 from vral.dynamics.systems import ALGORITHMS, System, play
-from vral.figures import STYLE
+from vral.figures.style import STYLE, finish
 from vral.games.location import dirac
 from vral.methods import colour
 from vral.optim.directions import consensus
 
 OWNERS = ("G", "D")
 STRENGTHS = np.linspace(0.0, 4.0, 81)
-STEPS = np.geomspace(0.02, 8.0, 60)
+STEPS = np.geomspace(0.02, 8.0, 241)
 RATIOS = 2.0 ** np.arange(-6, 7)
 
 Family = Callable[[float], System]
@@ -177,7 +177,7 @@ def figure(
 ) -> Figure:
     """Above, λ of the flow against the strength; below, a round's rate under R1 over (γ, h)."""
     with rc_context(STYLE):
-        drawing = Figure(figsize=(9.4, 5.6), layout="constrained")
+        drawing = Figure(figsize=(9.4, 6.2), layout="constrained")
         top, bottom = drawing.subfigures(2, 1, height_ratios=(1, 1.05))
         left, right = top.subplots(1, 2)
         for name, (_, family, critical) in FAMILIES.items():
@@ -190,15 +190,21 @@ def figure(
         left.set(ylabel="max Re λ of the flow", xlabel="strength: γ, or the noise's deviation s")
         right.set(ylabel="max |Im λ| of the flow", xlabel="strength: γ, or the noise's deviation s")
         right.legend(title="dotted: critical strength")
-        top.suptitle("Damping at the equilibrium of the Dirac-GAN", fontsize=9)
+        top.suptitle("Flow: eigenvalues against a regulariser's strength", fontsize=9)
         panels = bottom.subplots(1, len(rates), sharey=True)
         for ax, (algorithm, radii) in zip(panels, rates.items(), strict=True):
             levels = np.linspace(0, 1, 11)
-            # A heavy-damped or a diverging corner leaves the range; it is white beyond 1.
+            # Where steps are too long ρ leaves the range, and the panel stays white.
             shown = ax.contourf(strengths, steps, radii, levels=levels, cmap="viridis_r")
             ax.contour(strengths, steps, radii, levels=[1.0], colors="black", linewidths=0.9)
             ax.set(yscale="log", title=algorithm, xlabel="γ")
         panels[0].set_ylabel("step h")
         bottom.colorbar(shown, ax=panels, label="ρ, rate per round")
         bottom.suptitle("R1: rate of a round; white diverges, the line is ρ = 1", fontsize=9)
-        return drawing
+        small = "R1, R2, noise and consensus on the log-loss. Eigenvalues at the equilibrium."
+        told = ", ".join(
+            f"{name} {'never' if critical is None else f'at {critical:.3g}'}"
+            for name, (_, _, critical) in FAMILIES.items()
+        )
+        alt = f"Damping of the Dirac-GAN. The rotation stops: {told}"
+        return finish(drawing, "Damping at the equilibrium of the Dirac-GAN", small, alt)

@@ -1,6 +1,7 @@
 """Lazy R1 (weight k·γ at every k-th round, as in StyleGAN2): its wall at h·γ·k ≈ 2."""
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -14,7 +15,7 @@ from vral.dynamics import lanes
 from vral.dynamics.closed_forms import rounds_jacobian
 from vral.dynamics.outcome import Outcome, Row
 from vral.dynamics.systems import System, play
-from vral.figures import STYLE
+from vral.figures.style import FLOOR, STYLE, finish
 from vral.games.location import dirac
 from vral.methods import colour
 
@@ -37,14 +38,16 @@ def rate(gamma: float, interval: int, step: float, algorithm: str) -> float:
 
     From the field's Jacobians by autograd.
     """
-    without, with_penalty = (
-        System("", "r1", dirac("standard", r1=r1), (0.0, r1, 0.5)).flow_jacobian()
-        for r1 in (0.0, interval * gamma)
-    )
-    plain = rounds_jacobian(without, OWNERS, play(algorithm), step)
-    penalised = rounds_jacobian(with_penalty, OWNERS, play(algorithm), step)
+    plain = rounds_jacobian(_jacobian(0.0), OWNERS, play(algorithm), step)
+    penalised = rounds_jacobian(_jacobian(interval * gamma), OWNERS, play(algorithm), step)
     product = np.linalg.matrix_power(plain, interval - 1) @ penalised
     return float(np.abs(np.linalg.eigvals(product)).max() ** (1 / interval))
+
+
+@cache
+def _jacobian(weight: float) -> NDArray:
+    """The field's under R1 of this weight."""
+    return System("", "r1", dirac("standard", r1=weight), (0.0, weight, 0.5)).flow_jacobian()
 
 
 def wall(gamma: float, step: float, algorithm: str, longest: int = 1024) -> float:
@@ -111,7 +114,7 @@ def figure(
     with rc_context(STYLE):
         drawing = Figure(figsize=(9.2, 3.4), layout="constrained")
         left, right = drawing.subplots(1, 2)
-        shades = np.linspace(0.45, 1.0, len(gammas))
+        shades = np.linspace(1.0, 0.45, len(gammas))[::-1]
         for gamma, shade in zip(gammas, shades, strict=True):
             for algorithm, style in (("SimGD", "--"), ("AltGD 1:1", "-")):
                 own = curves.filter((pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm))
@@ -131,11 +134,11 @@ def figure(
         left.set(
             xlabel="h·γ·k", ylabel="ρ per round", title="Rate; unstable above 1", xlim=(0, 6.6)
         )
-        left.legend()
+        left.legend(loc="lower right")
         middle = int(np.argmin(np.abs(np.array(gammas) - 1)))
         for j, interval in enumerate(shown):
             right.plot(
-                np.maximum(paths[:, middle, j], 1e-12),
+                np.maximum(paths[:, middle, j], FLOOR),
                 color=colour("r1"),
                 alpha=0.35 + 0.65 * j / max(1, len(shown) - 1),
                 lw=1,
@@ -148,5 +151,13 @@ def figure(
             title=f"Trajectories, γ = {gammas[middle]:g}, AltGD 1:1",
         )
         right.legend()
-        drawing.suptitle(f"Lazy R1 on the Dirac-GAN, h = {step:g}", fontsize=9)
-        return drawing
+        small = (
+            f"Every k-th round D is penalised with k·γ. ρ: spectral radius of k rounds, per round; "
+            f"above 1 they diverge. Dotted: h·γ·k = 2. Right, what is below {FLOOR:g} is drawn "
+            "there."
+        )
+        worst = curves.filter(pl.col("gamma") == gammas[middle]).group_by("interval")
+        largest = dict(worst.agg(pl.col("rate").max()).iter_rows())
+        told = ", ".join(f"every {interval} {largest[interval]:.4f}" for interval in shown)
+        alt = f"Largest ρ per round at γ = {gammas[middle]:g} with R1: {told}"
+        return finish(drawing, f"Lazy R1 on the Dirac-GAN, h = {step:g}", small, alt)

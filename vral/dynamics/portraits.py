@@ -12,16 +12,16 @@ from matplotlib.animation import FFMpegWriter, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from vral.diagnostics.spectrum import Spectrum
 from vral.dynamics.outcome import Outcome, Row
 from vral.dynamics.systems import ALGORITHMS, System
 from vral.errors import ConfigError
-from vral.figures import STYLE
+from vral.figures.style import STYLE, finish
 from vral.files import replace_file
 from vral.methods import colour
-from vral.train.trajectory import grid, trajectories
+from vral.train.trajectory import grid, trajectories_by_schedule
 
 VIEW = 2.2
 """Panels show [-2.2, 2.2]²."""
@@ -40,7 +40,8 @@ class Portrait:
     """(FIELD_POINTS², 2) velocities over the plane, row by row of θ."""
     paths: NDArray
     """(times, start, 2)."""
-    spectrum: Spectrum | None
+    eigenvalues: NDArray | None
+    """Of a round at the equilibrium, the pair of (θ, ψ) first; None without an equilibrium."""
 
 
 def portraits(
@@ -51,19 +52,29 @@ def portraits(
     panels = []
     for system in chosen:
         toy, velocity = system.toy, system.velocity(plane)
-        for algorithm in ALGORITHMS:
-            path = trajectories(
-                toy.game,
-                system.rule(step),
-                system.moves(algorithm),
-                toy.profile(system.starts(places)),
-                rounds,
-                toy.draw,
-                toy.projections,
-            )[..., :2]
-            spectrum = system.spectrum(algorithm, step)
-            panels.append(Portrait(system, algorithm, velocity, path.numpy(), spectrum))
+        paths = trajectories_by_schedule(
+            toy.game,
+            system.rule(step),
+            [system.moves(algorithm) for algorithm in ALGORITHMS],
+            toy.profile(system.starts(places)),
+            rounds,
+            toy.draw,
+            toy.projections,
+        )
+        for algorithm, path in zip(ALGORITHMS, paths, strict=True):
+            eigenvalues = None
+            if system.equilibrium is not None:
+                eigenvalues = split_eigenvalues(system.round_jacobian(algorithm, step))
+            panels.append(Portrait(system, algorithm, velocity, path[..., :2].numpy(), eigenvalues))
     return panels
+
+
+def split_eigenvalues(jacobian: NDArray) -> NDArray:
+    """Those of (θ, ψ), then the others: at every equilibrium here D is flat, and so what lies
+    behind (θ, ψ) has no part in what the two do to each other.
+    """
+    pair, others = np.linalg.eigvals(jacobian[:2, :2]), np.linalg.eigvals(jacobian[2:, 2:])
+    return np.concatenate([pair, others]).astype(complex)
 
 
 def experiment(
@@ -76,22 +87,20 @@ def experiment(
     rows, eigenvalues = [], []
     for panel in panels:
         system, name = panel.system, f"{panel.system.label}, {panel.algorithm}"
-        if panel.spectrum is not None:
+        if panel.eigenvalues is not None:
             closed = system.closed_radius(panel.algorithm, step)
-            slowest = _rotating(panel.spectrum)
-            rows.append(Row(name, "ρ of (θ, ψ)", float(np.abs(slowest).max()), closed))
+            pair = float(np.abs(panel.eigenvalues[:2]).max())
+            rows.append(Row(name, "ρ of (θ, ψ)", pair, closed))
             eigenvalues += [
                 {"method": system.label, "algorithm": panel.algorithm, "re": z.real, "im": z.imag}
-                for z in panel.spectrum.eigenvalues.tolist()
+                for z in panel.eigenvalues.tolist()
             ]
         last = panel.paths[-1]
         rows.append(Row(name, "largest r at the end", float(np.linalg.norm(last, axis=1).max())))
     for system in chosen:
         if system.equilibrium is None:
             continue
-        flow = system.flow_jacobian()
-        # (θ, ψ) decouple from what lies behind them at every equilibrium here: D is flat.
-        pair = np.linalg.eigvals(flow[:2, :2])
+        pair = split_eigenvalues(system.flow_jacobian())[:2]
         expected = float("nan")
         if system.local is not None:
             k, g, f = system.local
@@ -101,39 +110,38 @@ def experiment(
     return Outcome(rows, {"portraits": figure(panels, step, rounds)}, tables)
 
 
-def _rotating(spectrum: Spectrum) -> NDArray:
-    """The pair that turns, or else the two eigenvalues nearest to the unit circle."""
-    values = spectrum.eigenvalues
-    return values[np.argsort(np.abs(np.abs(values) - 1), kind="stable")[:2]]
-
-
-def draw_portrait(ax: Axes, panel: Portrait, upto: int | None = None) -> None:
-    """Integral curves in grey, trajectories in the method's colour, starts as dots.
-
-    With ``upto`` trajectories end there in a dot, for an animation.
-    """
+def draw_field(ax: Axes, panel: Portrait) -> None:
+    """Integral curves in grey, and a cross at (0, 0)."""
     axis = np.linspace(-VIEW, VIEW, FIELD_POINTS)
     u, v = panel.field.reshape(FIELD_POINTS, FIELD_POINTS, 2).transpose(2, 1, 0)
     ax.streamplot(axis, axis, u, v, density=0.55, linewidth=0.35, color="#b5b5b5", arrowsize=0.45)
-    hue = colour(panel.system.method)
-    for start in range(panel.paths.shape[1]):
-        path = panel.paths[: None if upto is None else upto + 1, start]
-        path = path[np.isfinite(path).all(1)]
-        ax.plot(*path.T, "-", lw=0.5, color=hue, alpha=0.55)
-        ax.plot(*path.T, ".", ms=1.6, color=hue, mew=0)
-        ax.plot(*path[0], "o", ms=2.6, mfc="white", mec=hue, mew=0.7)
-        if upto is not None:
-            ax.plot(*path[-1], "o", ms=5, color=hue)
     ax.plot(0, 0, "+", ms=5, color="black", mew=0.6)
     ax.set(xlim=(-VIEW, VIEW), ylim=(-VIEW, VIEW), xticks=[-2, 0, 2], yticks=[-2, 0, 2])
     ax.set_aspect("equal")
 
 
-def eigenvalue_text(spectrum: Spectrum | None) -> str:
-    """The turning or slowest pair of a round, and its modulus."""
-    if spectrum is None:
+def draw_paths(ax: Axes, panel: Portrait, upto: int | None = None) -> list[Line2D]:
+    """Trajectories in the method's colour, starts as rings.
+
+    With ``upto`` trajectories end at that round in a dot, for an animation.
+    """
+    hue, lines = colour(panel.system.method), []
+    for start in range(panel.paths.shape[1]):
+        path = panel.paths[: None if upto is None else upto + 1, start]
+        path = path[np.isfinite(path).all(1)]
+        lines += ax.plot(*path.T, "-", lw=0.5, color=hue, alpha=0.55)
+        lines += ax.plot(*path.T, ".", ms=1.6, color=hue, mew=0)
+        lines += ax.plot(*path[0], "o", ms=2.6, mfc="white", mec=hue, mew=0.7)
+        if upto is not None:
+            lines += ax.plot(*path[-1], "o", ms=4, color=hue)
+    return lines
+
+
+def eigenvalue_text(eigenvalues: NDArray | None) -> str:
+    """The pair of (θ, ψ) under a round, and its modulus."""
+    if eigenvalues is None:
         return "no equilibrium"
-    first, second = _rotating(spectrum)
+    first, second = eigenvalues[:2]
     if abs(first.imag) > 1e-6:
         text = f"{first.real:.3f} ± {abs(first.imag):.3f}i"
     else:
@@ -149,7 +157,7 @@ def figure(panels: Sequence[Portrait], step: float, rounds: int) -> Figure:
     count = -(-systems // beside)
     with rc_context({**STYLE, "font.size": 6.5, "axes.titlesize": 6.5, "axes.labelsize": 7}):
         drawing = Figure(
-            figsize=(1.45 * algorithms * beside + 0.6, 1.72 * count + 0.7), layout="constrained"
+            figsize=(1.45 * algorithms * beside + 0.6, 1.62 * count + 0.9), layout="constrained"
         )
         axes = drawing.subplots(count, algorithms * beside, squeeze=False)
         for ax in axes.flat:
@@ -158,22 +166,28 @@ def figure(panels: Sequence[Portrait], step: float, rounds: int) -> Figure:
             system, column = divmod(i, algorithms)
             ax = axes[system % count, (system // count) * algorithms + column]
             ax.set_axis_on()
-            draw_portrait(ax, panel)
-            ax.set_title(f"{panel.algorithm}: {eigenvalue_text(panel.spectrum)}")
-            ax.tick_params(labelbottom=system % count == count - 1 or system == systems - 1)
+            draw_field(ax, panel)
+            draw_paths(ax, panel)
+            ax.set_title(f"{panel.algorithm}: {eigenvalue_text(panel.eigenvalues)}")
+            last = system % count == count - 1 or system == systems - 1
+            ax.tick_params(labelbottom=last, labelleft=column == 0)
+            if last:
+                ax.set_xlabel("θ")
             if column == 0:
                 text, hue = panel.system.label, colour(panel.system.method)
                 ax.set_ylabel(f"{text}\nψ", color=hue, weight="bold")
-            else:
-                ax.tick_params(labelleft=False)
-            if system % count == count - 1 or system == systems - 1:
-                ax.set_xlabel("θ")
-        drawing.suptitle(
-            f"The Dirac-GAN: integral curves of the field, {rounds} rounds at h = {step:g}, "
-            "eigenvalues λ of a round at the equilibrium",
-            fontsize=9,
+        title = f"The Dirac-GAN: {rounds} rounds at h = {step:g}"
+        small = (
+            "Grey: integral curves. Dots: rounds, from the ring on. λ: eigenvalues of a round at "
+            "the equilibrium, those of (θ,\u00a0ψ); ρ: the larger |λ|. AltGD n:m: n updates of G, "
+            "then m of D."
         )
-        return drawing
+        told = "; ".join(
+            f"{panel.system.label}, {panel.algorithm}, "
+            + eigenvalue_text(panel.eigenvalues).replace("\n", ", ")
+            for panel in panels
+        )
+        return finish(drawing, title, small, f"Phase portraits of the Dirac-GAN. {told}")
 
 
 def writer_for(file: Path) -> PillowWriter | FFMpegWriter:
@@ -197,16 +211,23 @@ def animate(panels: Sequence[Portrait], file: Path, frames: int = FRAMES) -> Non
         drawing = Figure(figsize=(2.6 * len(panels), 3.0), dpi=100, layout="constrained")
         FigureCanvasAgg(drawing)
         axes = drawing.subplots(1, len(panels), squeeze=False)[0]
+        for ax, panel in zip(axes, panels, strict=True):
+            draw_field(ax, panel)
+            ax.set(xlabel="θ", title=f"{panel.algorithm}: {eigenvalue_text(panel.eigenvalues)}")
+        axes[0].set_ylabel("ψ")
         visible = temporary.with_name(f"{temporary.name}{file.suffix}")
         try:
             with writer.saving(drawing, str(visible), dpi=100):
                 for at in np.unique(np.linspace(0, times - 1, frames).round().astype(int)):
-                    for ax, panel in zip(axes, panels, strict=True):
-                        ax.clear()
-                        draw_portrait(ax, panel, int(at))
-                        ax.set_title(f"{panel.algorithm}: {eigenvalue_text(panel.spectrum)}")
+                    drawn = [
+                        line
+                        for ax, panel in zip(axes, panels, strict=True)
+                        for line in draw_paths(ax, panel, int(at))
+                    ]
                     drawing.suptitle(f"{panels[0].system.label}, round {at}")
                     writer.grab_frame()
+                    for line in drawn:
+                        line.remove()
             visible.replace(temporary)
         finally:
             visible.unlink(missing_ok=True)

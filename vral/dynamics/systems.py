@@ -15,7 +15,7 @@ from scipy.optimize import root
 from torch import Tensor
 from torch.func import vmap
 
-from vral.diagnostics.spectrum import Spectrum, field_map, jacobian, spectrum, update_map
+from vral.diagnostics.spectrum import field_map, jacobian, update_map
 from vral.dynamics import closed_forms
 from vral.games.game import field
 from vral.games.location import CONVENTIONS, GAMMA_CONVENTIONS, dirac
@@ -90,35 +90,29 @@ class System:
 
         return vmap(v)(self.starts(plane)).numpy()
 
-    def spectrum(self, algorithm: str, step: float) -> Spectrum | None:
-        """Of one round at the equilibrium, by autograd; None without an equilibrium."""
+    def round_jacobian(self, algorithm: str, step: float) -> NDArray:
+        """Of one round at the equilibrium, by autograd. Raises ValueError without one."""
         if self.equilibrium is None:
-            return None
+            raise ValueError(f"{self.label} has no equilibrium")
         profile, rule = self.toy.at(*self.equilibrium), self.rule(step)
-        update = update_map(
-            self.toy.game,
-            rule,
-            self.moves(algorithm),
-            profile,
-            rule.init(profile),
-            self.toy.draw,
-            self.toy.projections,
+        return jacobian(
+            update_map(
+                self.toy.game,
+                rule,
+                self.moves(algorithm),
+                profile,
+                rule.init(profile),
+                self.toy.draw,
+                self.toy.projections,
+            )
         )
-        return spectrum(update)
 
     def flow_jacobian(self) -> NDArray:
-        """v' at the equilibrium, by autograd: a simultaneous step of length 1, less the identity.
+        """v' at the equilibrium: a simultaneous step of length 1, less the identity.
 
         Raises ValueError without an equilibrium.
         """
-        if self.equilibrium is None:
-            raise ValueError(f"{self.label} has no equilibrium")
-        profile, rule = self.toy.at(*self.equilibrium), self.rule(1.0)
-        update = update_map(
-            self.toy.game, rule, play("SimGD", self.players), profile, rule.init(profile),
-            self.toy.draw,
-        )  # fmt: skip
-        return jacobian(update) - np.eye(self.toy.size)
+        return self.round_jacobian("SimGD", 1.0) - np.eye(self.toy.size)
 
     def closed_radius(self, algorithm: str, step: float) -> float:
         """ρ of the (θ, ψ) pair in closed form; NaN where there is none."""

@@ -193,9 +193,10 @@ def compile_program(
     Tracing through ``torch.func`` differentiates and batches as the eager program does, penalties
     included; what the graph computes twice is removed before the backend takes it.
     """
-    from torch._functorch.compile_utils import fx_graph_cse
-    from torch.fx import GraphModule
-    from torch.fx.experimental.proxy_tensor import make_fx
+    with _quiet():
+        from torch._functorch.compile_utils import fx_graph_cse
+        from torch.fx import GraphModule
+        from torch.fx.experimental.proxy_tensor import make_fx
 
     examples = _inputs(state, draws)
     shape: Any = None
@@ -236,7 +237,7 @@ def _inputs(state: TrainState, draws: Sequence[Draw]) -> list[Tensor]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inductor warns of a missing GPU, which would tear a progress bar."""
+    """Warnings would tear a progress bar: Inductor's of a missing GPU, torch's of its own parts."""
     log = logging.getLogger("torch.utils.cpp_extension")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Paths of a game from many starts at once: one lane per start, a round traced to plain operations.
+"""Paths of a game from many starts at once: one lane per start, each move traced once.
 
 Tracing takes vmap and differentiation out of the rounds, which for games of few parameters is
 nearly all of their time.
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vral.games.game import Game
 from vral.optim import Rule
-from vral.train.program import Readings, compile_program, inductor
+from vral.train.program import Program, Readings, compile_program
 from vral.train.state import TrainState
 from vral.train.step import Projections, make_step
 from vral.types import Draw, Move, Profile, leaves, map_tensors, to_vector
@@ -26,7 +26,6 @@ def trajectories(
     draw: Draw | Callable[[int], Draw],
     projections: Projections | None = None,
     every: int = 1,
-    compiled: bool = False,
 ) -> Tensor:
     """The coordinates (times, lane, size) at rounds 0, every, 2·every, … and after the last.
 
@@ -34,8 +33,24 @@ def trajectories(
     ``draw`` is one for all moves and lanes, or a function of the number of lanes that makes a
     fresh one for every move, lanes leading. A lane that diverges becomes infinite or NaN and leaves
     the others alone.
-    ``compiled`` makes machine code of the round, which pays from some thousand rounds on.
     """
+    (path,) = trajectories_by_schedule(
+        game, rule, [moves], starts, rounds, draw, projections, every
+    )
+    return path
+
+
+def trajectories_by_schedule(
+    game: Game,
+    rule: Rule,
+    schedules: Sequence[Sequence[Move]],
+    starts: Profile,
+    rounds: int,
+    draw: Draw | Callable[[int], Draw],
+    projections: Projections | None = None,
+    every: int = 1,
+) -> list[Tensor]:
+    """``trajectories`` under each schedule in turn; a move of several is traced once for all."""
     lanes = len(leaves(starts)[0])
     projections = projections or {}
     profile = {
@@ -43,34 +58,41 @@ def trajectories(
         for player, params in starts.items()
     }
     profile = map_tensors(Tensor.contiguous, profile)
-    state = TrainState(profile, rule.init(profile))
+    start = TrainState(profile, rule.init(profile))
+    programs: dict[Move, Program] = {}
+    if callable(draw):
+        make_draw = draw
+    else:
+        shared = map_tensors(lambda value: value.expand(lanes, *value.shape), draw)
 
-    def draws() -> list[Draw]:
-        if not callable(draw):
+        def make_draw(lanes: int) -> Draw:
             return shared
-        return [draw(lanes) for _ in moves]
 
-    def on_lanes(one: Draw) -> Draw:
-        return map_tensors(lambda value: value.expand(lanes, *value.shape), one)
+    def play(move: Move, state: TrainState) -> TrainState:
+        one = make_draw(lanes)
+        if move not in programs:
+            programs[move] = traced(move, state, one)
+        return programs[move](state, [one])[0]
 
-    shared = [] if callable(draw) else [on_lanes(draw)] * len(moves)
-    steps = {
-        move: make_step(game, rule, move, lanes, projections=projections) for move in set(moves)
-    }
+    def traced(move: Move, state: TrainState, one: Draw) -> Program:
+        step = make_step(game, rule, move, lanes, projections=projections)
 
-    def round(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Readings]]:
-        for move, one in zip(moves, draws, strict=True):
-            state, _ = steps[move](state, one)
-        return state, []
+        def run(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Readings]]:
+            return step(state, draws[0])[0], []
 
-    backend = inductor if compiled else lambda graph, examples: graph
-    round = compile_program(round, state, draws(), backend)
-    seen = [to_vector(state.profile, 1)]
-    for k in range(1, rounds + 1):
-        state, _ = round(state, draws())
-        if k % every == 0 or k == rounds:
-            seen.append(to_vector(state.profile, 1))
-    return torch.stack(seen)
+        return compile_program(run, state, [one], lambda graph, examples: graph)
+
+    paths = []
+    for moves in schedules:
+        state = start
+        seen = [to_vector(state.profile, 1)]
+        for k in range(1, rounds + 1):
+            for move in moves:
+                state = play(move, state)
+            if k % every == 0 or k == rounds:
+                seen.append(to_vector(state.profile, 1))
+        paths.append(torch.stack(seen))
+    return paths
 
 
 def recorded_rounds(rounds: int, every: int) -> list[int]:
