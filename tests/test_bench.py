@@ -276,6 +276,7 @@ def test_ctrl_c_ends_the_measuring_process(monkeypatch):
         (["--methods", ""], "--methods: '' given; allowed: nonsaturating"),
         (["--ratios", "0"], "--ratios: '0' given; allowed: whole numbers"),
         (["--ratios", ""], "--ratios: '' given; allowed: whole numbers"),
+        (["--ratios", "٣"], "--ratios: '٣' given; allowed: whole numbers"),
         (["--modes", "warp"], "--modes: 'warp' given; allowed: eager"),
         pytest.param(
             ["--device", "cuda"],

@@ -405,7 +405,8 @@ class _Run:
             self.folder / "checkpoint.pt", state, self.training.stream, self.clock, self.diverged
         )
         self.report["rounds_done"] = self.clock.round
-        self.report["mode"]["failure"] = self.training.play.failure
+        play = self.training.play
+        self.report["mode"] = {"compiled": play.compiled, "failure": play.failure}
         self.report["seconds"] = round(time.monotonic() - self.began, 2)
         write_json(self.folder / "run.json", self.report)
 

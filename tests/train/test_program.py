@@ -1,5 +1,7 @@
 """Every mode of execution plays the same game: traced, compiled, and one update after the other."""
 
+import signal
+
 import pytest
 import torch
 from cases import NEEDS_COMPILER, OPTIONS, double, fake_data, precise, tiny
@@ -136,7 +138,11 @@ def test_a_compiled_plan_takes_readings_everywhere_or_nowhere():
 
 
 def test_a_compiler_that_fails_is_replaced_by_the_steps_and_says_why(monkeypatch):
+    def blocked():
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
     def broken(*arguments):
+        assert blocked()  # Ctrl-C would kill the compiler, and that is not a failure.
         raise RuntimeError("no C++ compiler\nand a long trace")
 
     monkeypatch.setattr(program, "compile_program", broken)
@@ -148,6 +154,8 @@ def test_a_compiler_that_fails_is_replaced_by_the_steps_and_says_why(monkeypatch
     expected, _ = training.steps[moves[0], True](training.initial, draw)
     torch.testing.assert_close(program.leaves(state), program.leaves(expected))
     assert training.play.failure == "RuntimeError: no C++ compiler"
+    assert not training.play.compiled
+    assert not blocked()
 
 
 def test_fakes_of_one_pass_are_those_of_many():

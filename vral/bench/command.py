@@ -1,5 +1,6 @@
 """The command ``vral bench``."""
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -131,7 +132,7 @@ def _names(option: str, text: str | None) -> tuple[str, ...]:
 def _ratios(text: str | None) -> tuple[int, ...]:
     ratios = {}
     for part in (text if text is not None else "50").split(","):
-        if not part.strip().isdecimal() or not 1 <= int(part) <= 1000:
+        if not re.fullmatch(r"\s*[0-9]+\s*", part) or not 1 <= int(part) <= 1000:
             raise ConfigError(f"--ratios: {part!r} given; allowed: whole numbers from 1 to 1000")
         ratios[int(part)] = None
     return tuple(ratios)

@@ -6,6 +6,7 @@ nothing but a wrapper around it: the mathematics is written once, in games and r
 
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -81,7 +82,7 @@ class Player:
 
     @property
     def compiled(self) -> bool:
-        return self.to_compile is not None
+        return self.to_compile is not None and self.failure is None
 
     def plan(self, moves: Sequence[Move], due: Sequence[bool]) -> Plan:
         """``moves`` with readings where they are ``due``.
@@ -102,10 +103,11 @@ class Player:
 
     def _make(self, plan: Plan, state: TrainState, draws: Sequence[Draw]) -> Program:
         plain = program(self.steps, self.prepare, plan)
-        if self.to_compile is None or self.failure:
+        if not self.compiled:
             return plain
         try:
-            return compile_program(program(self.to_compile, self.prepare, plan), state, draws)
+            with _undisturbed():
+                return compile_program(program(self.to_compile, self.prepare, plan), state, draws)
         except Exception as error:  # Whatever a compiler may say, the run goes on without it.
             self.failure = one_line(error)
             return plain
@@ -140,7 +142,7 @@ LINEAR = {
 
 
 def remove_zeros(graph: torch.fx.Graph) -> None:
-    """Take out what ``zeros_like`` and products with it add: nothing.
+    """Take out what ``zeros_like`` and products with it add: nothing, as long as all is finite.
 
     The second derivative of a piecewise linear layer is written as zeros, which differentiating a
     penalty then multiplies by every weight below: a tenth of WGAN-GP's products.
@@ -233,6 +235,17 @@ def _inputs(state: TrainState, draws: Sequence[Draw]) -> list[Tensor]:
     """The program's arguments in the layout it was compiled for: a compiler may leave convolutions
     in another."""
     return [leaf.contiguous() for leaf in leaves((state, draws))]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep Ctrl-C from a compiler's processes: killed by it, they would count as a failure. It
+    reaches us afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
