@@ -104,7 +104,7 @@ figures.damping(sweep, "R1 on the Dirac-GAN, log-loss")
 # Consensus also lets both players descend ½‖v‖². At the equilibrium this adds -γf² to both real
 # parts and leaves the rotation ±if. Far away it does harm: ‖v‖ also goes to 0 where D is so sure of
 # itself that the loss is flat, ψθ → -∞, and from a good part of the plane that is where consensus
-# goes. R1 comes home from everywhere. (The authors' notebook shows a better consensus, because a
+# goes. R1 came home from every start. (The authors' notebook shows a better consensus, because a
 # factor ½ too many got into its gradient; `vral reproduce errata`.)
 
 # %%
@@ -133,8 +133,9 @@ outcome.figures["lazy-r1"]
 # here has a bias, D(x) = wx + b, as its targets cannot be met without one. Against a point mass the
 # Parzen form is least squares exactly: one score under one window. At the only stationary point,
 # θ = w = 0 and b halfway between the targets, the pair of (θ, w) has eigenvalues ±i(m_r - m_f)/2
-# (over the bandwidth, in the forward form), and the bias -2 by itself. With meta-discriminators
-# there are five more directions, all damped, and the pair turns all the same, at ±0.559i.
+# in the backward form, which is drawn here, with -2 for the bias (the forward form divides the
+# pair by h and the bias by h²). With meta-discriminators there are five more directions, all
+# damped, and the pair turns all the same, at ±0.559i.
 
 # %%
 VRAL = ("vral-parzen", "vral-parzen-r1", "vral-meta", "vral-meta-r1")

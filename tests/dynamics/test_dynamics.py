@@ -102,7 +102,7 @@ def test_the_published_mistakes():
         (("dirac", "--gamma", "-1"), "--gamma: -1 given"),
         (("dirac", "--step", "0"), "--step: 0 given"),
         (("dirac", "--step", "nan"), "--step: nan given"),
-        (("dirac", "--convention", "mine"), "convention: 'mine' given; allowed: common, paper"),
+        (("dirac", "--convention", "mine"), "--convention: 'mine' given; allowed: common, paper"),
         (("dirac", "--start", "1"), "--start: '1' given"),
         (("dirac", "--systems", "gan,none"), "--systems: 'none' given"),
         (("dirac-basins", "--gamma", "nan"), "--gamma: nan given"),

@@ -1232,9 +1232,13 @@ THEORY = [
         )
         for arm, case, change in (
             ("meta", "VRAL meta", "Data that are no point: where D's scores have variance."),
-            ("parzen", "VRAL Parzen", "Data that are no point: where D's scores have variance."),
+            (
+                "parzen",
+                "VRAL Parzen bwd",
+                "Data that are no point: where D's scores have variance.",
+            ),
             ("meta-r1", "VRAL meta, R1 0.3", "The penalty taken away."),
-            ("parzen-r1", "VRAL Parzen, R1 0.3", "The penalty taken away."),
+            ("parzen-r1", "VRAL Parzen bwd, R1 0.3", "The penalty taken away."),
         )
     ),
     _theory(

@@ -147,8 +147,8 @@ def systems(
     Raises ConfigError for a negative weight or an unknown convention.
     """
     nonnegative(gamma=gamma)
-    one_of("convention", convention, CONVENTIONS)
-    one_of("gamma convention", gamma_convention, list(GAMMA_CONVENTIONS))
+    one_of("--convention", convention, CONVENTIONS)
+    one_of("--gamma-convention", gamma_convention, list(GAMMA_CONVENTIONS))
     weight = GAMMA_CONVENTIONS[gamma_convention] * gamma
 
     def toy(objective: str, **penalties: float) -> Toy:
@@ -207,11 +207,15 @@ def systems(
             "Standard, N-K 1", "standard", standard, (0.25, 0.0, 0.5), gradient_norm(1.0, "G", "D")
         ),
         "vral-parzen": System(
-            "VRAL Parzen", "vral-parzen", parzen["without"], (0.0, 0.0, 0.5), equilibrium=half
+            "VRAL Parzen bwd",
+            "vral-parzen-backward",
+            parzen["without"],
+            (0.0, 0.0, 0.5),
+            equilibrium=half,
         ),
         "vral-parzen-r1": System(
-            f"VRAL Parzen, R1 {shown}",
-            "vral-parzen",
+            f"VRAL Parzen bwd, R1 {shown}",
+            "vral-parzen-backward",
             parzen["with"],
             (0.0, weight, 0.5),
             equilibrium=half,
