@@ -1,5 +1,6 @@
 """What the terminal shows: progress, the plan of a study, its table of results."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,8 @@ def number(value: float, digits: int = 3) -> str:
     """``digits`` significant digits; very small and very large ones as 1.2e-5."""
     if value != value:
         return "–"
+    if abs(value) == math.inf:
+        return "∞" if value > 0 else "-∞"
     if value == 0 or 1e-3 <= abs(value) < 10**digits:
         return f"{value:.{digits}g}"
     if 10**digits <= abs(value) < 1e5:
