@@ -10,7 +10,7 @@ from vral.terminal import number
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "0"),
+        (0.0, "0"),
         (0.12345, "0.123"),
         (-12.345, "-12.3"),
         (1234.5, "1234"),
