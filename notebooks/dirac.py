@@ -45,9 +45,10 @@ STEP, ROUNDS = 0.2, 200
 # ## Eigenvalues
 #
 # Every method's Jacobian at the equilibrium is [[-k, -f], [f, -g]] up to the sign of ψ, where f is
-# the slope of the loss at 0. Without a regulariser k = g = 0 and the eigenvalues are ±if: a pure
-# rotation, whatever the loss. R1, (γ/2)·E‖∇ₓD‖², only adds g = γ, which damps D. The table is taken
-# by automatic differentiation of the game's losses, not from that formula.
+# short for f'(0), the slope of the loss f(t) at a score of 0. Without a regulariser k = g = 0 and
+# the eigenvalues are ±if: a pure rotation, whatever the loss. R1, (γ/2)·E‖∇ₓD‖², only adds g = γ,
+# which damps D. The table is taken by automatic differentiation of the game's losses, not from that
+# formula.
 
 # %%
 SHOWN = ("gan", "nsgan", "wgan", "r1", "consensus")
@@ -104,8 +105,8 @@ figures.damping(sweep, "R1 on the Dirac-GAN, log-loss")
 # Consensus also lets both players descend ½‖v‖². At the equilibrium this adds -γf² to both real
 # parts and leaves the rotation ±if. Far away it does harm: ‖v‖ also goes to 0 where D is so sure of
 # itself that the loss is flat, ψθ → -∞, and from a good part of the plane that is where consensus
-# goes. R1 came home from every start. (The authors' notebook shows a better consensus, because a
-# factor ½ too many got into its gradient; `vral reproduce errata`.)
+# goes. R1 came home from every start in [-2, 2]². (The authors' notebook shows a better consensus,
+# because a factor ½ too many got into its gradient; `vral reproduce errata`.)
 
 # %%
 GAMMAS, POINTS, MAP_ROUNDS = (1.0, 2.0), 31, 600
@@ -133,12 +134,13 @@ outcome.figures["lazy-r1"]
 # here has a bias, D(x) = wx + b, as its targets cannot be met without one. Against a point mass the
 # Parzen form is least squares exactly: one score under one window. At the only stationary point,
 # θ = w = 0 and b halfway between the targets, the pair of (θ, w) has eigenvalues ±i(m_r - m_f)/2
-# in the backward form, which is drawn here, with -2 for the bias (the forward form divides the
-# pair by h and the bias by h²). With meta-discriminators there are five more directions, all
-# damped, and the pair turns all the same, at ±0.559i.
+# in the backward form, which is drawn here, with -2 for the bias. The forward form divides the
+# pair by the bandwidth and the bias by its square: at 0.3 the bias alone bounds the step to 0.09.
+# With meta-discriminators there are five more directions, all damped, and the pair turns all the
+# same, at ±0.559i.
 
 # %%
-VRAL = ("vral-parzen", "vral-parzen-r1", "vral-meta", "vral-meta-r1")
+VRAL = ("vral-parzen", "vral-parzen-r1", "vral-parzen-forward", "vral-meta", "vral-meta-r1")
 rows = []
 for name in VRAL:
     values = portraits.split_eigenvalues(every[name].flow_jacobian())

@@ -6,12 +6,15 @@ import polars as pl
 import pytest
 import torch
 
+from vral.diagnostics.spectrum import field_map, jacobian
 from vral.dynamics import basins, closed_forms, cycles, damping, errata, lanes, lazy, portraits
 from vral.dynamics.command import COMMANDS
 from vral.dynamics.mog import spectrum_mog
 from vral.dynamics.systems import ALGORITHMS, play, systems
 from vral.games.game import field
 from vral.games.location import dirac
+from vral.games.planar import mixture
+from vral.types import leaves
 
 STARTS = torch.tensor([[0.8, -0.6], [-1.5, 0.4]], dtype=torch.float64)
 
@@ -96,6 +99,34 @@ def test_the_published_mistakes():
     assert errata.consensus_gap() > 0.05
 
 
+def test_the_released_loop_keeps_the_last_row_of_every_tensor():
+    gan = mixture("nonsaturating", width=2, latent=2, per_mode=1)
+    field_at = field_map(gan.game, gan.start, gan.draw)
+    sizes = [leaf.numel() for leaf in leaves(gan.start)]
+    kept, whole = errata.released_rows(field_at, sizes), jacobian(field_at)
+    assert len(kept) == len(sizes) < len(whole) == sum(sizes)
+    np.testing.assert_allclose(kept, whole[np.cumsum(sizes) - 1], atol=1e-12)
+
+
+def test_parzen_s_forward_pair_is_divided_by_the_bandwidth():
+    """±iδ/2h and -2/h² at h = 0.3, δ = 1, where the backward form has ±iδ/2 and -2."""
+    rows = systems()
+    for name, pair, bias in (
+        ("vral-parzen-forward", 0.5 / 0.3, -2 / 0.09),
+        ("vral-parzen", 0.5, -2.0),
+    ):
+        values = portraits.split_eigenvalues(rows[name].flow_jacobian())
+        np.testing.assert_allclose(np.sort_complex(values[:2]), [-1j * pair, 1j * pair], atol=1e-9)
+        np.testing.assert_allclose(values[2:], [bias], rtol=1e-9)
+
+
+def test_consensus_attracts_where_its_largest_step_allows_it():
+    """At γ = 0.1 SimGD's largest stable step is 0.1995 (specification)."""
+    assert not basins.attracts(basins.CONSENSUS, "SimGD", 0.1, 0.2)
+    assert basins.attracts(basins.CONSENSUS, "SimGD", 0.1, 0.199)
+    assert basins.attracts(basins.R1, "AltGD 1:5", 4.0, 0.2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -123,7 +154,9 @@ def test_a_command_writes_numbers_and_figures_and_no_foreign_folder(vral, tmp_pa
     assert vral(*arguments).exit_code == 0
     root = tmp_path / "runs" / "dirac-basins"
     found = pl.read_csv(root / "measured.csv")
-    assert found.columns == ["case", "quantity", "measured", "closed form"]
+    assert found.columns == ["case", "quantity", "measured", "expected", "source"]
+    # Another grid than the specified one gives no rows that a claim is judged on.
+    assert set(found["quantity"]) == {"share"}
     assert {path.name for path in (root / "figures").iterdir()} == {"basins.png", "basins.pdf"}
     other = vral("reproduce", "lazy-r1", "--out", root)
     assert other.exit_code == 2

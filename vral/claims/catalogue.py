@@ -1237,6 +1237,11 @@ THEORY = [
                 "VRAL Parzen bwd",
                 "Data that are no point: where D's scores have variance.",
             ),
+            (
+                "parzen-forward",
+                "VRAL Parzen fwd",
+                "Data that are no point: where D's scores have variance.",
+            ),
             ("meta-r1", "VRAL meta, R1 0.3", "The penalty taken away."),
             ("parzen-r1", "VRAL Parzen bwd, R1 0.3", "The penalty taken away."),
         )

@@ -118,8 +118,8 @@ Measured = dict[tuple[str, str], float]
 """(case, quantity) to the number that a deterministic study has found."""
 
 
-def read_rows(root: Path) -> list[tuple[str, str, float, float]]:
-    """(case, quantity, measured, closed form) of ``root``; none where nothing has been written.
+def read_rows(root: Path) -> list[tuple[str, str, float, float, str | None]]:
+    """The rows of ``measured.csv`` in ``root``; none where nothing has been written.
 
     Raises FolderError where the file is not what such a study writes.
     """
@@ -137,7 +137,7 @@ def read_rows(root: Path) -> list[tuple[str, str, float, float]]:
 
 def read_measured(root: Path) -> Measured:
     """The rows of ``root`` by name. Raises FolderError as ``read_rows`` does."""
-    return {(case, quantity): value for case, quantity, value, _ in read_rows(root)}
+    return {(case, quantity): value for case, quantity, value, *_ in read_rows(root)}
 
 
 def measured(case: str, quantity: str) -> Callable[[Measured], float]:

@@ -13,30 +13,33 @@ from numpy.typing import ArrayLike, NDArray
 
 from vral.types import Move
 
+Numbers = float | ArrayLike
+"""``float`` is in NumPy's ArrayLike by the numeric tower, which beartype does not climb."""
 
-def pair(trace: ArrayLike, determinant: ArrayLike) -> NDArray:
+
+def pair(trace: Numbers, determinant: Numbers) -> NDArray:
     """(…, 2): the eigenvalues of 2×2 matrices, the larger (or that of positive Im) first."""
     half = np.asarray(trace) / 2
     root = np.emath.sqrt(half**2 - determinant)
     return np.stack([half + root, half - root], axis=-1).astype(complex)
 
 
-def flow(k: ArrayLike, g: ArrayLike, f: ArrayLike) -> NDArray:
+def flow(k: Numbers, g: Numbers, f: Numbers) -> NDArray:
     """(…, 2): -(k + g)/2 ± √((k - g)²/4 - f²)."""
     return pair(-np.add(k, g), np.multiply(k, g) + np.square(f))
 
 
-def simultaneous(k: ArrayLike, g: ArrayLike, f: ArrayLike, step: ArrayLike) -> NDArray:
+def simultaneous(k: Numbers, g: Numbers, f: Numbers, step: Numbers) -> NDArray:
     """One step of both players at one rate: 1 + hλ."""
     return 1 + np.asarray(step)[..., None] * flow(k, g, f)
 
 
 def alternating(
-    k: ArrayLike,
-    g: ArrayLike,
-    f: ArrayLike,
-    step_g: ArrayLike,
-    step_d: ArrayLike,
+    k: Numbers,
+    g: Numbers,
+    f: Numbers,
+    step_g: Numbers,
+    step_d: Numbers,
     moves_g: int = 1,
     moves_d: int = 1,
 ) -> NDArray:
@@ -50,18 +53,25 @@ def alternating(
     return pair(p + q - f**2 * travelled_g * travelled_d, p * q)
 
 
-def radius(eigenvalues: ArrayLike) -> NDArray:
+def round_radius(local: tuple[float, float, float], step: float, moves_d: int) -> float:
+    """ρ of a round with ``local`` = (k, g, f): simultaneous, or 1:``moves_d`` if that is not 0."""
+    if not moves_d:
+        return float(radius(simultaneous(*local, step)))
+    return float(radius(alternating(*local, step, step, 1, moves_d)))
+
+
+def radius(eigenvalues: NDArray) -> NDArray | np.floating:
     """max |λ| over the last axis."""
     return np.abs(eigenvalues).max(-1)
 
 
-def simultaneous_limit(k: ArrayLike, g: ArrayLike, f: ArrayLike) -> NDArray:
+def simultaneous_limit(k: Numbers, g: Numbers, f: Numbers) -> NDArray:
     """The largest stable step, min 2|Re λ|/|λ|² (Mescheder et al. 2017, lemma 4)."""
     eigenvalues = flow(k, g, f)
     return (2 * np.abs(eigenvalues.real) / np.abs(eigenvalues) ** 2).min(-1)
 
 
-def alternating_limit(g: ArrayLike, f: ArrayLike) -> NDArray:
+def alternating_limit(g: Numbers, f: Numbers) -> NDArray:
     """The same for AltGD 1:1 with k = 0: (√(g² + 4f²) - g)/f²."""
     return (np.sqrt(np.square(g) + 4 * np.square(f)) - g) / np.square(f)
 

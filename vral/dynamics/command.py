@@ -108,12 +108,13 @@ def write(root: Path, outcome: Outcome) -> None:
 
 
 def table(name: str, outcome: Outcome) -> Table:
-    """Measured beside closed form."""
+    """Measured beside expected."""
     shown = Table(title=f"{name}: deterministic, no seeds", title_justify="left", box=box.SIMPLE)
     shown.add_column("case")
     shown.add_column("quantity")
-    for heading in ("measured", "closed form", "difference"):
+    for heading in ("measured", "expected", "difference"):
         shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("source of the expected")
     for row in outcome.rows:
         known = not math.isnan(row.expected)
         gap = row.measured - row.expected if math.isfinite(row.expected) else 0.0
@@ -123,6 +124,7 @@ def table(name: str, outcome: Outcome) -> Table:
             f"{row.measured:.6g}",
             f"{row.expected:.6g}" if known else "–",
             f"{gap:.1e}" if known else "–",
+            row.told_source,
         )
     return shown
 
@@ -203,6 +205,7 @@ def dirac(
     )
     carry_out("dirac", out, dry_run, plan, lambda: portraits.experiment(rows, step, rounds, starts))
     if animate is not None and not dry_run:
+        click.echo(f"animating {rows[0].label} → {animate}")
         portraits.animate(portraits.portraits(rows[:1], step, rounds, starts), animate)
 
 

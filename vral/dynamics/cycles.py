@@ -160,7 +160,7 @@ def figure(cycles: Sequence[Cycle]) -> Figure:
         for ax, cycle in zip(axes, cycles, strict=False):
             ax.set_axis_on()
             hue = colour(cycle.method)
-            ax.plot(*cycle.path.T, ".", ms=2.2, mew=0, color=hue)
+            ax.plot(*cycle.path.T, "o", ms=2.0, mec="black", mew=0.12, color=hue)
             if math.isfinite(cycle.radius):
                 ax.plot(cycle.radius * np.cos(turn), cycle.radius * np.sin(turn), "k--", lw=0.7)
             ax.plot(0, 0, "+", color="black", ms=5, mew=0.6)

@@ -7,6 +7,7 @@ import polars as pl
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from vral.dynamics import closed_forms
 from vral.dynamics.outcome import Outcome, Row
@@ -79,6 +80,17 @@ def largest_step(jacobian: NDArray, algorithm: str, low: float = 1e-6, high: flo
     return float(low)
 
 
+def critical_strength(family: Family) -> float:
+    """Where the abscissa is least: there eigenvalues meet and the rotation ends."""
+    found = minimize_scalar(
+        lambda x: np.linalg.eigvals(family(x).flow_jacobian()).real.max(),
+        bounds=(STRENGTHS[0], STRENGTHS[-1]),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    return float(found.x)
+
+
 def experiment(
     strengths: Sequence[float] | NDArray = STRENGTHS, steps: Sequence[float] | NDArray = STEPS
 ) -> Outcome:
@@ -95,7 +107,7 @@ def experiment(
         abscissa = eigenvalues.real.max(1)
         turning = np.abs(eigenvalues.imag).max(1)
         if critical is not None:
-            rows.append(Row(name, f"critical {letter}", strengths[np.argmin(abscissa)], critical))
+            rows.append(Row(name, f"critical {letter}", critical_strength(family), critical))
         else:
             rows.append(Row(name, "smallest |Im λ|", turning.min(), 0.5))
         curves += [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import count
+from itertools import count, cycle
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vral.dynamics import lanes
 from vral.dynamics.closed_forms import rounds_jacobian
-from vral.dynamics.outcome import Outcome, Row
+from vral.dynamics.outcome import COMPUTED, Outcome, Row
 from vral.dynamics.systems import System, play
 from vral.figures.style import FLOOR, STYLE, finish
 from vral.games.location import dirac
@@ -92,9 +92,12 @@ def experiment(
                 expected = SPECIFIED.get((interval, algorithm))
                 if expected is not None and (step, gamma) == (0.1, 1.0):
                     name = f"γ = 1, every {interval}, {algorithm}"
-                    rows.append(Row(name, "ρ per round", found, expected))
+                    rows.append(Row(name, "ρ per round", found, expected, COMPUTED))
             at = wall(gamma, step, algorithm)
-            rows.append(Row(f"γ = {gamma:g}, {algorithm}", "h·γ·k at the wall", at, 2.0))
+            # Between two penalties the pair turns by h·k·f; 2 is the wall where that is little.
+            expected = 2.0 if 0.5 * at / gamma <= 1 else np.nan
+            name = f"γ = {gamma:g}, {algorithm}"
+            rows.append(Row(name, "h·γ·k at the wall", at, expected, "limit of small h·k·f"))
     shown = [k for k in (1, 8, 16, 32) if k in intervals]
     paths = radii(gammas, shown, step, rounds, "AltGD 1:1")
     for j, interval in enumerate(shown):
@@ -115,7 +118,7 @@ def figure(
         drawing = Figure(figsize=(9.2, 3.4), layout="constrained")
         left, right = drawing.subplots(1, 2)
         shades = np.linspace(1.0, 0.45, len(gammas))[::-1]
-        for gamma, shade in zip(gammas, shades, strict=True):
+        for gamma, shade, marker in zip(gammas, shades, cycle("os^vD"), strict=False):
             for algorithm, style in (("SimGD", "--"), ("AltGD 1:1", "-")):
                 own = curves.filter((pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm))
                 left.plot(
@@ -124,8 +127,9 @@ def figure(
                     style,
                     color=colour("r1"),
                     alpha=shade,
-                    marker=".",
-                    ms=3,
+                    marker=marker,
+                    ms=3.5,
+                    mew=0,
                     lw=1,
                     label=f"γ = {gamma:g}, {algorithm}",
                 )

@@ -1,8 +1,8 @@
-"""What an experiment on the Dirac-GAN gives: measured numbers beside closed forms, and figures."""
+"""What an experiment on a game gives: measured numbers beside expected ones, and figures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import nan
+from math import isnan, nan
 from typing import NamedTuple
 
 import polars as pl
@@ -15,9 +15,15 @@ SCHEMA = {
     "case": pl.String,
     "quantity": pl.String,
     "measured": pl.Float64,
-    "closed form": pl.Float64,
+    "expected": pl.Float64,
+    "source": pl.String,
 }
-"""A row's case and quantity name it; ``closed form`` is NaN where nobody has one."""
+"""A row's case and quantity name it; ``expected`` is NaN, and its source empty, where nobody has
+one."""
+
+CLOSED_FORM = "closed form"
+COMPUTED = "computed independently"
+"""Sources: worked out by hand; or by another program, for the specification."""
 
 
 class Row(NamedTuple):
@@ -25,6 +31,12 @@ class Row(NamedTuple):
     quantity: str
     measured: float
     expected: float = nan
+    source: str = CLOSED_FORM
+    """Of ``expected``."""
+
+    @property
+    def told_source(self) -> str:
+        return "" if isnan(self.expected) else self.source
 
 
 @dataclass(frozen=True)
@@ -39,5 +51,8 @@ class Outcome:
 
     @property
     def measured(self) -> pl.DataFrame:
-        rows = [(case, quantity, float(m), float(e)) for case, quantity, m, e in self.rows]
+        rows = [
+            (*row[:2], float(row.measured), float(row.expected), row.told_source)
+            for row in self.rows
+        ]
         return pl.DataFrame(rows, schema=SCHEMA, orient="row")

@@ -138,7 +138,7 @@ def draw_paths(ax: Axes, panel: Portrait, upto: int | None = None) -> list[Line2
 
 
 def eigenvalue_text(eigenvalues: NDArray | None) -> str:
-    """The pair of (θ, ψ) under a round, and its modulus."""
+    """The pair of (θ, ψ) under a round, its modulus, and that of the rest where it is unstable."""
     if eigenvalues is None:
         return "no equilibrium"
     first, second = eigenvalues[:2]
@@ -146,7 +146,9 @@ def eigenvalue_text(eigenvalues: NDArray | None) -> str:
         text = f"{first.real:.3f} ± {abs(first.imag):.3f}i"
     else:
         text = f"{first.real:.3f}, {second.real:.3f}"
-    return f"λ = {text}\nρ = {max(abs(first), abs(second)):.4f}"
+    rest = np.abs(eigenvalues[2:]).max(initial=0.0)
+    others = f", others {rest:.3g}" if rest > 1 + 1e-9 else ""
+    return f"λ = {text}\nρ = {max(abs(first), abs(second)):.4f}{others}"
 
 
 def figure(panels: Sequence[Portrait], step: float, rounds: int) -> Figure:
@@ -179,8 +181,8 @@ def figure(panels: Sequence[Portrait], step: float, rounds: int) -> Figure:
         title = f"The Dirac-GAN: {rounds} rounds at h = {step:g}"
         small = (
             "Grey: integral curves. Dots: rounds, from the ring on. λ: eigenvalues of a round at "
-            "the equilibrium, those of (θ,\u00a0ψ); ρ: the larger |λ|. AltGD n:m: n updates of G, "
-            "then m of D."
+            "the equilibrium, those of (θ,\u00a0ψ); ρ: the larger |λ|; others: the largest behind "
+            "(θ,\u00a0ψ), where above 1. AltGD n:m: n updates of G, then m of D."
         )
         told = "; ".join(
             f"{panel.system.label}, {panel.algorithm}, "

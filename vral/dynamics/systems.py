@@ -118,14 +118,11 @@ class System:
         """ρ of the (θ, ψ) pair in closed form; NaN where there is none."""
         if self.local is None:
             return float("nan")
-        moves_d = ALGORITHMS[algorithm]
-        if not moves_d:
-            return float(closed_forms.radius(closed_forms.simultaneous(*self.local, step)))
-        return float(
-            closed_forms.radius(closed_forms.alternating(*self.local, step, step, 1, moves_d))
-        )
+        return closed_forms.round_radius(self.local, step, ALGORITHMS[algorithm])
 
 
+BANDWIDTH = 0.3
+"""Of the Parzen windows in the portraits."""
 META_GUESS = (0.0, 0.0, 0.5, -0.8, 1.1, 0.3, -1.1)
 """Near the stationary point of VRAL's meta form with linear logits."""
 
@@ -159,11 +156,19 @@ def systems(
     standard = toy("standard")
     shown = f"{gamma:g}"
     meta, meta_r1 = vral("meta"), vral("meta", r1=gamma, gamma_convention=gamma_convention)
-    parzen = {
-        name: vral("backward", r1=value, gamma_convention=gamma_convention)
-        for name, value in {"without": 0.0, "with": gamma}.items()
-    }
     half = (0.0, 0.0, 0.5)
+
+    def parzen(direction: str, r1: float) -> System:
+        """Backward the pair does not depend on the bandwidth h; forward its slope is δ/2h."""
+        short, method, f = {
+            "forward": ("fwd", "vral-parzen", 0.5 / BANDWIDTH),
+            "backward": ("bwd", "vral-parzen-backward", 0.5),
+        }[direction]
+        toy = vral(direction, r1=r1, bandwidth=BANDWIDTH, gamma_convention=gamma_convention)
+        label = f"VRAL Parzen {short}" + (f", R1 {shown}" if r1 else "")
+        local = (0.0, GAMMA_CONVENTIONS[gamma_convention] * r1, f)
+        return System(label, method, toy, local, equilibrium=half)
+
     return {
         "gan": System("Standard", "standard", standard, (0.0, 0.0, 0.5)),
         "nsgan": System("-log D", "nonsaturating", toy("nonsaturating"), (0.0, 0.0, 0.5)),
@@ -206,20 +211,10 @@ def systems(
         "nk": System(
             "Standard, N-K 1", "standard", standard, (0.25, 0.0, 0.5), gradient_norm(1.0, "G", "D")
         ),
-        "vral-parzen": System(
-            "VRAL Parzen bwd",
-            "vral-parzen-backward",
-            parzen["without"],
-            (0.0, 0.0, 0.5),
-            equilibrium=half,
-        ),
-        "vral-parzen-r1": System(
-            f"VRAL Parzen bwd, R1 {shown}",
-            "vral-parzen-backward",
-            parzen["with"],
-            (0.0, weight, 0.5),
-            equilibrium=half,
-        ),
+        "vral-parzen": parzen("backward", 0.0),
+        "vral-parzen-r1": parzen("backward", gamma),
+        "vral-parzen-forward": parzen("forward", 0.0),
+        "vral-parzen-forward-r1": parzen("forward", gamma),
         "vral-meta": System(
             "VRAL meta", "vral-meta", meta, equilibrium=stationary(meta, META_GUESS)
         ),

@@ -298,7 +298,7 @@ class Theory:
     anchor: str
     verdicts: list[Verdict]
     rows: list[tuple[str, str, float, float]]
-    """(case, quantity, measured, closed form)."""
+    """Of ``measured.csv``, as ``outcome.SCHEMA`` has them."""
     figures: dict[str, Picture]
 
     @property
