@@ -249,3 +249,14 @@ def test_every_claim_names_a_figure_that_its_experiment_draws(tmp_path):
         selection = Selection(tmp_path / name, data, arms, row.ratios[-1:], [0], {}, 64, "mlp", 0)
         drawn = FIGURES[name](selection).keys()
         assert {claim.figure for claim in CLAIMS.values() if claim.experiment == name} <= drawn
+
+
+def test_points_are_drawn_over_the_data_and_those_outside_are_counted():
+    real = np.array([[1.0, 0.0], [0.0, -1.0]])
+    found = np.array([[0.9, 0.1], [0.0, 0.2], [0.3, 0.3], [9.0, 0.0]])
+    drawing = figures.sample_grids({("lsgan", "1"): found}, ["lsgan"], ["1"], real)
+    (panel,) = drawing.axes
+    assert panel.get_xlim() == panel.get_ylim() == (-1.25, 1.25)
+    assert [text.get_text() for text in panel.texts] == ["25% outside"]
+    np.testing.assert_array_equal(panel.lines[0].get_xydata(), real)
+    np.testing.assert_array_equal(panel.lines[1].get_xydata(), found)

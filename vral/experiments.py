@@ -397,6 +397,12 @@ class Selection:
             for ratio in self.ratios
         }
 
+    def plane(self) -> NDArray | None:
+        """(2000, 2) held-out points of a data set in the plane, None of another."""
+        if DATASETS[self.dataset].shape != (2,):
+            return None
+        return DATASETS[self.dataset].load(Path(), False).held_out[:2000].numpy()
+
     def _diverged(self) -> list[dict[str, Any]]:
         entries = study.diverged(self.root)
         if not entries:
@@ -431,7 +437,7 @@ def draw_ratios(selection: Selection) -> dict[str, Figure]:
         "histograms": figures.histograms(probes, methods, ratios, selection.targets),
         "gradients": figures.gradients_and_variance(records, methods, ratios),
         "generator": figures.generator_gradients(records, methods, ratios),
-        "samples": figures.sample_grids(samples, methods, ratios),
+        "samples": figures.sample_grids(samples, methods, ratios, selection.plane()),
     }
 
 
@@ -501,7 +507,7 @@ def draw_modes(selection: Selection) -> dict[str, Figure]:
     count = MODES.get(selection.dataset)
     return {
         "modes": figures.modes(selection.final(), methods, ratios, count, selection.gone()),
-        "samples": figures.sample_grids(selection.samples(), methods, ratios),
+        "samples": figures.sample_grids(selection.samples(), methods, ratios, selection.plane()),
     }
 
 
@@ -525,8 +531,8 @@ def draw_transport(selection: Selection) -> dict[str, Figure]:
         for _, report in study.runs(selection.root)
         if report["config"]["dataset"] == selection.dataset
     )
-    real = DATASETS[selection.dataset].load(Path(), False).held_out[:2000].numpy()
-    return {"transport": figures.transport(probes, samples, real, references, selection.caption)}
+    drawn = figures.transport(probes, samples, selection.plane(), references, selection.caption)
+    return {"transport": drawn}
 
 
 FIGURES: dict[str, Drawing] = {

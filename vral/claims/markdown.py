@@ -48,22 +48,21 @@ def as_markdown(verdicts: Sequence[Verdict], figures: str) -> str:
 
 
 def _table(verdicts: Sequence[Verdict], figures: str) -> list[str]:
-    groups: dict[str, list[Verdict]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
-        groups[verdict.claim.id.partition(".")[0]].append(verdict)
+        groups[verdict.claim.id.partition(".")[0], verdict.claim.statement].append(verdict)
     datasets = list(dict.fromkeys(verdict.dataset for verdict in verdicts))
     lines = [
         f"| claim | {' | '.join(datasets)} | figure | command |",
         "|---|" + "---|" * (len(datasets) + 2),
     ]
-    for name, group in groups.items():
+    for (name, statement), group in groups.items():
         cells = [_count([v for v in group if v.dataset == dataset]) for dataset in datasets]
         links = dict.fromkeys(_link(verdict, figures) for verdict in group)
         experiments = dict.fromkeys(verdict.claim.experiment for verdict in group)
         commands = "<br>".join(f"`vral reproduce {experiment}`" for experiment in experiments)
         lines.append(
-            f"| **{name}** {group[0].claim.statement} | {' | '.join(cells)} | {'<br>'.join(links)} "
-            f"| {commands} |"
+            f"| **{name}** {statement} | {' | '.join(cells)} | {'<br>'.join(links)} | {commands} |"
         )
     return lines
 

@@ -31,15 +31,11 @@ def transport(
         figure = Figure(figsize=(1.45 * (len(arms) + 1), 4.6), layout="constrained")
         top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.7))
         panels = top.subplots(1, len(arms) + 1)
-        draw_samples(panels[0], real, REAL)
+        draw_samples(panels[0], real, REAL, real)
         panels[0].set_title("held-out data")
         for ax, arm in zip(panels[1:], arms, strict=True):
-            draw_samples(ax, samples[arm], styles[arm].colour)
+            draw_samples(ax, samples[arm], styles[arm].colour, real)
             ax.set_title(label(arm))
-        reach = 1.2 * np.abs(real).max()
-        for ax in panels:
-            ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
-            ax.set_aspect("equal", "box")
         course, last = bottom.subplots(1, 2, sharey=True, width_ratios=(2, 1))
         for i, arm in enumerate(arms):
             colour, dash = styles[arm].colour, styles[arm].dash

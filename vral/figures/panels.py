@@ -84,17 +84,34 @@ def draw_gradient_and_variance(
 
 
 def draw_samples(
-    ax: Axes, samples: NDArray | None, colour: str | tuple[float, float, float]
+    ax: Axes,
+    samples: NDArray | None,
+    colour: str | tuple[float, float, float],
+    real: NDArray | None = None,
 ) -> None:
-    """A square grid of images, or points in the plane."""
+    """A square grid of images; or points in the plane, over ``real`` ones in grey, which then set
+    the limits: what lies outside is counted."""
     ax.set_xticks([])
     ax.set_yticks([])
+    if real is not None:
+        reach = 1.25 * float(np.abs(real).max())
+        ax.plot(real[:, 0], real[:, 1], ".", ms=1.5, mew=0, color="#c4c4c4")
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+        ax.set_aspect("equal", "box")
+        ends = int(reach) or reach
+        ax.set(xticks=[-ends, 0, ends], yticks=[-ends, 0, ends])
+        outside = 0.0 if samples is None else float((np.abs(samples) > reach).any(1).mean())
+        if outside:
+            text = f"{outside:.0%} outside" if outside >= 0.005 else "< 1% outside"
+            box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+            ax.text(0.5, 0.03, text, transform=ax.transAxes, ha="center", fontsize=6, bbox=box)
     if samples is None:
         ax.text(0.5, 0.5, "diverged", ha="center", va="center", transform=ax.transAxes)
         return
     if samples.ndim == 2:
         ax.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, alpha=0.5, color=colour)
-        ax.set_aspect("equal", "datalim")
+        if real is None:
+            ax.set_aspect("equal", "datalim")
         return
     side = int(np.sqrt(len(samples)))
     border = ((0, 0), (0, 0), (1, 1), (1, 1))

@@ -146,21 +146,28 @@ def generator_gradients(
 
 
 def sample_grids(
-    samples: Mapping[Cell, NDArray | None], methods: Sequence[str], ratios: Sequence[str]
+    samples: Mapping[Cell, NDArray | None],
+    methods: Sequence[str],
+    ratios: Sequence[str],
+    real: NDArray | None = None,
 ) -> Figure:
-    """Samples of the first seed at the end of training, methods × ratios."""
+    """Samples of the first seed at the end of training, methods × ratios; points over ``real``."""
     with rc_context(STYLE):
         figure, axes = grid(len(ratios), len(methods), 1.6, 1.75)
         for row, ratio in zip(axes, ratios, strict=True):
             for ax, method in zip(row, methods, strict=True):
-                draw_samples(ax, samples.get((method, ratio)), colour_of(method))
+                draw_samples(ax, samples.get((method, ratio)), colour_of(method), real)
+                ax.tick_params(
+                    labelleft=method == methods[0], labelbottom=ratio == ratios[-1], labelsize=6
+                )
             row[0].set_ylabel(f"D:G = {ratio_label(ratio)}")
         for ax, method in zip(axes[0], methods, strict=True):
             ax.set_title(label(method))
         return finish(
             figure,
             "Samples at the end of training",
-            "Claims C7, C8 · first seed, the same latents for all; none chosen by hand",
+            "Claims C7, C8 · first seed, the same latents for all; none chosen by hand"
+            + (" · grey: held-out data" if real is not None else ""),
             f"Samples of the generators at the end of training, {_in_words(methods, ratios)}.",
         )
 
