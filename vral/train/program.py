@@ -197,6 +197,8 @@ def compile_program(
     """
     with _quiet():
         from torch._functorch.compile_utils import fx_graph_cse
+        from torch._guards import TracingContext, tracing
+        from torch._subclasses import FakeTensorMode
         from torch.fx import GraphModule
         from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -209,7 +211,8 @@ def compile_program(
         shape = _like(after, repeat(torch.empty(0))), [names for names, _ in readings]
         return [*leaves(after), *(values for _, values in readings)]
 
-    with torch.no_grad(), _quiet():
+    # Without a mode to find, every node that is traced makes a fake mode of its own.
+    with torch.no_grad(), _quiet(), tracing(TracingContext(FakeTensorMode())):
         graph = make_fx(flat)(*examples)
         graph = make_fx(torch.func.functionalize(graph), UNFUSED)(*examples)
         remove_zeros(graph.graph)
