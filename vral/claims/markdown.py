@@ -76,9 +76,10 @@ def _link(verdict: Verdict, figures: str) -> str:
 
 
 def _count(group: Sequence[Verdict]) -> str:
-    """How many parts have which verdict, e.g. ✓ 3 ✗ 1; identities are none."""
+    """How many parts have which verdict, e.g. ✓ 3 ✗ 1; identities have none."""
     count = Counter(verdict.verdict for verdict in group if verdict.claim.kind != "identity")
-    return " ".join(f"{mark} {count[name]}" for name, mark in MARKS.items() if count[name])
+    told = " ".join(f"{mark} {count[name]}" for name, mark in MARKS.items() if count[name])
+    return told or "identity" * bool(group)
 
 
 def _part(verdict: Verdict) -> str:

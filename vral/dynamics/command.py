@@ -108,13 +108,12 @@ def write(root: Path, outcome: Outcome) -> None:
 
 
 def table(name: str, outcome: Outcome) -> Table:
-    """Measured beside expected."""
+    """Measured beside expected; the source of the expected stands in the file."""
     shown = Table(title=f"{name}: deterministic, no seeds", title_justify="left", box=box.SIMPLE)
     shown.add_column("case")
     shown.add_column("quantity")
     for heading in ("measured", "expected", "difference"):
         shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("source of the expected")
     for row in outcome.rows:
         known = not math.isnan(row.expected)
         gap = row.measured - row.expected if math.isfinite(row.expected) else 0.0
@@ -124,7 +123,6 @@ def table(name: str, outcome: Outcome) -> Table:
             f"{row.measured:.6g}",
             f"{row.expected:.6g}" if known else "–",
             f"{gap:.1e}" if known else "–",
-            row.told_source,
         )
     return shown
 
