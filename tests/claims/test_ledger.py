@@ -237,7 +237,7 @@ def test_rows_that_lack_are_not_run(tmp_path):
 
 def test_rows_that_are_corrupt_are_one_line_and_exit_code_2(tmp_path):
     root = write_measured(tmp_path / "errata", "errata")
-    for text in ("", "case,quantity\n1,2\n", "case,quantity,measured,closed form\na,b,c,d\n"):
+    for text in ("", "case,quantity\n1,2\n", "case,quantity,measured,expected,source\na,b,c,d,e\n"):
         (root / MEASURED).write_text(text)
         assert "measured.csv is corrupt" in one_line_error(call(root))
 
@@ -253,7 +253,9 @@ def test_every_form_of_the_ledger_says_what_is_deterministic(tmp_path):
     assert "decided by chance" not in shown.output
     assert "seeds" not in page.read_text().replace("without seeds", "")
     assert "Measured: 0.25, asked: ≥ 0.01, deterministic." in page.read_text()
-    assert "| ✓ 1 ✗ 1 | [errata](runs/published/errata/errata.png) |" in page.read_text()
+    figure = "[errata](runs/published/errata/errata.png)"
+    assert f"equation 12 lacks a square. | ✓ 1 | {figure} |" in page.read_text()
+    assert f"loses rows of its Jacobian. | ✗ 1 | {figure} |" in page.read_text()
     data = json.loads(call(root, "--json").output)
     entry = next(one for one in data["verdicts"] if one["claim"] == "T5.r3gan")
     assert (entry["kind"], entry["seeds"], entry["p"]) == ("deterministic", 0, None)
