@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import replace
+from hashlib import sha256
+from importlib.resources import files
 from math import inf, nan
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from vral.claims.readings import NotRun
 from vral.claims.verdict import Claim, judge_number
 from vral.experiments import EXPERIMENTS
 from vral.reproduce import reproduce
+
+REGISTERED = (177, "2ea79cc8d63a631ceb9cbc6efd2d50b4a62361f3f0efae4f25731d3a9b385424")
+"""How many lines register.csv had, and their digest, when this was last set."""
 
 EVERY = pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 SEEDED = [claim for claim in CLAIMS.values() if claim.kind != "deterministic"]
@@ -104,6 +109,14 @@ def test_every_claim_asks_for_what_the_register_says(claim):
     assert (entry.threshold, quantity) == (str(claim.threshold), claim.quantity)
     dates = [entry.since for entry in claim.history]
     assert dates == sorted(dates)
+
+
+def test_what_was_registered_once_stays():
+    """Lines are added behind those of the digest, and none of these is changed."""
+    lines, digest = REGISTERED
+    text = (files("vral.claims") / "register.csv").read_text(encoding="utf-8")
+    begun = "".join(text.splitlines(keepends=True)[:lines])
+    assert sha256(begun.encode()).hexdigest() == digest
 
 
 def test_the_register_knows_no_other_claims():

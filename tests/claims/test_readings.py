@@ -99,7 +99,6 @@ def test_a_path_swings_between_real_and_fake_only():
 def test_pairs_are_of_the_same_seed_and_a_lacking_one_is_left_out():
     first, second = {0: 2.0, 1: 6.0, 2: 1.0}, {1: 3.0, 2: 0.0, 3: 1.0}
     assert readings.quotient(lambda _: first, lambda _: second)(made()) == {1: 2.0, 2: math.inf}
-    assert readings.fold(lambda _: first, lambda _: {0: 8.0})(made()) == {0: 4.0}
     with pytest.raises(NotRun, match="no seed"):
         readings.quotient(lambda _: first, lambda _: {7: 1.0})(made())
 

@@ -156,6 +156,45 @@ def test_resampling_the_coefficient_of_variation_itself_would_not_hold_the_rate(
     assert (high <= 0.5).mean() > 2 * LEVEL
 
 
+# ---- changes either way -------------------------------------------------------------------------
+
+FOLD = CLAIMS["A.label"]
+
+
+def change(*quotients: float):
+    return judge(FOLD, dict(enumerate(quotients)), "", Path())
+
+
+def test_a_change_is_judged_on_the_side_that_the_seeds_agree_on():
+    """Asked: 1.25-fold or more."""
+    assert FOLD.threshold == Threshold(low=1.25)
+    for quotients in ([2.0, 2.5, 3.0, 3.5, 4.0], [1 / 2, 1 / 2.5, 1 / 3, 1 / 3.5, 1 / 4]):
+        found = change(*quotients)
+        assert (found.verdict, found.effect) == ("confirmed", pytest.approx(3))
+        assert (found.low, found.high) == pytest.approx((2, 4))
+    found = change(1.1, 0.95, 1.02, 0.9, 1.2)
+    assert (found.verdict, found.low, found.high) == ("refuted", 1.0, pytest.approx(1.2))
+    assert found.p < 0.1
+    found = change(1.71, 1.24, 0.37, 0.49, 1.57)  # each changes, in both directions
+    assert (found.verdict, found.low) == ("inconclusive", 1.0)
+    assert found.high == pytest.approx(1 / 0.37)
+
+
+def test_a_side_that_breaks_down_counts_for_the_side_of_the_others():
+    found = judge(FOLD, dict.fromkeys(range(5), 0.3), "", Path(), frozenset({4}))
+    assert (found.verdict, found.high) == ("confirmed", inf)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("true", [1.0, 1 / 1.25])
+def test_no_change_is_confirmed_at_most_at_the_nominal_rate(spread, true):
+    """Studies of five seeds whose quotients scatter around ``true``: at most 1/32 for each side."""
+    rng = np.random.default_rng(11)
+    quotients = true * np.exp(spread * rng.standard_normal((5000, 5)))
+    said = [change(*study).verdict for study in quotients]
+    assert said.count("confirmed") / 5000 <= LEVEL
+
+
 # ---- many claims at once -----------------------------------------------------------------------
 
 
@@ -204,7 +243,8 @@ def test_the_sign_test_by_hand():
 def test_p_without_a_test():
     assert p_value(np.array([1.0, 2.0]), Threshold(low=0.0), "inconclusive") == 1
     assert p_value(np.array([nan, nan]), Threshold(low=0.0), "confirmed") == 1
-    assert p_value(np.full(5, 2.0), Threshold(low=1.0), "confirmed") == 0
+    # Five that coincide have no t: by their signs 2·2⁻⁵.
+    assert p_value(np.full(5, 2.0), Threshold(low=1.0), "confirmed") == 2**-4
     assert p_value(np.full(5, 2.0), Threshold(low=2.0), "confirmed") == 1
 
 

@@ -174,16 +174,20 @@ def quotient(first: Test, second: Test) -> Test:
     return paired(np.divide, first, second)
 
 
-def fold(first: Test, second: Test) -> Test:
-    """How many times the larger of two is the smaller."""
-    return paired(lambda a, b: np.maximum(a / b, b / a), first, second)
-
-
 def end_over_peak(arm: str, column: str, ratio: str) -> Test:
     """Last probe over the largest one of the run."""
     return lambda found: found.by_seed(
         found.probes, arm, ratio, [column], lambda x: x[-1] / x.max()
     )
+
+
+def late_probes(arm: str, column: str, ratio: str) -> Test:
+    """Mean over the probes in the last FINAL_SHARE of the run's D updates."""
+
+    def reduce(updates: NDArray, values: NDArray) -> float:
+        return values[updates >= (1 - study.FINAL_SHARE) * updates[-1]].mean()
+
+    return lambda found: found.by_seed(found.probes, arm, ratio, ["d_updates", column], reduce)
 
 
 def end_over_start(arm: str, column: str, ratio: str, parts: int = 60) -> Test:

@@ -96,6 +96,9 @@ class Claim:
     divergence: Literal["fails", "supports", "ignored"] = "fails"
     """What a subject that diverged does to the claim, the whole of that seed; "ignored" where the
     test reads what was recorded until then."""
+    either_way: bool = False
+    """Of a quotient: how many times it changes, up or down, is judged. The seeds must agree on the
+    side: their median decides it, and where the interval holds 1 there may be no change."""
     kind: Kind = "seeds"
     history: tuple[Registered, ...] = ()
     """Its thresholds with their dates, the one in force last."""
@@ -167,14 +170,23 @@ def p_value(values: NDArray, threshold: Threshold, outcome: Outcome) -> float:
     return float(min(1.0, 2 * doubt))
 
 
+def p_of(claim: Claim, values: NDArray, outcome: Outcome) -> float:
+    """``p_value``; what changes less than the threshold either way lies between it and its
+    inverse."""
+    limit = claim.threshold.low
+    if claim.either_way and outcome == "refuted":
+        return p_value(values, Threshold(1 / limit, limit), "confirmed")
+    return p_value(values, claim.threshold, outcome)
+
+
 def _p_above(values: NDArray, limit: float) -> float:
     """One-sided p of the test that the middle of ``values`` is above ``limit``."""
     n = len(values)
     if not np.isfinite(values).all():
         return float(binom.sf((values > limit).sum() - 1, n, 0.5)) if limit > -inf else 0.0
     gap, error = values.mean() - limit, values.std(ddof=1) / np.sqrt(n)
-    if error == 0:
-        return float(gap <= 0)
+    if error == 0:  # Values that coincide have no t; that of signs remains.
+        return float(binom.sf(n - 1, n, 0.5)) if gap > 0 else 1.0
     return float(student.sf(gap / error, n - 1))
 
 
@@ -202,11 +214,15 @@ def judge(
     subject breaks down). A seed with a NaN for another reason, say a baseline that diverged, speaks
     neither for nor against: the interval reaches as far as its value could.
     """
+    if claim.either_way and bootstrap_median(np.array(list(values.values())))[0] < 1:
+        values = {seed: 1 / value if value else inf for seed, value in values.items()}
     if claim.divergence != "ignored":
         sign = 1 if claim.divergence == "fails" else -1
         values |= dict.fromkeys(subject_diverged & values.keys(), sign * claim.threshold.worst)
     numbers = np.array(list(values.values()))
     effect, low, high = (float(end) for end in bootstrap_median(numbers))
+    if claim.either_way and low < 1:
+        low, high = 1.0, max(high, 1 / low if low > 0 else inf)
     outcome = outcomes(np.array(low), np.array(high), len(numbers), claim.threshold).item()
     return Verdict(
         claim=claim,
@@ -218,7 +234,7 @@ def judge(
         verdict=outcome,
         study=root,
         diverged=len((subject_diverged | others_diverged) & values.keys()),
-        p=p_value(numbers, claim.threshold, outcome) if claim.kind == "seeds" else nan,
+        p=p_of(claim, numbers, outcome) if claim.kind == "seeds" else nan,
     )
 
 
