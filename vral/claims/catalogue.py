@@ -1048,7 +1048,7 @@ def _theory(
 
 
 BASINS = {
-    "statement": "R1 brings the Dirac-GAN home from everywhere; consensus optimization does not.",
+    "statement": "R1 brings the Dirac-GAN home from all of [-2, 2]²; consensus at γ = 1 does not.",
     "source": "Mescheder et al. 2018; spurious attractors of consensus as recalled from its "
     "supplement",
     "experiment": "dirac-basins",
@@ -1067,7 +1067,7 @@ ONE_CENTRED = {
     "figure": "limit-cycles",
 }
 LAZY = {
-    "statement": "R1 every k-th step with weight k·γ breaks at h·γ·k ≈ 2.",
+    "statement": "R1 every k-th step with weight k·γ breaks at h·γ·k ≈ 2, if γ ≥ 1.",
     "source": "this project, on StyleGAN2's lazy regularisation",
     "experiment": "lazy-r1",
     "figure": "lazy-r1",
@@ -1266,8 +1266,9 @@ THEORY = [
         "-Σ Re λ / Σ |λ|, with consensus less without",
         at_least(0.1),
         restatement="After training, -Σ Re λ / Σ |λ| (1: all eigenvalues real and negative) of the "
-        "field that consensus follows is larger by 0.1 than that of a GAN trained without it.",
-        would_change="A smaller γ, or longer training: neither end is a stationary point.",
+        "field that consensus follows is larger by 0.1 than that of a GAN trained without it (one "
+        "seed; undecided where a GAN has gone away from rest: ‖v‖ is larger than at its start).",
+        would_change="Other seeds, a smaller step, longer training: no end is a stationary point.",
     ),
 ]
 

@@ -28,6 +28,19 @@ def positive(context: click.Context, option: click.Parameter, value: float) -> f
     return value
 
 
+STEP_LIMIT = 1e6
+"""Far beyond any stable step; its powers over a round are still finite."""
+
+
+def step_size(context: click.Context, option: click.Parameter, value: float) -> float:
+    """A positive number up to STEP_LIMIT. Raises ConfigError."""
+    if not 0 < value <= STEP_LIMIT:
+        raise ConfigError(
+            f"--{option.name}: {value:g} given; allowed: a number above 0, up to {STEP_LIMIT:g}"
+        )
+    return value
+
+
 def weight(context: click.Context, option: click.Parameter, value: float) -> float:
     """A finite number from 0 up. Raises ConfigError."""
     if not (math.isfinite(value) and value >= 0):
@@ -41,9 +54,15 @@ def weights(
     return tuple(weight(context, option, one) for one in value)
 
 
+def positives(
+    context: click.Context, option: click.Parameter, value: Sequence[float]
+) -> tuple[float, ...]:
+    return tuple(positive(context, option, one) for one in value)
+
+
 def step_option(default: float) -> Callable[[Callable], Callable]:
     return click.option(
-        "--step", type=float, default=default, show_default=True, callback=positive,
+        "--step", type=float, default=default, show_default=True, callback=step_size,
         help="Step size h of both players.",
     )  # fmt: skip
 
@@ -55,10 +74,12 @@ def rounds_option(default: int) -> Callable[[Callable], Callable]:
     )  # fmt: skip
 
 
-def gammas_option(default: Sequence[float]) -> Callable[[Callable], Callable]:
+def gammas_option(
+    default: Sequence[float], callback: Callable = weights
+) -> Callable[[Callable], Callable]:
     return click.option(
         "--gamma", type=float, multiple=True, default=tuple(default), show_default=True,
-        callback=weights, help="Weights γ, each given as an option of its own.",
+        callback=callback, help="Weights γ, each given as an option of its own.",
     )  # fmt: skip
 
 
@@ -73,6 +94,22 @@ def common(command: Callable) -> Callable:
     )(command)  # fmt: skip
 
 
+DECIDING = ("points", "step", "rounds", "gamma", "convention", "gamma_convention")
+"""Options that change the rows; others choose among them, or draw."""
+
+
+def other_settings() -> list[str]:
+    """Those of DECIDING that the running command has with other values than its defaults."""
+    context = click.get_current_context()
+    other = []
+    for option in context.command.params:
+        value = context.params.get(option.name)
+        if option.name in DECIDING and value != option.get_default(context):
+            values = value if isinstance(value, tuple) else (value,)
+            other += [f"{option.opts[0]} {one}" for one in values]
+    return other
+
+
 def carry_out(
     name: str, out: Path | None, dry_run: bool, plan: str, work: Callable[[], Outcome]
 ) -> None:
@@ -84,7 +121,7 @@ def carry_out(
     make_folder(root, "study.json")
     with locked(root):
         note_command(root, name)
-        outcome = work()
+        outcome = work().under(other_settings())
         write(root, outcome)
     console.print(table(name, outcome))
     for note in outcome.notes:
@@ -252,7 +289,7 @@ def limit_cycles(rounds: int, out: Path | None, dry_run: bool) -> None:
 @click.command("lazy-r1")
 @step_option(0.1)
 @rounds_option(1500)
-@gammas_option(lazy.GAMMAS)
+@gammas_option(lazy.GAMMAS, positives)
 @common
 def lazy_r1(
     step: float, rounds: int, gamma: tuple[float, ...], out: Path | None, dry_run: bool

@@ -20,7 +20,7 @@ from vral.games.location import dirac
 from vral.methods import colour
 
 OWNERS = ("G", "D")
-INTERVALS = (1, 2, 4, 8, 12, 16, 18, 19, 20, 21, 22, 24, 28, 32, 48, 64)
+INTERVALS = (1, 2, 4, 8, 9, 10, 11, 12, 14, 16, 18, 19, 20, 21, 22, 24, 28, 32, 40, 48, 56, 64)
 GAMMAS = (0.3, 1.0, 2.0)
 SPECIFIED = {
     (1, "SimGD"): 0.95,
@@ -157,8 +157,8 @@ def figure(
         right.legend()
         small = (
             f"Every k-th round D is penalised with k·γ. ρ: spectral radius of k rounds, per round; "
-            f"above 1 they diverge. Dotted: h·γ·k = 2. Right, what is below {FLOOR:g} is drawn "
-            "there."
+            f"above 1 the equilibrium repels. Dotted: h·γ·k = 2. Right, what is below {FLOOR:g} is "
+            "drawn there."
         )
         worst = curves.filter(pl.col("gamma") == gammas[middle]).group_by("interval")
         largest = dict(worst.agg(pl.col("rate").max()).iter_rows())

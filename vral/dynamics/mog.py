@@ -65,6 +65,11 @@ class Setup:
     per_mode: int = 64
     """Samples of each of the eight modes in a batch."""
 
+    def differences(self) -> list[tuple[str, float | int]]:
+        """What differs from the experiment's own setup."""
+        own = asdict(Setup())
+        return [(name, value) for name, value in asdict(self).items() if value != own[name]]
+
     def toy(self) -> Toy:
         return mixture(seed=self.seed, width=self.width, latent=self.latent, per_mode=self.per_mode)
 
@@ -151,7 +156,8 @@ def spectrum_mog(
             _compute(root, setup, console)
         found = _found(root)
         with replace_file(root / MEASURED) as temporary:
-            Outcome(measured(found)).measured.write_csv(temporary)
+            other = [f"--{name} {value:g}" for name, value in setup.differences()]
+            Outcome(measured(found)).under(other).measured.write_csv(temporary)
         _draw(root, setup, found)
         console.print(f"figures → {root / 'figures'}", soft_wrap=True)
 
@@ -211,7 +217,9 @@ DAMPING = "-Σ Re λ / Σ |λ|"
 
 
 def measured(found: Spectra) -> list[Row]:
-    """Residual, abscissa and damping of every panel, and what consensus adds to the last."""
+    """Residual, abscissa and damping of every panel, and what consensus adds to the last: NaN where
+    training has led away from rest, so that an end's eigenvalues tell of a blow-up, not of damping.
+    """
     rows, damping = [], {}
     for (row, time), one in found.items():
         case = f"{PANELS[row][1]}, {time} training"
@@ -221,7 +229,10 @@ def measured(found: Spectra) -> list[Row]:
             Row(case, "spectral abscissa", one.abscissa),
             Row(case, DAMPING, damping[row, time]),
         ]
+    ends = ("none", "consensus-w")
     gained = damping["consensus-w", "after"] - damping["none", "after"]
+    if any(found[row, "after"].residual > found[row, "before"].residual for row in ends):
+        gained = math.nan
     return [*rows, Row("after training", f"{DAMPING}, with consensus less without", gained)]
 
 

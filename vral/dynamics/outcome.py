@@ -1,7 +1,7 @@
 """What an experiment on a game gives: measured numbers beside expected ones, and figures."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isnan, nan
 from typing import NamedTuple
 
@@ -48,6 +48,16 @@ class Outcome:
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """More than the rows, by file name without ending."""
     notes: tuple[str, ...] = ()
+
+    def under(self, settings: Sequence[str]) -> "Outcome":
+        """The same with ``settings`` in every case's name, so that no claim is judged on rows that
+        were computed with others than the experiment's."""
+        if not settings:
+            return self
+        told = " ".join(settings)
+        rows = [row._replace(case=f"{row.case}; {told}") for row in self.rows]
+        note = f"with {told}, which are not the experiment's settings: no claim is judged on this"
+        return replace(self, rows=rows, notes=(*self.notes, note))
 
     @property
     def measured(self) -> pl.DataFrame:
