@@ -237,6 +237,15 @@ def test_a_study_without_readings_can_be_drawn(name, tmp_path):
         assert figure.get_label()
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("ratios", "Claims C7, C8 ·"), ("mode-collapse", "Claim P1 ·")]
+)
+def test_samples_name_the_claims_of_their_experiment(name, told, tmp_path):
+    row = EXPERIMENTS[name]
+    selection = Selection(tmp_path, row.datasets[0], ["lsgan"], ["1"], [0], {}, 64, "mlp", 0)
+    assert FIGURES[name](selection)["samples"].get_supxlabel().startswith(told)
+
+
 def test_every_claim_names_a_figure_that_its_experiment_draws(tmp_path):
     from vral.claims.catalogue import CLAIMS
 
@@ -254,7 +263,7 @@ def test_every_claim_names_a_figure_that_its_experiment_draws(tmp_path):
 def test_points_are_drawn_over_the_data_and_those_outside_are_counted():
     real = np.array([[1.0, 0.0], [0.0, -1.0]])
     found = np.array([[0.9, 0.1], [0.0, 0.2], [0.3, 0.3], [9.0, 0.0]])
-    drawing = figures.sample_grids({("lsgan", "1"): found}, ["lsgan"], ["1"], real)
+    drawing = figures.sample_grids({("lsgan", "1"): found}, ["lsgan"], ["1"], "Claim C0", real)
     (panel,) = drawing.axes
     assert panel.get_xlim() == panel.get_ylim() == (-1.25, 1.25)
     assert [text.get_text() for text in panel.texts] == ["25% outside"]
