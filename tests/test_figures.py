@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 from oracles import backward_parzen_variance, forward_parzen_variance
 
@@ -10,6 +11,7 @@ from vral import figures
 from vral.experiments import EXPERIMENTS, FIGURES, Selection
 from vral.figures.curves import log_spaced
 from vral.figures.style import arm_styles
+from vral.methods import METHODS
 from vral.parzen import optimal_variance
 from vral.run import execute, folder_name
 
@@ -224,6 +226,15 @@ def test_arms_of_a_method_differ_in_shade_and_dash_and_the_method_itself_is_plai
     assert styles["wgan"].dash == "-"
     for part in ("colour", "dash", "marker"):
         assert len({getattr(styles[arm], part) for arm in styles if arm != "lsgan"}) == 3
+
+
+def test_arms_of_a_method_alone_have_hues_of_their_own():
+    arms = [arm.name for arm in EXPERIMENTS["noise"].arms]
+    first, *others = (rgb_to_hsv(to_rgb(style.colour)) for style in arm_styles(arms).values())
+    assert tuple(first) == tuple(rgb_to_hsv(to_rgb(METHODS["standard"].colour)))
+    hues = np.sort([hue for hue, *_ in others])
+    assert np.diff([*hues, hues[0] + 1]).min() > 0.05
+    assert min(saturation for _, saturation, _ in others) > 0.4
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
