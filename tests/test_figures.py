@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 from oracles import backward_parzen_variance, forward_parzen_variance
 
@@ -10,6 +11,7 @@ from vral import figures
 from vral.experiments import EXPERIMENTS, FIGURES, Selection
 from vral.figures.curves import log_spaced
 from vral.figures.style import arm_styles
+from vral.methods import METHODS
 from vral.parzen import optimal_variance
 from vral.run import execute, folder_name
 
@@ -226,6 +228,15 @@ def test_arms_of_a_method_differ_in_shade_and_dash_and_the_method_itself_is_plai
         assert len({getattr(styles[arm], part) for arm in styles if arm != "lsgan"}) == 3
 
 
+def test_arms_of_a_method_alone_have_hues_of_their_own():
+    arms = [arm.name for arm in EXPERIMENTS["noise"].arms]
+    first, *others = (rgb_to_hsv(to_rgb(style.colour)) for style in arm_styles(arms).values())
+    assert tuple(first) == tuple(rgb_to_hsv(to_rgb(METHODS["standard"].colour)))
+    hues = np.sort([hue for hue, *_ in others])
+    assert np.diff([*hues, hues[0] + 1]).min() > 0.05
+    assert min(saturation for _, saturation, _ in others) > 0.4
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_study_without_readings_can_be_drawn(name, tmp_path):
     row = EXPERIMENTS[name]
@@ -235,6 +246,15 @@ def test_a_study_without_readings_can_be_drawn(name, tmp_path):
     for figure in FIGURES[name](selection).values():
         assert isinstance(figure, Figure)
         assert figure.get_label()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("ratios", "Claims C7, C8 ·"), ("mode-collapse", "Claim P1 ·")]
+)
+def test_samples_name_the_claims_of_their_experiment(name, told, tmp_path):
+    row = EXPERIMENTS[name]
+    selection = Selection(tmp_path, row.datasets[0], ["lsgan"], ["1"], [0], {}, 64, "mlp", 0)
+    assert FIGURES[name](selection)["samples"].get_supxlabel().startswith(told)
 
 
 def test_every_claim_names_a_figure_that_its_experiment_draws(tmp_path):
@@ -254,7 +274,7 @@ def test_every_claim_names_a_figure_that_its_experiment_draws(tmp_path):
 def test_points_are_drawn_over_the_data_and_those_outside_are_counted():
     real = np.array([[1.0, 0.0], [0.0, -1.0]])
     found = np.array([[0.9, 0.1], [0.0, 0.2], [0.3, 0.3], [9.0, 0.0]])
-    drawing = figures.sample_grids({("lsgan", "1"): found}, ["lsgan"], ["1"], real)
+    drawing = figures.sample_grids({("lsgan", "1"): found}, ["lsgan"], ["1"], "Claim C0", real)
     (panel,) = drawing.axes
     assert panel.get_xlim() == panel.get_ylim() == (-1.25, 1.25)
     assert [text.get_text() for text in panel.texts] == ["25% outside"]

@@ -518,6 +518,14 @@ def test_only_studies_without_seeds_make_no_page(theory):
         contents.read_theory(theory, 1, [])
 
 
+def test_arguments_that_are_no_studies_are_named_and_left_out(theory, tmp_path):
+    (tmp_path / "README.md").touch()
+    result = report(tmp_path / "README.md", theory)
+    left_out, error = result.stderr.splitlines()
+    assert left_out == f"STUDY: left out, without a study.json: {tmp_path / 'README.md'}"
+    assert "only studies without seeds given" in error
+
+
 def test_no_text_can_end_a_script_element():
     text = "</script><!-- <script> & \u2028 \u2029 'quoted' \"twice\""
     made = page.script_json({text: [text]})

@@ -24,6 +24,7 @@ from vral.claims.markdown import (
 )
 from vral.claims.verdict import FEWEST_SEEDS
 from vral.errors import ConfigError
+from vral.options import studies_argument
 from vral.study import LEVEL
 from vral.terminal import number
 
@@ -33,9 +34,7 @@ COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
 @click.command()
-@click.argument(
-    "studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@studies_argument
 @click.option("--json", "as_json", is_flag=True, help="For machines: the whole ledger as JSON.")
 @click.option(
     "--into",
@@ -45,7 +44,8 @@ COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
 )
 @click.option(
     "--figures",
-    help="With --into: where its links find <experiment>-<dataset>/<figure>.png. "
+    help="With --into: where its links find <experiment>-<dataset>/<figure>.png, seen from the "
+    "page's folder; a figure that is not there is named without a link. "
     f"[dim](default: {PUBLISHED})[/]",
 )
 def claims(
@@ -66,7 +66,7 @@ def claims(
         )
     if into:
         notes = " ".join(family_notes(verdicts))
-        write_between_marks(into, f"{as_markdown(verdicts, figures or PUBLISHED)}\n\n{notes}")
+        write_between_marks(into, f"{as_markdown(verdicts, into, figures or PUBLISHED)}\n\n{notes}")
     if as_json:
         click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
         return

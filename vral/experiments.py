@@ -437,7 +437,9 @@ def draw_ratios(selection: Selection) -> dict[str, Figure]:
         "histograms": figures.histograms(probes, methods, ratios, selection.targets),
         "gradients": figures.gradients_and_variance(records, methods, ratios),
         "generator": figures.generator_gradients(records, methods, ratios),
-        "samples": figures.sample_grids(samples, methods, ratios, selection.plane()),
+        "samples": figures.sample_grids(
+            samples, methods, ratios, "Claims C7, C8", selection.plane()
+        ),
     }
 
 
@@ -503,11 +505,11 @@ def _necessity(selection: Selection, ratio: str) -> Figure:
 
 
 def draw_modes(selection: Selection) -> dict[str, Figure]:
-    methods, ratios = selection.methods, selection.ratios
+    methods, ratios, samples = selection.methods, selection.ratios, selection.samples()
     count = MODES.get(selection.dataset)
     return {
         "modes": figures.modes(selection.final(), methods, ratios, count, selection.gone()),
-        "samples": figures.sample_grids(selection.samples(), methods, ratios, selection.plane()),
+        "samples": figures.sample_grids(samples, methods, ratios, "Claim P1", selection.plane()),
     }
 
 

@@ -1,6 +1,6 @@
 """Options of the commands: a run's, generated from RunConfig's fields, and where it computes."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -162,6 +162,31 @@ def execution_options(command):
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def studies_argument(command: Callable) -> Callable:
+    """STUDY…: of a shell's ``runs/*``, those that are studies; the others are named on stderr.
+
+    Where none is a study all are kept, for the command to refuse.
+    """
+    return click.argument(
+        "studies",
+        metavar="STUDY...",
+        nargs=-1,
+        required=True,
+        type=click.Path(path_type=Path),
+        callback=_only_studies,
+    )(command)
+
+
+def _only_studies(ctx: click.Context, param: click.Parameter, paths: Sequence[Path]):
+    found = [path for path in paths if (path / "study.json").is_file()]
+    others = [str(path) for path in paths if path not in found]
+    if not found:
+        return paths
+    if others:
+        click.echo(f"STUDY: left out, without a study.json: {', '.join(others)}", err=True)
+    return tuple(found)
 
 
 def check_device(device: str) -> None:

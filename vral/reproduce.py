@@ -36,6 +36,18 @@ def reproduce() -> None:
     """Run a whole experiment: its cells, records, figures and table."""
 
 
+class SeedCount(click.IntRange):
+    """Of a study's seeds, which are 0, 1, …; ``vral train --seed`` takes ranges, this none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            raise ConfigError(
+                f"--seeds: {value} given; allowed: a count, such as 5, from 1 to {self.max}"
+            ) from None
+
+
 def study_options(row: Experiment) -> Callable[[Callable], Callable]:
     """What a study has beyond the options of its runs."""
     arms = ", ".join(arm.name for arm in row.arms)
@@ -58,7 +70,7 @@ def study_options(row: Experiment) -> Callable[[Callable], Callable]:
         click.option(
             "--seeds",
             "seed_count",
-            type=click.IntRange(1, MOST_SEEDS),
+            type=SeedCount(1, MOST_SEEDS),
             help="Number of seeds. [dim](default: 5; 10 on points)[/]",
         ),
         click.option("--quick", is_flag=True, help="Few rounds and seeds, in a folder of its own."),

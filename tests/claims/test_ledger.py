@@ -1,6 +1,7 @@
 """The ledger of studies on disk, and ``vral claims``."""
 
 import json
+import re
 import shlex
 from collections import Counter
 from dataclasses import replace
@@ -246,6 +247,7 @@ def test_every_form_of_the_ledger_says_what_is_deterministic(tmp_path):
     root = write_measured(tmp_path / "errata", "errata", T5_r3gan=0.25, T5_jacobian=1.0)
     page = tmp_path / "page.md"
     page.write_text(f"{BEGIN}\n{END}\n")
+    make_figure(tmp_path / "runs" / "published" / "errata" / "errata.png")
     shown = call(root, "--into", page)
     assert shown.exit_code == 0, shown.output
     assert "0.25, asked: ≥ 0.01; Dirac-GAN, deterministic" in shown.output
@@ -283,12 +285,17 @@ def test_an_identity_is_shown_but_not_counted(tmp_path):
     assert "True by arithmetic" in both[-1]
     assert "A.scale" in both[-1]
     assert as_family([seeded, identity])[0].survives == as_family([seeded])[0].survives
-    text = as_markdown([seeded, identity], "figures")
+    text = as_markdown([seeded, identity], tmp_path / "page.md", "figures")
     assert "5 seeds, identity" in text
     assert "Confirmed: 1 parts" in text
 
 
 # ---- vral claims ---------------------------------------------------------------------------
+
+
+def make_figure(file):
+    file.parent.mkdir(parents=True)
+    file.touch()
 
 
 def call(*arguments):
@@ -336,6 +343,25 @@ def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments,
     assert result.stderr.strip().count("\n") == 0
 
 
+def test_arguments_that_are_no_studies_are_named_and_left_out(tmp_path):
+    root = write_study(tmp_path / "study")
+    (tmp_path / "README.md").touch()
+    (tmp_path / "published").mkdir()
+    others = [tmp_path / "README.md", tmp_path / "published"]
+    alone, among = call(root, "--json"), call(others[0], root, others[1], "--json")
+    assert (alone.exit_code, alone.stderr) == (among.exit_code, "") == (0, "")
+    assert among.stdout == alone.stdout
+    said = f"STUDY: left out, without a study.json: {others[0]}, {others[1]}\n"
+    assert among.stderr == said
+    assert "holds no study.json" in one_line_error(call(*others))
+
+
+def test_a_corrupt_study_is_not_left_out(tmp_path):
+    whole, broken = (write_study(tmp_path / name) for name in ("whole", "broken"))
+    (broken / "study.json").write_text("[]")
+    assert f"{broken / 'study.json'} is corrupt" in one_line_error(call(whole, broken))
+
+
 @pytest.mark.parametrize("name", ["study.json", "run.json", "round-*.parquet"])
 def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path, name):
     root = write_study(tmp_path / "study")
@@ -359,6 +385,7 @@ def test_figures_without_a_page_to_link_from_are_refused(tmp_path):
 @pytest.mark.parametrize("block", ["", "stale\n", "\nstale\n\n"])
 def test_the_table_of_a_page_is_rewritten_between_its_marks_and_nothing_else(tmp_path, block):
     root = write_study(tmp_path / "study")
+    make_figure(tmp_path / "figures" / "ratios-digits" / "samples.png")
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\n{block}{END}\nafter\n")
     command = ["claims", str(root), "--into", str(page), "--figures", "figures"]
@@ -373,6 +400,23 @@ def test_the_table_of_a_page_is_rewritten_between_its_marks_and_nothing_else(tmp
     assert "Measured: 0.5 [0.5, 0.5], asked: ≤ 1.25, 5 seeds." in once
     CliRunner().invoke(main, command)
     assert page.read_text() == once
+
+
+def test_a_page_links_only_to_figures_that_are_beside_it(tmp_path, monkeypatch):
+    seeded = write_study(tmp_path / "study")
+    computed = write_measured(tmp_path / "errata", "errata", T5_r3gan=0.25)
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "docs" / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    make_figure(tmp_path / "runs/published/errata/errata.png")  # beside the shell, not the page
+    make_figure(tmp_path / "docs/runs/published/ratios-digits/gradients.png")
+    monkeypatch.chdir(tmp_path)
+    assert call(seeded, computed, "--into", page).exit_code == 0
+    text = page.read_text()
+    assert "equation 12 lacks a square. | ✓ 1 | errata | `vral reproduce errata` |" in text
+    assert "| samples, digits |" in text
+    links = set(re.findall(r"\]\((.*?)\)", text))
+    assert links == {"runs/published/ratios-digits/gradients.png"}
 
 
 def test_a_page_without_marks_is_refused_and_untouched(tmp_path):

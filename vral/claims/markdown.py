@@ -14,18 +14,18 @@ BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
 MARKS = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?"}
 
 
-def as_markdown(verdicts: Sequence[Verdict], figures: str) -> str:
+def as_markdown(verdicts: Sequence[Verdict], page: Path, figures: str) -> str:
     """Tables with a row per claim, and every part of it in a list that unfolds.
 
     The first table holds claims over seeds, the second what is deterministic. ``figures`` is the
-    folder, relative to the page, that holds ``<experiment>-<dataset>/*.png``, and
-    ``<experiment>/*.png`` of what is deterministic.
+    folder, relative to that of ``page``, that holds ``<experiment>-<dataset>/*.png``, and
+    ``<experiment>/*.png`` of what is deterministic; a figure that it lacks has no link.
     """
     computed = [verdict for verdict in verdicts if verdict.claim.kind == "deterministic"]
     others = [verdict for verdict in verdicts if verdict.claim.kind != "deterministic"]
-    lines = _table(others, figures) if others else []
+    lines = _table(others, page, figures) if others else []
     if computed:
-        lines += ["", "Deterministic:", "", *_table(computed, figures)]
+        lines += ["", "Deterministic:", "", *_table(computed, page, figures)]
     groups = {
         outcome.capitalize(): [
             v for v in verdicts if v.verdict == outcome and v.claim.kind != "identity"
@@ -47,7 +47,7 @@ def as_markdown(verdicts: Sequence[Verdict], figures: str) -> str:
     return "\n".join(lines).strip()
 
 
-def _table(verdicts: Sequence[Verdict], figures: str) -> list[str]:
+def _table(verdicts: Sequence[Verdict], page: Path, figures: str) -> list[str]:
     groups: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         groups[verdict.claim.id.partition(".")[0], verdict.claim.statement].append(verdict)
@@ -58,7 +58,7 @@ def _table(verdicts: Sequence[Verdict], figures: str) -> list[str]:
     ]
     for (name, statement), group in groups.items():
         cells = [_count([v for v in group if v.dataset == dataset]) for dataset in datasets]
-        links = dict.fromkeys(_link(verdict, figures) for verdict in group)
+        links = dict.fromkeys(_link(verdict, page, figures) for verdict in group)
         experiments = dict.fromkeys(verdict.claim.experiment for verdict in group)
         commands = "<br>".join(f"`vral reproduce {experiment}`" for experiment in experiments)
         lines.append(
@@ -67,12 +67,14 @@ def _table(verdicts: Sequence[Verdict], figures: str) -> list[str]:
     return lines
 
 
-def _link(verdict: Verdict, figures: str) -> str:
+def _link(verdict: Verdict, page: Path, figures: str) -> str:
+    """A link to the claim's figure; its bare name where ``page`` has no such file beside it."""
     claim = verdict.claim
+    name, folder = f"{claim.figure}, {verdict.dataset}", f"{claim.experiment}-{verdict.dataset}"
     if claim.kind == "deterministic":
-        return f"[{claim.figure}]({figures}/{claim.experiment}/{claim.figure}.png)"
-    folder = f"{claim.experiment}-{verdict.dataset}"
-    return f"[{claim.figure}, {verdict.dataset}]({figures}/{folder}/{claim.figure}.png)"
+        name, folder = claim.figure, claim.experiment
+    file = f"{figures}/{folder}/{claim.figure}.png"
+    return f"[{name}]({file})" if (page.parent / file).is_file() else name
 
 
 def _count(group: Sequence[Verdict]) -> str:

@@ -176,8 +176,7 @@ def figure(panels: Sequence[Portrait], step: float, rounds: int) -> Figure:
             if last:
                 ax.set_xlabel("θ")
             if column == 0:
-                text, hue = panel.system.label, colour(panel.system.method)
-                ax.set_ylabel(f"{text}\nψ", color=hue, weight="bold")
+                ax.set_ylabel(f"{panel.system.label}\nψ", weight="bold")
         title = f"The Dirac-GAN: {rounds} rounds at h = {step:g}"
         small = (
             "Grey: integral curves. Dots: rounds, from the ring on. λ: eigenvalues of a round at "

@@ -149,6 +149,7 @@ def sample_grids(
     samples: Mapping[Cell, NDArray | None],
     methods: Sequence[str],
     ratios: Sequence[str],
+    claims: str,
     real: NDArray | None = None,
 ) -> Figure:
     """Samples of the first seed at the end of training, methods × ratios; points over ``real``."""
@@ -166,7 +167,7 @@ def sample_grids(
         return finish(
             figure,
             "Samples at the end of training",
-            "Claims C7, C8 · first seed, the same latents for all; none chosen by hand"
+            f"{claims} · first seed, the same latents for all; none chosen by hand"
             + (" · grey: held-out data" if real is not None else ""),
             f"Samples of the generators at the end of training, {_in_words(methods, ratios)}.",
         )

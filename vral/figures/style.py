@@ -58,6 +58,9 @@ SHADES_OF_PALE = (0.0, -0.3, -0.5, -0.65, -0.8)
 PALE = 0.55
 """Mean of red, green and blue above which a colour is only made darker: pale lines are lost."""
 
+HUES = ("#cc6677", "#332288", "#2a9d8f", "#b8860b")
+"""Of a method's other arms in a figure of that method alone, where shades would merge."""
+
 
 @dataclass(frozen=True)
 class ArmStyle:
@@ -71,6 +74,7 @@ class ArmStyle:
 def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
     """Arms of one method share its hue; shade, dash and marker tell them apart.
 
+    In a figure of one method its arms have hues of their own: there is no other to take them for.
     The method itself, or else its first arm, has the method's own colour and a full line.
     """
     families: dict[str, list[str]] = {}
@@ -79,10 +83,13 @@ def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
     styles = {}
     for k, family in enumerate(families.values()):
         for i, arm in enumerate(family):
-            pale = np.mean(to_rgb(colour_of(arm))) > PALE
-            colour = shade(colour_of(arm), (SHADES_OF_PALE if pale else SHADES)[i % len(SHADES)])
+            own = colour_of(arm)
+            shades = SHADES_OF_PALE if np.mean(to_rgb(own)) > PALE else SHADES
+            colours = [shade(own, amount) for amount in shades]
+            if len(families) == 1:
+                colours = [own, *HUES]
             marker = MARKERS[(k + 2 * i) % len(MARKERS)]
-            styles[arm] = ArmStyle(colour, DASHES[i % len(DASHES)], marker)
+            styles[arm] = ArmStyle(colours[i % len(colours)], DASHES[i % len(DASHES)], marker)
     return {arm: styles[arm] for arm in arms}
 
 

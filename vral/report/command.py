@@ -13,15 +13,14 @@ from vral.claims import examine
 from vral.claims.ledger import experiment_of
 from vral.errors import ConfigError
 from vral.experiments import EXPERIMENTS
+from vral.options import studies_argument
 from vral.report.contents import read_study, read_theory, sections
 from vral.report.page import is_ours, render, write_page
 from vral.report.pictures import write_pdf
 
 
 @click.command()
-@click.argument(
-    "studies", nargs=-1, required=True, metavar="STUDY...", type=click.Path(path_type=Path)
-)
+@studies_argument
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
