@@ -160,8 +160,10 @@ portraits.figure(portraits.portraits(chosen, STEP, ROUNDS, portraits.STARTS), ST
 # %% [markdown]
 # What follows for VRAL's local convergence, with a linear critic in one dimension:
 #
-# 1. On the Dirac-GAN no form of VRAL converges locally. (θ, w) is a pure rotation, cured by R1 and
-#    by nothing in VRAL.
+# 1. On the Dirac-GAN no form of VRAL damps (θ, w): to first order it is a pure rotation, and the
+#    eigenvalues leave open what becomes of it. Third order decides, as it does for -log D. Averaged
+#    over a turn, d(r²)/dt = -0.3 r⁴ for the backward form: flow and AltGD arrive, but only like
+#    r² ≈ 10/(3t), and SimGD stays on a circle of r² ≈ h/1.2. R1 makes it exponential.
 # 2. On the Gaussian-location GAN, where scores do have a variance, it decides *what G wants*. With
 #    the target loss ½E(D(G) - m_r)² VRAL never comes to rest at p_G = p_data with a critic that
 #    says something. At small bandwidths it ends with its labels swapped (b = m_f, wθ = m_r - m_f:

@@ -5,6 +5,7 @@ import oracles_dynamics as closed
 import polars as pl
 import pytest
 import torch
+from PIL import Image
 
 from vral.diagnostics.spectrum import field_map, jacobian
 from vral.dynamics import basins, closed_forms, cycles, damping, errata, lanes, lazy, portraits
@@ -14,6 +15,7 @@ from vral.dynamics.systems import ALGORITHMS, play, systems
 from vral.games.game import field
 from vral.games.location import dirac
 from vral.games.planar import mixture
+from vral.train.trajectory import trajectories
 from vral.types import leaves
 
 STARTS = torch.tensor([[0.8, -0.6], [-1.5, 0.4]], dtype=torch.float64)
@@ -138,6 +140,8 @@ def test_consensus_attracts_where_its_largest_step_allows_it():
         (("dirac", "--systems", "gan,none"), "--systems: 'none' given"),
         (("dirac-basins", "--gamma", "nan"), "--gamma: nan given"),
         (("lazy-r1", "--step", "-1"), "--step: -1 given"),
+        (("lazy-r1", "--gamma", "0"), "--gamma: 0 given"),
+        (("dirac", "--step", "1e200"), "--step: 1e+200 given"),
     ],
 )
 def test_bad_input_is_one_line(vral, arguments, said):
@@ -155,8 +159,9 @@ def test_a_command_writes_numbers_and_figures_and_no_foreign_folder(vral, tmp_pa
     root = tmp_path / "runs" / "dirac-basins"
     found = pl.read_csv(root / "measured.csv")
     assert found.columns == ["case", "quantity", "measured", "expected", "source"]
-    # Another grid than the specified one gives no rows that a claim is judged on.
+    # Rows of other settings are no claim's.
     assert set(found["quantity"]) == {"share"}
+    assert all(case.endswith("; --points 3 --rounds 5 --gamma 1.0") for case in found["case"])
     assert {path.name for path in (root / "figures").iterdir()} == {"basins.png", "basins.pdf"}
     other = vral("reproduce", "lazy-r1", "--out", root)
     assert other.exit_code == 2
@@ -167,6 +172,48 @@ def test_every_command_is_listed(vral):
     said = vral("ls").output
     for command in (*COMMANDS, spectrum_mog):
         assert f"vral reproduce {command.name}" in said
+
+
+def radii_of(name: str, algorithm: str, step: float, rounds: int, every: int):
+    """‖(θ, ψ)‖ of a row of the portraits from (0.3, 0.3), at every ``every``-th round."""
+    system = systems()[name]
+    path = trajectories(
+        system.toy.game,
+        system.rule(step),
+        system.moves(algorithm),
+        system.toy.profile(system.starts(torch.tensor([[0.3, 0.3]], dtype=torch.float64))),
+        rounds,
+        system.toy.draw,
+        system.toy.projections,
+        every=every,
+    )
+    return torch.linalg.vector_norm(path[:, 0, :2], dim=1).numpy()
+
+
+def test_parzen_vral_arrives_slowly_in_turns_and_circles_at_once():
+    """Averaged over a turn d(r²)/dt = -0.3 r⁴, and + h r²/4 under SimGD (backward, δ = 1)."""
+    step = 0.1
+    inverse = radii_of("vral-parzen", "AltGD 1:1", step, 1500, 500) ** -2.0
+    np.testing.assert_allclose(np.diff(inverse[1:]) / (500 * step), 0.3, rtol=0.05)
+    step = 0.2
+    late = radii_of("vral-parzen", "SimGD", step, 1000, 1)[-300:]
+    assert abs((late**2).mean() / step - 1 / 1.2) < 0.02
+
+
+def test_consensus_escapes_and_the_notebook_s_arrives():
+    paths = errata.consensus_paths()
+    np.testing.assert_allclose(paths["exact"][500], [0.436247434, 10.960060175], atol=1e-7)
+    np.testing.assert_allclose(paths["notebook"][100], [1.085e-6, 1.849e-6], atol=1e-9)
+
+
+def test_a_portrait_is_animated(vral, tmp_path):
+    file = tmp_path / "one.gif"
+    arguments = ("reproduce", "dirac", "--systems", "r1", "--rounds", 4, "--animate", file)
+    result = vral(*arguments)
+    assert result.exit_code == 0, result.output
+    with Image.open(file) as animation:
+        assert animation.n_frames == 5
+    assert "exists" in vral(*arguments).stderr
 
 
 def test_the_pair_of_the_portrait_is_that_of_theta_and_psi():

@@ -8,6 +8,9 @@ What follows for local convergence, with δ = m_r - m_f (tests/diagnostics/test_
 * s = 0: one score under one window makes the Parzen forms least squares (forward: over h²). At the
   only stationary point, θ = w = 0 and b halfway, the pair of (θ, w) is ±iδ/2 (over h): a rotation
   without damping. R and F, with linear logits, add damped directions and leave that pair: ±.559i.
+  Such eigenvalues decide nothing. Averaged over a turn, the backward form with δ = 1 has
+  d(r²)/dt = -0.3 r⁴ near the point, r² = θ² + w²: flow and alternating play arrive, like 10/(3t);
+  simultaneous play stays at r² ≈ h/1.2 (tests/dynamics/test_dynamics.py).
 * s > 0, G after the target m_r: the same point has damping 2s²(1 - 2/h²) (backward) or
   2s²(1/h² - (1 + δ²/4)/h⁴) (forward), which is negative at the bandwidths in use: D wants variance
   and leaves. For small h a point with swapped labels, b = m_f and wθ = δ, is *stable*: w would
