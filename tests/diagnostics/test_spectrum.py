@@ -749,8 +749,8 @@ def test_an_undamped_game_is_never_called_stable(size):
 
 
 def test_gamma_sweep_finds_where_stability_begins():
-    """x² + 3xy + 2y² with -γy²: v' = [[-2, -3], [3, 4 - 2γ]] has trace 2 - 2γ and a positive
-    determinant from γ < 1 on, so it is stable from γ = 1.
+    """x² + 3xy + 2y² with -γy²: v' = [[-2, -3], [3, 4 - 2γ]] has trace 2 - 2γ and determinant
+    1 + 4γ, so it is stable from γ = 1.
     """
 
     def game(gamma):
