@@ -82,11 +82,11 @@ chosen = [every[name] for name in ("gan", "nsgan", "r1")]
 portraits.figure(portraits.portraits(chosen, STEP, ROUNDS, portraits.STARTS), STEP, ROUNDS)
 
 # %% [markdown]
-# ## R1, and the critical γ
+# ## R1, and critical damping
 #
 # With R1 the eigenvalues are -γ/2 ± √(γ²/4 - f²). Up to γ = 2f they turn, and every bit of γ helps.
 # Beyond it both are real, and the slow one, about -f²/γ, gets *slower*: D is held so firmly that
-# G no longer learns where to go. The best γ is the critical one, 1 for the log-loss (f = ½) and 2
+# G no longer learns where to go. The best γ damps critically: 1 for the log-loss (f = ½) and 2
 # for WGAN. `vral spectrum RUN --gamma-sweep` asks the same of a trained network.
 
 # %%

@@ -73,7 +73,7 @@ class Settings:
     "--gamma-sweep",
     metavar="A:B:N",
     help="Also the field's spectral abscissa at N weights γ of R1 from A to B, on top of the run's "
-    "own losses: which γ?",
+    "own losses: from which γ it is negative (stable), and where it is least (critical damping).",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="[dim](default: RUN/spectrum)[/]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu")
@@ -252,14 +252,18 @@ def _sweep_text(sweep: Sweep) -> str:
             else ", not stationary: γ shapes the field here and decides nothing about convergence"
         ),
         f"abscissa {sweep.abscissae[0]:.6g} at γ = {low:g}, "
-        f"{sweep.abscissae.min():.6g} at its smallest, γ = {sweep.best:g}",
+        f"{sweep.abscissae.min():.6g} at its least",
+        f"critical damping at γ = {sweep.critical:g} (least abscissa, on the grid)",
     ]
-    if sweep.stable_from is None:
-        lines.append(f"critical γ: none up to {high:g}; the abscissa is not negative there")
-    elif sweep.stable_from == low:
-        lines.append(f"critical γ: at most {low:g}; the abscissa is negative throughout")
+    between, exact = sweep.stable_between, sweep.stable_from
+    if between is None:
+        lines.append(f"not stable up to γ = {high:g}: the abscissa is not negative there")
+    elif between[1] == low:
+        lines.append(f"stable from γ = {low:g} at most: the abscissa is negative on the whole grid")
+    elif exact is None:
+        lines.append("stable from γ between {:g} and {:g}".format(*between))
     else:
-        lines.append(f"critical γ: {sweep.stable_from:g}, from which on the abscissa is negative")
+        lines.append(f"stable from γ = {exact:.4g}: from there on the abscissa is negative")
     return "\n".join(lines)
 
 

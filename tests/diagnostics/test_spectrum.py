@@ -678,7 +678,7 @@ def test_it_says_when_the_point_is_not_stationary(mixture_map):
 
 
 def test_counts_and_quantities_of_a_known_spectrum():
-    values = np.array([2.0, 1e-9, 3j, -3j, -1 + 4j, -1 - 4j])
+    values = np.array([2.0, 1e-15, 3j, -3j, -1 + 4j, -1 - 4j])
     got = Spectrum(values, 6, 0.0)
     assert (got.positive, got.zero, got.negative, got.null.sum()) == (1, 3, 2, 1)
     assert got.abscissa == 2
@@ -713,13 +713,54 @@ def test_gamma_sweep_finds_the_critical_damping():
         )
         wanted = [max(closed.pair(g, best**2 / 4).real) for g in gammas]
         np.testing.assert_allclose(sweep.abscissae, wanted, atol=2e-6)
-        assert abs(sweep.best - best) < 1e-9
-        assert sweep.stable_from == gammas[1]
+        assert abs(sweep.critical - best) < 1e-9
+        assert sweep.stable_between == (0, gammas[1])
+        assert 0 < sweep.stable_from < 1e-6 * gammas[1]
         assert sweep.residual == 0
     both = gamma_sweep(
         lambda gamma: dirac(r1=gamma, r2=gamma).game, toy.at(0.0, 0.0), toy.draw, gammas
     )
-    assert abs(both.best - 0.5) < 1e-9
+    assert abs(both.critical - 0.5) < 1e-9
+
+
+def test_gamma_sweep_keeps_the_slow_direction_of_a_strong_penalty():
+    """-γ/2 + √(γ²/4 - ¼), about -1/4γ beside an eigenvalue near -γ."""
+    toy, gammas = dirac(), np.array([1000.0, 2000.0, 10_000.0])
+    sweep = gamma_sweep(lambda gamma: dirac(r1=gamma).game, toy.at(0.0, 0.0), toy.draw, gammas)
+    wanted = -0.25 / (gammas / 2 + np.sqrt(gammas**2 / 4 - 0.25))  # without the cancellation
+    np.testing.assert_allclose(sweep.abscissae, wanted, rtol=1e-6)
+    assert sweep.damped.all()
+    assert sweep.stable_from == 1000
+
+
+@pytest.mark.parametrize("size", [2, 6])
+def test_an_undamped_game_is_never_called_stable(size):
+    """xᵀBy only rotates: the abscissa is rounding, of either sign."""
+    zero = torch.zeros(size, size)
+    for seed in range(10):
+        random = torch.Generator().manual_seed(seed)
+        coupling = torch.randn(size, size, generator=random, dtype=torch.float64)
+        toy = quadratic(zero, coupling, zero)
+        profile = toy.at(*[0.0] * toy.size)
+        sweep = gamma_sweep(lambda gamma, toy=toy: toy.game, profile, toy.draw, [0.0, 1.0, 2.0])
+        assert not sweep.damped.any()
+        assert sweep.stable_from is None
+        assert sweep.stable_between is None
+
+
+def test_gamma_sweep_finds_where_stability_begins():
+    """x² + 3xy + 2y² with -γy²: v' = [[-2, -3], [3, 4 - 2γ]] has trace 2 - 2γ and determinant
+    1 + 4γ, so it is stable from γ = 1.
+    """
+
+    def game(gamma):
+        return scalar_quadratic(1.0, 3.0, 2.0 - gamma)
+
+    toy = game(0.0)
+    gammas = [0.0, 0.7, 1.3, 2.0]
+    sweep = gamma_sweep(lambda gamma: game(gamma).game, toy.at(0.0, 0.0), toy.draw, gammas)
+    assert sweep.stable_between == (0.7, 1.3)
+    assert abs(sweep.stable_from - 1) < 1e-6
 
 
 @pytest.mark.parametrize(

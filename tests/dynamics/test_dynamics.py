@@ -11,10 +11,11 @@ from vral.diagnostics.spectrum import field_map, jacobian
 from vral.dynamics import basins, closed_forms, cycles, damping, errata, lanes, lazy, portraits
 from vral.dynamics.command import COMMANDS
 from vral.dynamics.mog import spectrum_mog
-from vral.dynamics.systems import ALGORITHMS, play, systems
+from vral.dynamics.systems import ALGORITHMS, play, stationary, systems
 from vral.games.game import field
 from vral.games.location import dirac
 from vral.games.planar import mixture
+from vral.games.toy import Toy
 from vral.train.trajectory import trajectories
 from vral.types import leaves
 
@@ -120,6 +121,18 @@ def test_parzen_s_forward_pair_is_divided_by_the_bandwidth():
         values = portraits.split_eigenvalues(rows[name].flow_jacobian())
         np.testing.assert_allclose(np.sort_complex(values[:2]), [-1j * pair, 1j * pair], atol=1e-9)
         np.testing.assert_allclose(values[2:], [bias], rtol=1e-9)
+
+
+def test_a_field_without_a_zero_has_no_stationary_point():
+    """-(x² + 1) is nowhere 0; the search ends and names the residual."""
+
+    def loss(profile, draw):
+        x = profile["x"]["x"].sum()
+        return x**3 / 3 + x, ()
+
+    toy = Toy({"x": loss}, {"x": {"x": torch.ones(1, dtype=torch.float64)}})
+    with pytest.raises(ValueError, match=r"‖v‖ = 1"):
+        stationary(toy, [1.0])
 
 
 def test_consensus_attracts_where_its_largest_step_allows_it():

@@ -194,7 +194,8 @@ def test_the_command_leaves_what_it_prints(vral, runs, tmp_path):
     sweep = gamma_sweep(trained.with_r1, trained.profile, trained.draw, [0.0, 1.0, 2.0])
     saved = pl.read_csv(tmp_path / "out" / "gamma-0-2-3-seed1.csv")
     np.testing.assert_allclose(saved["abscissa"], sweep.abscissae, atol=1e-12)
-    assert "critical γ" in result.output
+    assert f"critical damping at γ = {sweep.critical:g} (least abscissa" in result.output
+    assert "stable from γ" in result.output or "not stable up to γ = 2" in result.output
     for name in ("eigenvalues-seed1", "gamma-0-2-3-seed1"):
         assert (tmp_path / "out" / f"{name}.png").stat().st_size > 5000
     counts = pl.read_csv(tmp_path / "out" / "counts-seed1.csv")

@@ -13,7 +13,7 @@ float64.
 import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,13 @@ DENSE_LIMIT = 5000
 
 HELD = ("count", "square")
 """Optimiser state that an update map holds fixed: step counts and second moments."""
+
+ROUNDING = 100 * float(np.finfo(float).eps)
+"""Per parameter, relative to the largest eigenvalue: what counts as zero. Simple eigenvalues err by
+rounding times a condition number, for which 100 allows; a wider band would hide slow directions."""
+
+HALVINGS = 20
+"""Of the interval between two γ of a sweep in which the abscissa changes sign."""
 
 WHICH = {"LR": "rightmost", "LM": "largest", "LI": "fastest rotating"}
 """What Arnoldi looks for: stability, the limit of the step size, rotation."""
@@ -171,8 +178,9 @@ class Spectrum:
     """Eigenvalues of a Jacobian and what follows from them.
 
     An eigenvalue is *null* where it is that of the identity: within ``tolerance`` of 0 for a field,
-    of 1 for a round, relative to the largest eigenvalue. Null directions are expected (parameters
-    that change nothing) and are left out of every quantity but the counts.
+    of 1 for a round. Null directions are expected (parameters that change nothing) and are left out
+    of every quantity but the counts. A *defective* zero splits by the root of rounding and may show
+    as slow growth: the error is on the side of caution.
     """
 
     eigenvalues: np.ndarray
@@ -184,7 +192,6 @@ class Spectrum:
     update: bool = False
     errors: np.ndarray | None = None
     """‖Jx - λx‖ of the unit eigenvectors found by Arnoldi, in the order of the eigenvalues."""
-    tolerance: float = 1e-6
     stationary_below: float = 1e-6
 
     @property
@@ -196,12 +203,16 @@ class Spectrum:
         return self.residual <= self.stationary_below
 
     @property
-    def _scale(self) -> float:
-        return self.tolerance * max(float(np.abs(self.eigenvalues).max()), 1e-300)
+    def tolerance(self) -> float:
+        """What separates an eigenvalue from zero growth: ROUNDING, and at a stationary point the
+        residual too, since next to a zero of v null directions have eigenvalues of its order.
+        """
+        rounding = ROUNDING * self.size * float(np.abs(self.eigenvalues).max(initial=0.0))
+        return rounding + (self.residual if self.stationary else 0.0)
 
     @property
     def null(self) -> np.ndarray:
-        return np.abs(self.eigenvalues - self.update) <= self._scale
+        return np.abs(self.eigenvalues - self.update) <= self.tolerance
 
     @property
     def growth(self) -> np.ndarray:
@@ -211,7 +222,7 @@ class Spectrum:
     @property
     def growing(self) -> np.ndarray:
         """Which eigenvalues have positive real parts, or lie outside the unit circle."""
-        return self.growth > self._scale
+        return self.growth > self.tolerance
 
     @property
     def positive(self) -> int:
@@ -220,11 +231,11 @@ class Spectrum:
     @property
     def zero(self) -> int:
         """Eigenvalues that neither grow nor decay: null ones and pure rotations."""
-        return int((np.abs(self.growth) <= self._scale).sum())
+        return int((np.abs(self.growth) <= self.tolerance).sum())
 
     @property
     def negative(self) -> int:
-        return int((self.growth < -self._scale).sum())
+        return int((self.growth < -self.tolerance).sum())
 
     @property
     def rest(self) -> np.ndarray:
@@ -237,6 +248,11 @@ class Spectrum:
         return float(self.rest.real.max(initial=-np.inf))
 
     @property
+    def damped(self) -> bool:
+        """Whether a field has eigenvalues that are not null, all with negative real parts."""
+        return -np.inf < self.abscissa < -self.tolerance
+
+    @property
     def radius(self) -> float:
         """max |λ| (of a round) without the null ones: the rate of local convergence."""
         return float(np.abs(self.rest).max(initial=0.0))
@@ -245,10 +261,10 @@ class Spectrum:
     def rotation(self) -> float:
         """max |Im λ / Re λ| of a field: turns against decay; infinite for a pure rotation."""
         imag, real = np.abs(self.rest.imag), np.abs(self.rest.real)
-        turning = imag > self._scale
+        turning = imag > self.tolerance
         if not turning.any():
             return 0.0
-        real = np.where(real > self._scale, real, 0.0)[turning]
+        real = np.where(real > self.tolerance, real, 0.0)[turning]
         with np.errstate(divide="ignore"):
             return float((imag[turning] / real).max())
 
@@ -259,7 +275,7 @@ class Spectrum:
         real part is not negative: no step does.
         """
         rest = self.rest
-        if (rest.real >= -self._scale).any():
+        if (rest.real >= -self.tolerance).any():
             return 0.0
         return float((2 * np.abs(rest.real) / np.abs(rest) ** 2).min(initial=np.inf))
 
@@ -269,9 +285,9 @@ class Spectrum:
         if not self.stationary:
             return None
         worst = self.radius - 1 if self.update else self.abscissa
-        if worst > self._scale:
+        if worst > self.tolerance:
             return False
-        decided = self.complete and worst < -self._scale and not self.null.any()
+        decided = self.complete and worst < -self.tolerance and not self.null.any()
         return True if decided else None
 
     def readings(self) -> dict[str, float | int | None]:
@@ -335,7 +351,6 @@ def spectrum(
     count: int = 10,
     *,
     chunk: int = 64,
-    tolerance: float = 1e-6,
     stationary_below: float = 1e-6,
     iterations: int | None = None,
 ) -> Spectrum:
@@ -351,7 +366,6 @@ def spectrum(
         "size": size,
         "residual": map.residual,
         "update": map.update,
-        "tolerance": tolerance,
         "stationary_below": stationary_below,
     }
     if which is None and size <= DENSE_LIMIT:
@@ -415,8 +429,14 @@ class Sweep:
 
     gammas: np.ndarray
     abscissae: np.ndarray
+    damped: np.ndarray
+    """Where the abscissa is negative beyond rounding (``Spectrum.damped``)."""
     residual: float
     """‖v‖ at the largest of the γ."""
+    stable_from: float | None = None
+    """The γ from which on the abscissa is negative, as far as the grid tells; None where the last
+    is not, or where only ``stable_between`` is known.
+    """
     stationary_below: float = 1e-6
 
     @property
@@ -424,18 +444,24 @@ class Sweep:
         return self.residual <= self.stationary_below
 
     @property
-    def best(self) -> float:
-        """The γ of the smallest abscissa: on the Dirac-GAN the critical damping."""
+    def critical(self) -> float:
+        """The γ of the grid with the least abscissa; on the Dirac-GAN the critical damping."""
         return float(self.gammas[np.argmin(self.abscissae)])
 
     @property
-    def stable_from(self) -> float | None:
-        """The smallest γ from which on all abscissae are negative; None where the last is not."""
-        unstable = np.flatnonzero(self.abscissae >= 0)
-        if not len(unstable):
-            return float(self.gammas[0])
-        after = unstable[-1] + 1
-        return float(self.gammas[after]) if after < len(self.gammas) else None
+    def stable_between(self) -> tuple[float, float] | None:
+        """The last γ that is not damped and the next, the first from which on all are; both the
+        first γ where all are damped, None where the last is not.
+        """
+        first = _first_of_the_rest(self.damped)
+        if first == len(self.gammas):
+            return None
+        return float(self.gammas[max(first - 1, 0)]), float(self.gammas[first])
+
+
+def _first_of_the_rest(damped: np.ndarray) -> int:
+    """The index from which on all are damped; the length where the last is not."""
+    return int(np.flatnonzero(~damped).max(initial=-1)) + 1
 
 
 def gamma_sweep(
@@ -443,26 +469,37 @@ def gamma_sweep(
     profile: Profile,
     draw: Draw,
     gammas: Sequence[float] | np.ndarray,
-    tolerance: float = 1e-6,
 ) -> Sweep:
     """``game(γ)``'s field must be affine in γ, as with any penalty of weight γ. γ must rise.
 
-    Dense up to DENSE_LIMIT parameters, from two Jacobians; beyond it Arnoldi's rightmost ones.
+    Dense up to DENSE_LIMIT parameters, from two Jacobians, and then with the γ from which on the
+    abscissa is negative to a millionth of the grid's step; beyond it Arnoldi's rightmost ones.
     """
     gammas = np.asarray(gammas, dtype=float)
     if not (gammas >= 0).all() or not (np.diff(gammas) > 0).all():
         raise ConfigError("gammas: allowed are rising numbers, none below 0")
     last = field_map(game(float(gammas[-1])), profile, draw)
-    if len(last.point) <= DENSE_LIMIT:
+    size, residual = len(last.point), last.residual
+    dense = size <= DENSE_LIMIT
+    if dense:
         without = jacobian(field_map(game(0.0), profile, draw))
         slope = jacobian(field_map(game(1.0), profile, draw)) - without
-        eigenvalues = [np.linalg.eigvals(without + gamma * slope) for gamma in gammas]
-    else:
-        eigenvalues = [
-            arnoldi(field_map(game(float(gamma)), profile, draw), "LR")[0] for gamma in gammas
-        ]
-    spectra = [
-        Spectrum(values.astype(complex), len(last.point), 0.0, tolerance=tolerance)
-        for values in eigenvalues
-    ]
-    return Sweep(gammas, np.array([one.abscissa for one in spectra]), last.residual)
+
+    def at(gamma: float) -> Spectrum:
+        if dense:
+            values = np.linalg.eigvals(without + gamma * slope)
+        else:
+            values, _ = arnoldi(field_map(game(gamma), profile, draw), "LR")
+        return Spectrum(values.astype(complex), size, residual)
+
+    spectra = [at(gamma) for gamma in gammas.tolist()]
+    abscissae = np.array([one.abscissa for one in spectra])
+    sweep = Sweep(gammas, abscissae, np.array([one.damped for one in spectra]), residual)
+    if sweep.stable_between is None:
+        return sweep
+    low, high = sweep.stable_between
+    if dense:
+        for _ in range(HALVINGS if low < high else 0):
+            middle = (low + high) / 2
+            low, high = (low, middle) if at(middle).damped else (middle, high)
+    return replace(sweep, stable_from=high) if dense or low == high else sweep

@@ -269,7 +269,7 @@ def dirac_basins(
 @click.command("dirac-damping")
 @common
 def dirac_damping(out: Path | None, dry_run: bool) -> None:
-    """Eigenvalues and rates against γ and step: critical γ, largest steps, two time scales."""
+    """Eigenvalues and rates by γ and step: critical damping, largest steps, two time scales."""
     plan = (
         f"{len(damping.FAMILIES)} regularisers × {len(damping.STRENGTHS)} strengths, "
         f"{len(ALGORITHMS)} algorithms × {len(damping.STEPS)} steps"

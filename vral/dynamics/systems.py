@@ -128,11 +128,17 @@ META_GUESS = (0.0, 0.0, 0.5, -0.8, 1.1, 0.3, -1.1)
 
 
 def stationary(toy: Toy, guess: Sequence[float]) -> tuple[float, ...]:
-    """The zero of a toy's field that a hybrid Newton method finds from ``guess``."""
+    """The zero of a toy's field that a hybrid Newton method finds from ``guess``.
+
+    Raises ValueError where it does not converge.
+    """
     field_at = field_map(toy.game, toy.at(*guess), toy.draw)
     found = root(
         lambda x: field_at.function(torch.from_numpy(x)).numpy(), np.array(guess), tol=1e-13
     )
+    if not found.success:
+        residual = np.linalg.norm(found.fun)
+        raise ValueError(f"no stationary point found: ‖v‖ = {residual:.3g}; {found.message}")
     return tuple(found.x.tolist())
 
 

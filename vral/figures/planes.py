@@ -68,18 +68,23 @@ def eigenvalues(panels: Sequence[Sequence[tuple[str, Spectrum]]], title: str) ->
 
 
 def damping(sweep: Sweep, title: str) -> Figure:
-    """The spectral abscissa against γ, and where it is smallest and becomes negative."""
+    """The spectral abscissa against γ, where it is least and where it becomes negative."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.2, 2.8), layout="constrained")
         ax = figure.subplots()
         ax.plot(sweep.gammas, sweep.abscissae, "o-", ms=3, lw=1.1, color=FIELD)
         ax.axhline(0, color=FAINT, lw=0.7, zorder=0)
-        ax.axvline(sweep.best, color=FIELD, lw=0.7, ls=":", label=f"smallest at γ = {sweep.best:g}")
+        critical = f"critical damping at γ = {sweep.critical:g}\n(least abscissa, on the grid)"
+        ax.axvline(sweep.critical, color=FIELD, lw=0.7, ls=":", label=critical)
         if sweep.stable_from is not None:
-            name = f"negative from γ = {sweep.stable_from:g} on"
+            name = f"stable from γ = {sweep.stable_from:.4g}"
             ax.axvline(sweep.stable_from, color=UNSTABLE, lw=0.7, ls="--", label=name)
+        elif sweep.stable_between is not None:
+            low, high = sweep.stable_between
+            name = f"stable from γ between {low:g} and {high:g}"
+            ax.axvspan(low, high, color=UNSTABLE, alpha=0.15, lw=0, label=name)
         ax.set_xlabel("γ of R1")
         ax.set_ylabel("max Re λ without λ = 0")
         ax.legend()
         small = f"‖v‖ = {sweep.residual:.2g} at γ = {sweep.gammas[-1]:g}"
-        return finish(figure, title, small, f"{title}: smallest at γ = {sweep.best:g}; {small}")
+        return finish(figure, title, small, f"{title}: {critical}; {small}")
