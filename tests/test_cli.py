@@ -1,6 +1,7 @@
 """The command line, in process, on the bundled digits."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -296,6 +297,28 @@ def test_one_flipped_bit_of_a_checkpoint_is_noticed(vral, tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     assert "is corrupt" in one_line_error(vral("train", "lsgan", *SMALL, "--rounds", 4))
+
+
+def test_a_checkpoint_of_another_run_is_refused_by_every_command(vral, tmp_path):
+    common = ("--dataset", "ring", "--width", 8, "--latent", 2, "--batch", 16)
+    study = ("reproduce", "ratios", "--methods", "nonsaturating,lsgan", "--ratios", 1)
+    study = (*study, "--seeds", 1, "--jobs", 1, *common, "--out", "study", "--rounds")
+    assert vral(*study, 2).exit_code == 0
+    folder, other = (
+        next((tmp_path / "study").glob(f"method={name}/**/checkpoint.pt")).parent
+        for name in ("nonsaturating", "lsgan")
+    )
+    shutil.copy(other / "checkpoint.pt", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    place = folder.relative_to(tmp_path)
+    said = f"{place}/checkpoint.pt belongs to another run"
+    train = ("train", "nonsaturating", *common, "--rounds", 3, "--out", place)
+    for command in (train, ("spectrum", place)):
+        assert said in one_line_error(vral(*command))
+    result = vral(*study, 3)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_folder_of_hidden_files_is_somebody_else_s(vral, tmp_path):
