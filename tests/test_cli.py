@@ -1,6 +1,7 @@
 """The command line, in process, on the bundled digits."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -296,6 +297,19 @@ def test_one_flipped_bit_of_a_checkpoint_is_noticed(vral, tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     assert "is corrupt" in one_line_error(vral("train", "lsgan", *SMALL, "--rounds", 4))
+
+
+def test_a_checkpoint_of_another_run_is_refused_in_one_line_and_untouched(vral, tmp_path):
+    common = ("--dataset", "ring", "--width", 8, "--latent", 2, "--batch", 16)
+    for name in ("nonsaturating", "lsgan"):
+        vral("train", name, *common, "--rounds", 2, "--out", name)
+    shutil.copy(tmp_path / "lsgan" / "checkpoint.pt", tmp_path / "nonsaturating")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    train = ("train", "nonsaturating", *common, "--rounds", 3, "--out", "nonsaturating")
+    for command in (train, ("spectrum", "nonsaturating")):
+        text = one_line_error(vral(*command))
+        assert "nonsaturating/checkpoint.pt belongs to another run" in text
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
 def test_a_folder_of_hidden_files_is_somebody_else_s(vral, tmp_path):

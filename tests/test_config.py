@@ -99,6 +99,29 @@ def test_given_thinning_is_kept():
     assert (config.recorded_every, config.probed_every) == (7, 3)
 
 
+def test_every_setting_but_the_rounds_is_of_a_run_s_identity():
+    config = resolve("lsgan", {"rounds": 3})
+    assert config.model_copy(update={"rounds": 4}).identity == config.identity
+    again = resolve("lsgan", config.model_dump(mode="json"))
+    assert again.identity == config.identity
+    others = [
+        config.model_copy(update={name: f"not {getattr(config, name)}"}).identity
+        for name in RunConfig.model_fields
+        if name != "rounds"
+    ]
+    assert len({config.identity, *others}) == len(RunConfig.model_fields)
+
+
+def test_a_setting_that_comes_later_leaves_identities_as_they_are():
+    class Later(RunConfig):
+        added: float = 1.0
+
+    config = resolve("lsgan", {"rounds": 3})
+    later = Later(**config.model_dump())
+    assert later.identity == config.identity
+    assert later.model_copy(update={"added": 2.0}).identity != config.identity
+
+
 def test_differences_name_options_and_both_values():
     assert differences({"seeds": [0], "lr": 1}, {"seeds": [0], "lr": 2}) == ["--lr: 1 → 2"]
     assert option_name("seeds") == "--seed"

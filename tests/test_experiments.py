@@ -12,7 +12,6 @@ from vral.experiments import EXPERIMENTS, FIGURES
 from vral.methods import arm_order, label
 from vral.reproduce import _arms, _configs
 from vral.run import Execution, folder_name
-from vral.train import checkpoint
 
 
 def configs(name):
@@ -76,7 +75,7 @@ def test_arms_stand_in_the_order_of_their_methods():
 def trained(config, folder):
     report = run.execute(config, folder, Execution("cpu"))
     assert report["status"] == "finished"
-    return checkpoint.load(folder / "checkpoint.pt", torch.device("cpu"))["profile"]
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["profile"]
 
 
 def test_a_warmed_up_generator_is_that_of_the_lsgan_run_and_stays_when_held(tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 
@@ -213,10 +214,10 @@ def test_cut_off_right_after_a_round_it_finishes_later(tmp_path, monkeypatch, ro
 def test_cut_off_between_records_and_checkpoint_nothing_counts_twice(tmp_path, monkeypatch):
     save = run.checkpoint.save
 
-    def cut(path, state, stream, clock, diverged):
+    def cut(path, identity, state, stream, clock, diverged):
         if clock.round == 6:
             raise KeyboardInterrupt
-        save(path, state, stream, clock, diverged)
+        save(path, identity, state, stream, clock, diverged)
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "FLUSH_SECONDS", 0.0)
@@ -263,6 +264,31 @@ def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
     assert_frame_equal(content(old)["records"], content(whole)["records"])
     with pytest.raises(FolderError, match="--precision: float32 → bf16"):
         execute(ring(rounds=6, precision="bf16"), old, CPU)
+
+
+@pytest.mark.parametrize(
+    "other", [{"method": "nonsaturating"}, {"lr": 0.002}, {"seeds": (1,)}, {"probe_every": 2}]
+)
+def test_a_checkpoint_of_another_run_is_refused_and_nothing_is_lost(tmp_path, other):
+    """All tensors have the same shapes."""
+    mine, foreign = tmp_path / "mine", tmp_path / "foreign"
+    execute(ring("lsgan", rounds=3), mine, CPU)
+    execute(ring(**{"method": "lsgan", "rounds": 3, **other}), foreign, CPU)
+    shutil.copy(foreign / "checkpoint.pt", mine)
+    (mine / ".run.json.1.tmp").write_text("")  # as a kill leaves it
+    before = listing(mine)
+    with pytest.raises(FolderError, match=r"mine/checkpoint.pt belongs to another run"):
+        execute(ring("lsgan", rounds=4), mine, CPU)
+    assert listing(mine) == before
+
+
+def test_a_checkpoint_without_an_identity_is_refused(tmp_path):
+    execute(ring(rounds=1), tmp_path, CPU)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del saved["identity"]
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    with pytest.raises(FolderError, match="is corrupt or of an earlier version"):
+        execute(ring(rounds=2), tmp_path, CPU)
 
 
 def test_every_difference_is_listed(tmp_path):

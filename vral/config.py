@@ -5,6 +5,8 @@ One flat frozen model is the configuration file, its documentation and, through
 part of it.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -234,6 +236,17 @@ class RunConfig(BaseModel):
     def arm(self) -> str:
         """Its name among the arms of an experiment."""
         return arm_name(self.method, self.variant)
+
+    @property
+    def identity(self) -> str:
+        """A digest of all but the rounds, which may grow: what a checkpoint belongs to.
+
+        Over what differs from the defaults, as in ``with_defaults``: a setting that comes later
+        leaves the digests of earlier runs as they are.
+        """
+        settings = self.model_dump(mode="json", exclude={"rounds"}, exclude_defaults=True)
+        text = json.dumps(settings, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @property
     def recorded_every(self) -> int:

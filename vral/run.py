@@ -324,9 +324,6 @@ class _Run:
         self.recorder = Recorder(config.seeds, config.record_every, config.batch)
         self.state, self.clock = self.training.initial, Clock()
         self.diverged: list[dict[str, Any]] = []
-        for pattern in (".run.json.*.tmp", ".checkpoint.pt.*.tmp", "*/.round-*.tmp"):
-            for leftover in folder.glob(pattern):
-                leftover.unlink(missing_ok=True)
         resumed = (folder / "checkpoint.pt").exists()
         if old["rounds_done"] and not resumed:
             raise FolderError(
@@ -336,10 +333,13 @@ class _Run:
         if config.warmup and not resumed:
             self.state.profile["G"] = warmed_up(config, self.data)
         if resumed:
-            content = checkpoint.load(folder / "checkpoint.pt", device)
+            content = checkpoint.load(folder / "checkpoint.pt", config.identity, device)
             self.state = TrainState(content["profile"], content["opt"])
             self.training.stream.restore(content["stream"])
             self.clock, self.diverged = Clock(**content["clock"]), content["diverged"]
+        for pattern in (".run.json.*.tmp", ".checkpoint.pt.*.tmp", "*/.round-*.tmp"):
+            for leftover in folder.glob(pattern):
+                leftover.unlink(missing_ok=True)
         for name in (*TABLES, "samples"):
             drop_after(folder / name, self.clock.round)
         for name in TABLES:
@@ -402,7 +402,12 @@ class _Run:
         if frame is not None:
             write_part(self.until_divergence(frame), self.folder / "records", self.clock.round)
         checkpoint.save(
-            self.folder / "checkpoint.pt", state, self.training.stream, self.clock, self.diverged
+            self.folder / "checkpoint.pt",
+            self.config.identity,
+            state,
+            self.training.stream,
+            self.clock,
+            self.diverged,
         )
         self.report["rounds_done"] = self.clock.round
         play = self.training.play

@@ -22,7 +22,6 @@ from vral.diagnostics.spectrum import (
 )
 from vral.dynamics.trained import open_run
 from vral.run import Execution, execute
-from vral.train import checkpoint
 from vral.train.state import TrainState
 from vral.types import from_vector, map_tensors, to_vector
 
@@ -99,7 +98,7 @@ def test_seeds_differ_and_share_the_draw(runs):
     first, second = (maps(runs, "sgd", seed)[0] for seed in (0, 1))
     assert torch.equal(first.draw["real"], second.draw["real"])
     assert not torch.equal(flat(first.profile["D"]), flat(second.profile["D"]))
-    saved = checkpoint.load(runs / "sgd" / "checkpoint.pt", torch.device("cpu"))["profile"]
+    saved = torch.load(runs / "sgd" / "checkpoint.pt", weights_only=True)["profile"]
     for player in "DG":
         lane = {name: value[1].double() for name, value in saved[player].items()}
         assert torch.equal(flat(second.profile[player]), flat(lane))
@@ -239,16 +238,29 @@ def of_another_rule(folder, runs):
     shutil.copy(runs / "momentum" / "checkpoint.pt", folder / "checkpoint.pt")
 
 
-def of_another_width(folder, runs):
-    report = json.loads((folder / "run.json").read_text())
-    report["config"]["width"] = 6
-    (folder / "run.json").write_text(json.dumps(report))
+def of_another(**settings):
+    """The checkpoint of a run whose tensors have the same shapes."""
+
+    def damage(folder, runs):
+        other = resolve("nonsaturating", {**SHAPE, **RULES["sgd"], **settings})
+        execute(other, folder.parent / "other", CPU)
+        shutil.copy(folder.parent / "other" / "checkpoint.pt", folder)
+
+    return damage
+
+
+def of_other_networks(folder, runs):
+    """As a version whose networks differ would leave it."""
+    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+    weights = content["profile"]["G"]
+    weights["body.0.0.weight"] = weights["body.0.0.weight"][:, :3].clone()
+    torch.save(content, folder / "checkpoint.pt")
 
 
 def of_other_inputs(folder, runs):
-    report = json.loads((folder / "run.json").read_text())
-    report["config"]["instance_noise"] = 0.5
-    (folder / "run.json").write_text(json.dumps(report))
+    content = torch.load(folder / "checkpoint.pt", weights_only=True)
+    content["stream"].popitem()
+    torch.save(content, folder / "checkpoint.pt")
 
 
 def unknown_setting(folder, runs):
@@ -275,8 +287,11 @@ def not_a_number(folder, runs):
         (without_checkpoint, "has no checkpoint.pt"),
         (corrupt, "is corrupt"),
         (foreign, "is corrupt"),
-        (of_another_rule, "not that of the run in run.json"),
-        (of_another_width, "G.body.0.0.weight is 2×4×2 there, 2×6×2 by run.json"),
+        (of_another_rule, "checkpoint.pt belongs to another run"),
+        (of_another(objective="lsgan"), "checkpoint.pt belongs to another run"),
+        (of_another(lr=0.2), "checkpoint.pt belongs to another run"),
+        (of_another(seeds="2-3"), "checkpoint.pt belongs to another run"),
+        (of_other_networks, "G.body.0.0.weight is 2×3×2 there, 2×4×2 by run.json"),
         (of_other_inputs, "they draw different inputs"),
         (unknown_setting, "is not of this version: --objective: 'hinted'"),
         (everything_clipped, "--clip-scope everything"),
@@ -285,9 +300,9 @@ def not_a_number(folder, runs):
 )
 def test_a_damaged_run_is_refused_in_one_line(vral, broken, runs, damage, said):
     damage(broken, runs)
-    before = sorted(broken.rglob("*"))
+    before = {path: path.read_bytes() for path in broken.rglob("*") if path.is_file()}
     assert said in one_line_error(vral("spectrum", broken))
-    assert sorted(broken.rglob("*")) == before
+    assert before == {path: path.read_bytes() for path in broken.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(

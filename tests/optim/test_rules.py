@@ -532,9 +532,10 @@ def test_a_checkpoint_continues_bit_for_bit(rule, tmp_path):
     data = fake_data("ring")
     first = build(config, data)
     middle = go_on(first, first.initial, 2)
-    checkpoint.save(tmp_path / "checkpoint.pt", middle, first.stream, Clock(2), [])
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, config.identity, middle, first.stream, Clock(2), [])
     through = go_on(first, middle, 2)
-    loaded = checkpoint.load(tmp_path / "checkpoint.pt", torch.device("cpu"))
+    loaded = checkpoint.load(path, config.identity, torch.device("cpu"))
     again = build(config, data)
     again.stream.restore(loaded["stream"])
     resumed = go_on(again, TrainState(loaded["profile"], loaded["opt"]), 2)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vral.build import build, move_needs, networks
-from vral.config import RunConfig, resolve
+from vral.config import RunConfig, resolve, with_defaults
 from vral.data.datasets import Dataset
 from vral.data.draws import DrawStream
 from vral.diagnostics.spectrum import Map, field_map, update_map
@@ -162,7 +162,7 @@ def open_run(folder: Path, execution: Execution) -> TrainedRun:
         if not path.exists():
             raise FolderError(f"RUN: {folder} has no checkpoint.pt; train it first")
         config = _config(folder, report["config"])
-        content = checkpoint.load(path, execution.torch_device)
+        content = checkpoint.load(path, config.identity, execution.torch_device)
     except FolderError as error:
         raise FolderError(str(error).replace("--out:", "RUN:")) from None
     data = execution.load(config.dataset).to(execution.torch_device)
@@ -183,7 +183,7 @@ def open_run(folder: Path, execution: Execution) -> TrainedRun:
 
 def _config(folder: Path, saved: Mapping[str, Any]) -> RunConfig:
     try:
-        config = resolve(saved.get("method", ""), saved)
+        config = resolve(saved.get("method", ""), with_defaults(saved))
     except ConfigError as error:
         raise FolderError(f"RUN: {folder}/run.json is not of this version: {error}") from None
     if config.clip_scope == "everything":

@@ -14,12 +14,23 @@ from vral.files import replace_file
 from vral.train.state import Clock, TrainState
 from vral.types import map_tensors
 
-CONTENT = {"profile", "opt", "stream", "clock", "diverged"}
+CONTENT = {"identity", "profile", "opt", "stream", "clock", "diverged"}
 
 
-def save(path: Path, state: TrainState, stream: DrawStream, clock: Clock, diverged: list) -> None:
-    """Everything that a bit-exact continuation from the end of a round needs."""
+def save(
+    path: Path,
+    identity: str,
+    state: TrainState,
+    stream: DrawStream,
+    clock: Clock,
+    diverged: list,
+) -> None:
+    """Everything that a bit-exact continuation from the end of a round needs.
+
+    ``identity`` is that of the run: equal where the settings that decide the trajectory are.
+    """
     content = {
+        "identity": identity,
         "profile": state.profile,
         "opt": state.opt,
         "stream": stream.state(),
@@ -32,10 +43,11 @@ def save(path: Path, state: TrainState, stream: DrawStream, clock: Clock, diverg
         temporary.write_bytes(buffer.getvalue())
 
 
-def load(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read a checkpoint; generator states stay on the CPU.
+def load(path: Path, identity: str, device: torch.device) -> dict[str, Any]:
+    """Read the checkpoint of the run ``identity``; generator states stay on the CPU.
 
-    Raises FolderError where it is corrupt; the archive's own checksums tell a flipped bit.
+    Raises FolderError where it is corrupt, where it is from before checkpoints held an identity,
+    and where it is another run's. The archive's own checksums tell a flipped bit.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -45,8 +57,13 @@ def load(path: Path, device: torch.device) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict) or set(content) != CONTENT:
         raise FolderError(
-            f"{path} is corrupt, so the run cannot continue; "
+            f"{path} is corrupt or of an earlier version, so the run cannot continue; "
             "restore it, or delete the run's folder to start again"
+        )
+    if content["identity"] != identity:
+        raise FolderError(
+            f"{path} belongs to another run: it was trained with other settings than run.json "
+            "says; restore the one or the other, or delete the run's folder to start again"
         )
 
     for name in ("profile", "opt"):
