@@ -450,6 +450,7 @@ def test_optimality_probe_adds_columns_and_changes_nothing_else(tmp_path, monkey
     assert (last["optimality_loss_gap"] > 0).all()
     assert (last["optimality_auc_after"] > last["optimality_auc_before"]).all()
     with_probe["probes"] = with_probe["probes"].drop(added)
+    assert with_probe.pop("identity") != without.pop("identity")
     assert_same(without, with_probe)
 
 

@@ -118,7 +118,11 @@ Measured = dict[tuple[str, str], float]
 """(case, quantity) to the number that a deterministic study has found."""
 
 
-def read_rows(root: Path) -> list[tuple[str, str, float, float, str | None]]:
+Rows = list[tuple[str, str, float, float, str | None]]
+"""Of ``measured.csv``, as ``outcome.SCHEMA`` has them."""
+
+
+def read_rows(root: Path) -> Rows:
     """The rows of ``measured.csv`` in ``root``; none where nothing has been written.
 
     Raises FolderError where the file is not what such a study writes.

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from vral import study
 from vral.claims import Verdict
 from vral.claims.ledger import experiment_of
-from vral.claims.readings import read_rows
+from vral.claims.readings import Rows, read_rows
 from vral.errors import FolderError
 from vral.experiments import EXPERIMENTS, Experiment
 from vral.figures import ratio_label
@@ -297,8 +297,7 @@ class Theory:
     experiment: str
     anchor: str
     verdicts: list[Verdict]
-    rows: list[tuple[str, str, float, float]]
-    """Of ``measured.csv``, as ``outcome.SCHEMA`` has them."""
+    rows: Rows
     figures: dict[str, Picture]
 
     @property
