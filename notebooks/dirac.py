@@ -34,9 +34,9 @@ import polars as pl
 
 from vral import figures
 from vral.diagnostics.spectrum import gamma_sweep
-from vral.dynamics import basins, lazy, portraits
+from vral.dynamics import basins, lazy_r1, portraits
 from vral.dynamics.systems import ALGORITHMS, systems
-from vral.games.location import dirac
+from vral.games.dirac import dirac
 
 every = systems(gamma=0.3)
 STEP, ROUNDS = 0.2, 200
@@ -124,7 +124,7 @@ basins.figure(maps, GAMMAS, STEP, MAP_ROUNDS)
 # overshoots when hγk > 2. That is where the wall is; at small γ it comes earlier.
 
 # %%
-outcome = lazy.experiment(gammas=(1.0,), intervals=(1, 2, 4, 8, 12, 16, 18, 20, 22, 24, 32, 48))
+outcome = lazy_r1.experiment(gammas=(1.0,), intervals=(1, 2, 4, 8, 12, 16, 18, 20, 22, 24, 32, 48))
 outcome.figures["lazy-r1"]
 
 # %% [markdown]

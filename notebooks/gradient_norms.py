@@ -27,10 +27,12 @@ from tempfile import mkdtemp
 
 import matplotlib.pyplot as plt
 
-from vral import figures, study
-from vral.config import resolve
-from vral.methods import METHODS
-from vral.run import execute, folder_name
+from vral import figures
+from vral.study import frames
+from vral.study.config import resolve
+from vral.study.folders import folder_name
+from vral.study.methods import METHODS
+from vral.study.run import execute
 
 METHODS_SHOWN = ("standard", "nonsaturating", "vral-parzen")
 root = Path(mkdtemp())
@@ -41,7 +43,7 @@ for method in METHODS_SHOWN:
     )
     execute(config, root / folder_name(config))
 
-records = study.read(root, "records")
+records = frames.read(root, "records")
 records.select("method", "seed", "d_updates", "grad_norm_fake", "signal_fake").head()
 
 # %% [markdown]
@@ -60,7 +62,7 @@ figure, axes = plt.subplots(1, 3, figsize=(10, 3), sharey=True, layout="constrai
 for ax, (metric, title) in zip(axes, GRADIENTS.items(), strict=True):
     for method in METHODS_SHOWN:
         cell = records.filter(records["method"] == method)
-        curve = study.band(cell, "g_updates", metric)
+        curve = frames.band(cell, "g_updates", metric)
         colour, label = METHODS[method].colour, METHODS[method].label
         figures.draw_band(ax, curve, "g_updates", color=colour, label=label)
     ax.set(yscale="log", title=title, xlabel="generator updates")

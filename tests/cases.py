@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from vral.build import Training, build
-from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, Dataset
-from vral.data.draws import generator
-from vral.train.program import Player
+from vral.data.draws import rng
+from vral.study.build import Training, build
+from vral.study.config import RunConfig, resolve
+from vral.train.program import Executor
 from vral.train.state import TrainState
 from vral.types import map_tensors
 
@@ -79,7 +79,7 @@ def one_line_error(result: Any) -> str:
 def fake_data(name: str, count: int = 200, seed: int = 0) -> Dataset:
     """Uniform samples with the shape and range of a row of DATASETS."""
     row = DATASETS[name]
-    samples = torch.rand(count, *row.shape, generator=generator(CPU, seed, "fake data", name))
+    samples = torch.rand(count, *row.shape, generator=rng(CPU, seed, "fake data", name))
     if row.output != "unit":
         samples = 2 * samples - 1
     return Dataset(name, samples[: count // 2], samples[count // 2 :], row.output)
@@ -95,9 +95,9 @@ def lane(tree: Any, index: int) -> Any:
     return map_tensors(lambda t: t[index] if t.ndim else t, tree)
 
 
-def player(steps: Mapping, longest: int = 1) -> Player:
+def player(steps: Mapping, longest: int = 1) -> Executor:
     """Plays ``steps`` as they are, ``longest`` updates of D in a row."""
-    return Player(steps, lambda profile, draws: draws, longest)
+    return Executor(steps, lambda profile, draws: draws, longest)
 
 
 def precise(config: RunConfig, data: Dataset | None = None) -> tuple[Training, TrainState]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from vral.cli import main
+from vral.cli.main import main
 
 torch.set_num_threads(1)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from vral.claims.readings import Readings
+from vral.claims.readings import Evidence
 from vral.claims.verdict import Claim
 from vral.data.datasets import MODES
 from vral.diagnostics.gradients import METRICS
@@ -37,7 +37,7 @@ def readings(
     seeds: int = 5,
     diverged: frozenset[tuple[str, str, int]] = frozenset(),
     batch: int = 64,
-) -> Readings:
+) -> Evidence:
     """All that ``claim`` reads is 1, but for ``columns``."""
     given: Mapping = {(c.arm, c.ratio, c.name): c for c in columns}
     names = {c.name for c in columns} | {"grad_norm_fake", "grad_square_real", "grad_square_fake"}
@@ -76,7 +76,7 @@ def readings(
         for pairing in ("random", "nearest")
         for row in rows({"grad_norm_mean"}, 3, lambda i: {"gamma": i / 2}, pairing=pairing)
     ]
-    return Readings(
+    return Evidence(
         records=pl.DataFrame(rows(names & TRAINING, ROUNDS, training_clock)),
         probes=pl.DataFrame(rows(probed, len(D_UPDATES), probe_clock)),
         interpolation=pl.DataFrame(between),
@@ -148,14 +148,14 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
 """Claim to what its subject reads, where the claim is true and where it is false."""
 
 
-def true_and_false(claim: Claim) -> tuple[Readings, Readings]:
+def true_and_false(claim: Claim) -> tuple[Evidence, Evidence]:
     """Two studies: in the one the claim holds, in the other it does not."""
     subject, ratio = claim.arms[0], claim.ratios[0]
 
-    def world(*columns: tuple, **more) -> Readings:
+    def world(*columns: tuple, **more) -> Evidence:
         return readings(claim, tuple(Column(*column) for column in columns), **more)
 
-    def pair(name: str, good, bad, others: tuple = (), **more) -> tuple[Readings, Readings]:
+    def pair(name: str, good, bad, others: tuple = (), **more) -> tuple[Evidence, Evidence]:
         return tuple(world((subject, ratio, name, v), *others, **more) for v in (good, bad))
 
     if claim.id == "A.scale":

@@ -1,5 +1,5 @@
 """``python -m vral``."""
 
-from vral.cli import main
+from vral.cli.main import main
 
 main()

@@ -14,8 +14,8 @@ from vral.claims.catalogue import CLAIMS, register
 from vral.claims.ledger import judge_claim
 from vral.claims.readings import NotRun
 from vral.claims.verdict import Claim, judge_number
-from vral.experiments import EXPERIMENTS
-from vral.reproduce import reproduce
+from vral.cli.reproduce import reproduce
+from vral.study.experiments import EXPERIMENTS
 
 REGISTERED = (177, "2ea79cc8d63a631ceb9cbc6efd2d50b4a62361f3f0efae4f25731d3a9b385424")
 """How many lines register.csv had, and their digest, when this was last set."""

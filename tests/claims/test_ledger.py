@@ -15,12 +15,12 @@ from worlds import Column, readings
 from vral.claims import CLAIMS, examine, ledger
 from vral.claims.markdown import BEGIN, END, as_markdown
 from vral.claims.verdict import as_family
-from vral.claims_command import family_notes
-from vral.cli import main
-from vral.dynamics.outcome import MEASURED, Outcome, Row
+from vral.claims.wording import family_notes
+from vral.cli.main import main
 from vral.errors import FolderError
-from vral.experiments import EXPERIMENTS, Arm
-from vral.run import write_json
+from vral.study.experiments import EXPERIMENTS, Arm
+from vral.study.folders import write_json
+from vral.study.measured import MEASURED, Measured, Row
 from vral.train.records import write_part
 
 SEEDS = range(5)
@@ -186,7 +186,7 @@ def test_the_command_of_what_was_not_run_is_one_that_works(
     _, still_open = examine([root])
     command = next(e.command for e in still_open if e.claim.id == "C7.standard")
     assert command == f"vral reproduce ratios {options}--out {tmp_path / folder}"
-    monkeypatch.setattr("vral.reproduce.estimate", lambda *_: 0.0)
+    monkeypatch.setattr("vral.cli.reproduce.estimate", lambda *_: 0.0)
     tried = CliRunner().invoke(main, [*shlex.split(command)[1:], "--dry-run"])
     assert tried.exit_code == 0, tried.output
 
@@ -209,7 +209,7 @@ def write_measured(root, experiment, **rows):
     if rows:
         claims = [CLAIMS[name.replace("_", ".")] for name in rows]
         keys = [(c.arms[0], c.quantity.removesuffix(f"; {c.arms[0]}")) for c in claims]
-        found = Outcome([Row(*key, value) for key, value in zip(keys, rows.values(), strict=True)])
+        found = Measured([Row(*key, value) for key, value in zip(keys, rows.values(), strict=True)])
         found.measured.write_csv(root / MEASURED)
     return root
 

@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 
 from vral.claims import readings
-from vral.claims.readings import NotRun, Readings
+from vral.claims.readings import Evidence, NotRun
 from vral.train import records
 
 
-def made(records=(), probes=(), interpolation=(), diverged=frozenset()) -> Readings:
+def made(records=(), probes=(), interpolation=(), diverged=frozenset()) -> Evidence:
     cell = {"method": "lsgan", "ratio": "50", "dataset": "digits"}
     frames = [pl.DataFrame([{**cell, **row} for row in rows]) for rows in (records, probes)]
-    return Readings(*frames, pl.DataFrame(interpolation), diverged, 64)
+    return Evidence(*frames, pl.DataFrame(interpolation), diverged, 64)
 
 
 def series(name: str, values, seed: int = 0) -> list[dict]:
@@ -130,7 +130,7 @@ def test_what_was_not_run_or_measured_is_said():
 def test_seeds_that_diverged_before_any_reading_have_no_value_and_are_not_missing():
     gone = frozenset({("lsgan", "50", 0), ("lsgan", "50", 1)})
     empty = pl.DataFrame(schema={"method": pl.String, "ratio": pl.String, "seed": pl.Int64})
-    found = Readings(empty, empty, empty, gone, 64)
+    found = Evidence(empty, empty, empty, gone, 64)
     for test in (
         readings.last("lsgan", "frechet"),
         readings.end_over_peak("lsgan", "frechet", "50"),

@@ -10,15 +10,8 @@ from scipy.stats import bootstrap, ttest_1samp
 
 from vral.claims.catalogue import CLAIMS
 from vral.claims.readings import deviation
-from vral.claims.verdict import (
-    Threshold,
-    as_family,
-    holm,
-    judge,
-    outcomes,
-    p_value,
-)
-from vral.study import LEVEL, bootstrap_median
+from vral.claims.verdict import Threshold, as_family, holm, judge, outcomes, p_value
+from vral.study.statistics import LEVEL, bootstrap_median
 
 STUDIES = 1000
 

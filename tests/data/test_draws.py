@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy.stats import chisquare, kstest, norm, uniform
 
-from vral.data.draws import CHUNK, DrawStream, Noise, generator
+from vral.data.draws import CHUNK, DrawStream, Noise, rng
 
 CPU = torch.device("cpu")
 N = 1_000_000
@@ -209,7 +209,7 @@ def test_the_global_generator_plays_no_part():
 
 def test_a_generator_is_known_by_its_label():
     labels = [(0, "init", "D"), (0, "init", "G"), (1, "init", "D"), (10, "init"), (1, "0", "init")]
-    drawn = [torch.rand(4, generator=generator(CPU, *label)) for label in labels]
-    again = [torch.rand(4, generator=generator(CPU, *label)) for label in labels]
+    drawn = [torch.rand(4, generator=rng(CPU, *label)) for label in labels]
+    again = [torch.rand(4, generator=rng(CPU, *label)) for label in labels]
     assert all(torch.equal(a, b) for a, b in zip(drawn, again, strict=True))
     assert len({tuple(d.tolist()) for d in drawn}) == len(labels)

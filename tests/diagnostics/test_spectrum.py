@@ -21,13 +21,13 @@ from vral.diagnostics.spectrum import (
     update_map,
 )
 from vral.errors import ConfigError
-from vral.games.location import dirac
-from vral.games.location_vral import vral
+from vral.games.dirac import dirac
+from vral.games.dirac_vral import vral
 from vral.games.planar import manifold, mixture
 from vral.games.quadratic import quadratic, scalar_quadratic
 from vral.objectives import OBJECTIVES, Objective
 from vral.optim import first_order
-from vral.optim.first_order import TRANSFORMS, adam, momentum, rmsprop, sgd
+from vral.optim.transforms import TRANSFORMS, adam, momentum, rmsprop, sgd
 
 SIM = (("G", "D"),)
 ALT = (("G",), ("D",))

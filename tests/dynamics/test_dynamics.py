@@ -7,16 +7,25 @@ import pytest
 import torch
 from PIL import Image
 
+from vral.cli.dynamics import COMMANDS
 from vral.diagnostics.spectrum import field_map, jacobian
-from vral.dynamics import basins, closed_forms, cycles, damping, errata, lanes, lazy, portraits
-from vral.dynamics.command import COMMANDS
-from vral.dynamics.mog import spectrum_mog
+from vral.dynamics import (
+    basins,
+    closed_forms,
+    damping,
+    errata,
+    lanes,
+    lazy_r1,
+    limit_cycles,
+    portraits,
+)
+from vral.dynamics.mixture_spectrum import spectrum_mog
 from vral.dynamics.systems import ALGORITHMS, play, stationary, systems
+from vral.games.dirac import dirac
 from vral.games.game import field
-from vral.games.location import dirac
 from vral.games.planar import mixture
 from vral.games.toy import Toy
-from vral.train.trajectory import trajectories
+from vral.train.paths import trajectories
 from vral.types import leaves
 
 STARTS = torch.tensor([[0.8, -0.6], [-1.5, 0.4]], dtype=torch.float64)
@@ -90,10 +99,10 @@ def test_r1_arrives_from_everywhere_and_exact_consensus_does_not():
 
 
 def test_lazy_r1_hits_its_wall():
-    for (interval, algorithm), wanted in lazy.SPECIFIED.items():
+    for (interval, algorithm), wanted in lazy_r1.SPECIFIED.items():
         # k = 1 under SimGD is critical: a defective matrix.
         tolerance = 1e-6
-        assert abs(lazy.rate(1.0, interval, 0.1, algorithm) - wanted) < tolerance
+        assert abs(lazy_r1.rate(1.0, interval, 0.1, algorithm) - wanted) < tolerance
 
 
 def test_the_published_mistakes():
@@ -243,7 +252,9 @@ def test_the_pair_of_the_portrait_is_that_of_theta_and_psi():
 
 def test_every_cycle_has_a_panel_of_its_own():
     path = np.stack([np.cos(np.arange(6)), np.sin(np.arange(6))], axis=1)
-    drawn = cycles.figure([cycles.Cycle(f"cycle {i}", "wgan", path, 1.0) for i in range(5)])
+    drawn = limit_cycles.figure(
+        [limit_cycles.Cycle(f"cycle {i}", "wgan", path, 1.0) for i in range(5)]
+    )
     panels = [ax for ax in drawn.axes if ax.axison]
     assert [ax.get_title() for ax in panels] == [f"cycle {i}" for i in range(5)]
     assert all(len(ax.lines) == 3 for ax in panels)

@@ -10,11 +10,11 @@ from torch.nn.functional import softplus
 from vral.diagnostics.spectrum import field_map, gamma_sweep, jacobian, spectrum
 from vral.dynamics import basins, lanes
 from vral.dynamics.systems import descent, play
+from vral.games.dirac import dirac, location_scales, location_toy
 from vral.games.gan import Gan
-from vral.games.location import dirac, location_scales, location_toy
 from vral.games.planar import mixture
-from vral.nets.location import linear_critic, shift
-from vral.train.trajectory import trajectories
+from vral.nets.linear import linear_critic, shift
+from vral.train.paths import trajectories
 
 
 def same(value: float, count: int) -> torch.Tensor:

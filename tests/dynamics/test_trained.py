@@ -11,17 +11,12 @@ from cases import PlainDiscriminator, flat, one_line_error, plain_generator, pre
 from oracles import finite_difference
 from torch.nn.functional import softplus
 
-from vral.build import build_gan
-from vral.config import resolve
-from vral.diagnostics.spectrum import (
-    Map,
-    field_map,
-    gamma_sweep,
-    jacobian,
-    spectrum,
-)
+from vral.diagnostics.spectrum import Map, field_map, gamma_sweep, jacobian, spectrum
 from vral.dynamics.trained import open_run
-from vral.run import Execution, execute
+from vral.study.build import build_gan
+from vral.study.config import resolve
+from vral.study.machine import Execution
+from vral.study.run import execute
 from vral.train.state import TrainState
 from vral.types import from_vector, map_tensors, to_vector
 

@@ -5,8 +5,8 @@ import torch
 from cases import OPTIONS, double, draws_of, flat, lane, precise, tiny
 
 from vral.games.game import field
-from vral.methods import METHODS
 from vral.optim import TRANSFORMS, first_order
+from vral.study.methods import METHODS
 from vral.train.state import TrainState
 from vral.train.step import make_step
 from vral.types import map_tensors

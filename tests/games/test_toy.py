@@ -10,9 +10,9 @@ from oracles import OBJECTIVE_CURVES, finite_difference
 
 from vral.diagnostics.spectrum import field_map
 from vral.errors import ConfigError
+from vral.games.dirac import dirac
+from vral.games.dirac_vral import vral
 from vral.games.game import field
-from vral.games.location import dirac
-from vral.games.location_vral import vral
 from vral.games.planar import manifold, mixture
 from vral.games.quadratic import bilinear, quadratic, scalar_quadratic
 from vral.games.toy import gauss_hermite, normal_points

@@ -5,7 +5,7 @@ import torch
 from cases import CPU
 from torch.func import functional_call, grad, vmap
 
-from vral.data.draws import generator
+from vral.data.draws import rng
 from vral.nets import NETWORKS, initial_parameters
 from vral.nets.backward import score_factor_last, unit_cotangents
 from vral.penalties import input_gradient
@@ -22,7 +22,7 @@ PAIRS = [
 def case(request):
     name, shape, width, norm = request.param
     network = NETWORKS[name].discriminator(shape, width, norm)
-    random = generator(CPU, 0, name, norm)
+    random = rng(CPU, 0, name, norm)
     params = initial_parameters(network, random)
     params = {k: v.double() + 0.1 * torch.randn(v.shape).double() for k, v in params.items()}
     samples = torch.randn(5, *shape, generator=random).double()
@@ -78,9 +78,9 @@ def test_unit_cotangents_begin_with_the_input_gradient(case):
 def test_a_saturated_score_keeps_its_input_gradient():
     """Where ∂L/∂s underflows to 0, dividing by it would give nothing; the unit pass does not."""
     network = NETWORKS["mlp"].discriminator((2,), 8, "none")
-    params = initial_parameters(network, generator(CPU, 1))
+    params = initial_parameters(network, rng(CPU, 1))
     params = {**params, "score.bias": torch.tensor([200.0])}
-    samples = torch.randn(4, 2, generator=generator(CPU, 2))
+    samples = torch.randn(4, 2, generator=rng(CPU, 2))
     loss = lambda p: torch.nn.functional.softplus(  # noqa: E731
         -score_factor_last(network, p, samples)
     ).sum()

@@ -11,15 +11,15 @@ from cases import OPTIONS, draws_of, fake_data, flat, lane, precise, tiny
 from torch.nn.functional import logsigmoid
 from torch.utils import _pytree as tree
 
-from vral.build import build
-from vral.config import RunConfig
 from vral.data.draws import second, twice
 from vral.errors import ConfigError
 from vral.games.game import field
-from vral.methods import METHODS
 from vral.optim import RULES, TRANSFORMS, extragradient, first_order
 from vral.optim.directions import consensus, gradient_norm, symplectic, unrolled
-from vral.optim.first_order import momentum, optimistic, sgd
+from vral.optim.transforms import momentum, optimistic, sgd
+from vral.study.build import build
+from vral.study.config import RunConfig
+from vral.study.methods import METHODS
 from vral.train import checkpoint, program
 from vral.train.loop import train
 from vral.train.records import Recorder

@@ -6,11 +6,11 @@ import pytest
 import torch
 from cases import NEEDS_COMPILER, OPTIONS, double, fake_data, precise, tiny
 
-from vral.build import build
-from vral.methods import METHODS
-from vral.run import Execution, compiling_pays
+from vral.study.build import build
+from vral.study.machine import Execution, compiling_pays
+from vral.study.methods import METHODS
 from vral.train import program
-from vral.train.program import Readings, compile_program
+from vral.train.program import Record, compile_program
 from vral.train.schedule import runs_of_moves
 from vral.train.state import TrainState
 
@@ -131,7 +131,7 @@ def test_compiled_trajectories(method):
 
 def test_a_compiled_plan_takes_readings_everywhere_or_nowhere():
     moves, due = [("D",)] * 3, [False, True, False]
-    plain, compiled = (program.Player({}, lambda _, draws: draws, 3, it) for it in (None, {}))
+    plain, compiled = (program.Executor({}, lambda _, draws: draws, 3, it) for it in (None, {}))
     assert plain.plan(moves, due) == tuple(zip(moves, due, strict=True))
     assert compiled.plan(moves, due) == tuple((move, True) for move in moves)
     assert compiled.plan(moves, [False] * 3) == tuple((move, False) for move in moves)
@@ -176,7 +176,7 @@ def test_bf16_keeps_parameters_and_scores_in_float32():
     state, readings = played(config, False, 1, precision=lambda tree: tree)
     exact, _ = played(tiny("wgan-gp", ratio="2"), False, 1, precision=lambda tree: tree)
     assert {t.dtype for t in program.leaves(state.profile)} == {torch.float32}
-    assert all(isinstance(r, Readings) and r.values.dtype == torch.float32 for r in readings)
+    assert all(isinstance(r, Record) and r.values.dtype == torch.float32 for r in readings)
     for a, b in zip(program.leaves(state.profile), program.leaves(exact.profile), strict=True):
         torch.testing.assert_close(a, b, rtol=0.1, atol=0.01)
 

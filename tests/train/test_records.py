@@ -7,19 +7,13 @@ import pytest
 import torch
 
 from vral.files import replace_file
-from vral.train.program import Readings
-from vral.train.records import (
-    Recorder,
-    drop_after,
-    first_divergence,
-    legacy_scales,
-    read_parts,
-    write_part,
-)
+from vral.study.legacy import legacy_scales
+from vral.train.program import Record
+from vral.train.records import Recorder, drop_after, first_divergence, read_parts, write_part
 
 
-def info(**readings: float | tuple[float, ...]) -> Readings:
-    return Readings.of(
+def info(**readings: float | tuple[float, ...]) -> Record:
+    return Record.of(
         {
             name: torch.tensor(value if isinstance(value, tuple) else (value,))
             for name, value in readings.items()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from cases import OPTIONS, PLAIN_METHODS, PlainLoop, draws_of, flat, lane, precise, tiny
 
-from vral.methods import METHODS
+from vral.study.methods import METHODS
 from vral.train.state import TrainState
 
 ROUNDS, K = 3, 3

@@ -4,9 +4,9 @@ import pytest
 import torch
 from cases import OPTIONS, double, fake_data, flat, lane, relative_gap, tiny
 
-from vral.build import build
 from vral.games.game import field
-from vral.methods import METHODS
+from vral.study.build import build
+from vral.study.methods import METHODS
 from vral.train.state import TrainState
 from vral.train.step import make_step
 

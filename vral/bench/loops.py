@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from torch.nn.functional import softplus
 
-from vral.config import RunConfig
 from vral.games.gan import Gan
 from vral.games.meta import MetaGan
+from vral.study.config import RunConfig
 
 
 def labelled(logits: Tensor, label: float) -> Tensor:

@@ -19,7 +19,7 @@ from vral.bench.peers import installed
 from vral.bench.workloads import MODES, Case, Contender, Ours, contenders, samples
 from vral.data.datasets import cache_root
 from vral.errors import one_line
-from vral.processes import end_with_parent
+from vral.study.processes import end_with_parent
 from vral.train.program import compile_program, keep_compiled_in, program
 from vral.train.schedule import runs_of_moves
 from vral.train.state import TrainState

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from vral.bench.loops import PlainLoop
-from vral.config import RunConfig
 from vral.errors import one_line
 from vral.games.gan import Gan
+from vral.study.config import RunConfig
 
 
 class TorchganLoop(PlainLoop):

@@ -9,12 +9,12 @@ import torch
 
 from vral.bench.loops import LOOPS, PlainLoop
 from vral.bench.peers import installed
-from vral.build import Training, build, initial_profile, networks
-from vral.config import RunConfig, resolve
 from vral.data.datasets import DATASETS, Dataset
-from vral.data.draws import generator
+from vral.data.draws import rng
 from vral.errors import ConfigError
 from vral.nets import NETWORKS, NetworkPair, mlp
+from vral.study.build import Training, build, initial_profile, networks
+from vral.study.config import RunConfig, resolve
 from vral.train.loop import train
 from vral.train.records import Recorder
 from vral.train.state import Clock
@@ -98,7 +98,7 @@ MODES: dict[str, Mode] = {
 def samples(dataset: str, count: int = 60_000) -> Dataset:
     """Uniform noise of a data set's shape and range: its values do not change what a step costs."""
     row = DATASETS[dataset]
-    noise = torch.rand(count, *row.shape, generator=generator(torch.device("cpu"), "bench"))
+    noise = torch.rand(count, *row.shape, generator=rng(torch.device("cpu"), "bench"))
     made = noise if row.output == "unit" else 2 * noise - 1
     return Dataset(dataset, made, made[:64], row.output)
 

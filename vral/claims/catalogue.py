@@ -31,7 +31,7 @@ from vral.claims.readings import (
 )
 from vral.claims.verdict import Claim, Registered, Threshold
 from vral.data.datasets import MODES
-from vral.train.records import filler_variance
+from vral.study.legacy import filler_variance
 
 DECK_SEVEN = ("standard", "nonsaturating", "lsgan", "wgan", "wgan-gp", "vral-meta", "vral-parzen")
 

@@ -7,15 +7,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from vral import study
 from vral.claims import readings
 from vral.claims.catalogue import CLAIMS
-from vral.claims.readings import NotRun, Readings
+from vral.claims.readings import Evidence, NotRun
 from vral.claims.verdict import Claim, Verdict, as_family, judge, judge_number
-from vral.config import RunConfig, option_name, with_defaults
 from vral.errors import FolderError
-from vral.experiments import EXPERIMENTS, Experiment
-from vral.run import read_marker
+from vral.study import frames
+from vral.study.config import RunConfig, option_name, with_defaults
+from vral.study.experiments import EXPERIMENTS, Experiment
+from vral.study.folders import read_marker
 
 HOME_DATASET = RunConfig.model_fields["dataset"].default
 
@@ -65,7 +65,7 @@ def experiment_of(root: Path) -> str:
     marker = root / "study.json"
     if not marker.is_file():
         raise FolderError(
-            f"STUDY: {root} given, which holds no study.json; "
+            f"STUDY: {root} given, which holds no frames.json; "
             "allowed: folders that vral reproduce has written"
         )
     name, _ = read_marker(root)
@@ -85,7 +85,7 @@ def _claims(experiment: str) -> list[Claim]:
 
 
 def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
-    for dataset in sorted({report["config"]["dataset"] for _, report in study.runs(root)}):
+    for dataset in sorted({report["config"]["dataset"] for _, report in frames.runs(root)}):
         found = readings.read(root, dataset)
         changed = list(_changed(root, EXPERIMENTS[experiment], [dataset]))
         for claim in _claims(experiment):
@@ -115,8 +115,8 @@ def _changed(
 ) -> Iterator[tuple[tuple[str, str], Changes]]:
     """(arm, ratio) of every run of the experiment's arms, and where its settings are others."""
     arms = {arm.name: arm for arm in row.arms}
-    for _, report in study.runs(root):
-        place = study.coordinates(report["config"])
+    for _, report in frames.runs(root):
+        place = frames.coordinates(report["config"])
         if place["method"] not in arms or place["dataset"] not in datasets:
             continue
         usual = row.config(arms[place["method"]], place["ratio"], place["dataset"])
@@ -207,7 +207,7 @@ def _given(root: Path, experiment: str) -> tuple[str, ...]:
     return (shlex.join(kept),) if kept else ()
 
 
-def judge_claim(claim: Claim, found: Readings, dataset: str, root: Path) -> Verdict:
+def judge_claim(claim: Claim, found: Evidence, dataset: str, root: Path) -> Verdict:
     """The verdict on one claim; raises NotRun where ``found`` lacks something.
 
     The subject is the first arm at the first ratio. Whatever else the test reads is what it is

@@ -8,7 +8,7 @@ from pathlib import Path
 from vral.claims.verdict import Verdict
 from vral.errors import FolderError
 from vral.files import replace_file
-from vral.terminal import number
+from vral.study.numbers import number
 
 BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
 MARKS = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?"}

@@ -13,10 +13,10 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, spearmanr
 
-from vral import study
-from vral.dynamics.outcome import MEASURED, SCHEMA
 from vral.errors import FolderError
-from vral.train.records import legacy_scales
+from vral.study import frames
+from vral.study.legacy import legacy_scales
+from vral.study.measured import MEASURED, SCHEMA
 
 Values = dict[int, float]
 """Seed to value; NaN where the seed diverged or the value does not exist."""
@@ -27,7 +27,7 @@ class NotRun(Exception):
 
 
 @dataclass(frozen=True)
-class Readings:
+class Evidence:
     """What the finished runs of one study have recorded on one data set."""
 
     records: pl.DataFrame
@@ -41,7 +41,7 @@ class Readings:
     def final(self) -> pl.DataFrame:
         if self.records.is_empty() or self.probes.is_empty():
             return pl.DataFrame(schema=self.records.schema)
-        return study.final_values(self.records, self.probes)
+        return frames.final_values(self.records, self.probes)
 
     def rows(self, frame: pl.DataFrame, arm: str, ratio: str, *columns: str) -> pl.DataFrame:
         """The rows of a cell with these columns; NotRun if there are none.
@@ -81,20 +81,20 @@ class Readings:
         return dict(sorted(values.items()))
 
 
-Test = Callable[[Readings], Values]
+Test = Callable[[Evidence], Values]
 
 
-def read(root: Path, dataset: str) -> Readings:
+def read(root: Path, dataset: str) -> Evidence:
     """The readings of ``root`` on ``dataset``, without the seeds of unfinished runs."""
     frames = {}
     unfinished = set()
     batches = set()
-    for _, report in study.runs(root):
+    for _, report in frames.runs(root):
         config = report["config"]
         if config["dataset"] == dataset:
             batches.add(config["batch"])
             if report["status"] not in ("finished", "diverged"):
-                arm = study.coordinates(config)["method"]
+                arm = frames.coordinates(config)["method"]
                 unfinished |= {(arm, config["ratio"], seed) for seed in config["seeds"]}
     left_out = pl.DataFrame(
         sorted(unfinished),
@@ -102,16 +102,16 @@ def read(root: Path, dataset: str) -> Readings:
         orient="row",
     )
     for kind in ("records", "probes", "interpolation"):
-        frame = study.read(root, kind).filter(pl.col("dataset") == dataset)
+        frame = frames.read(root, kind).filter(pl.col("dataset") == dataset)
         frame = frame.with_columns(pl.col("seed").cast(pl.Int64))
         frame = frame.join(left_out, on=left_out.columns, how="anti")
         frames[kind] = frame.sort("round") if "round" in frame.columns else frame
     gone = frozenset(
         (entry["method"], entry["ratio"], entry["seed"])
-        for entry in study.diverged(root)
+        for entry in frames.diverged(root)
         if entry["dataset"] == dataset
     )
-    return Readings(**frames, diverged=gone, batch=max(batches))
+    return Evidence(**frames, diverged=gone, batch=max(batches))
 
 
 Measured = dict[tuple[str, str], float]
@@ -163,7 +163,7 @@ def last(arm: str, column: str, ratio: str = "50") -> Test:
 def paired(function: Callable[..., float], *tests: Test) -> Test:
     """``function`` of what the tests give for the same seed; seeds that one lacks are left out."""
 
-    def values(found: Readings) -> Values:
+    def values(found: Evidence) -> Values:
         columns = [test(found) for test in tests]
         common = sorted(set.intersection(*(set(column) for column in columns)))
         if not common:
@@ -189,7 +189,7 @@ def late_probes(arm: str, column: str, ratio: str) -> Test:
     """Mean over the probes in the last FINAL_SHARE of the run's D updates."""
 
     def reduce(updates: NDArray, values: NDArray) -> float:
-        return values[updates >= (1 - study.FINAL_SHARE) * updates[-1]].mean()
+        return values[updates >= (1 - frames.FINAL_SHARE) * updates[-1]].mean()
 
     return lambda found: found.by_seed(found.probes, arm, ratio, ["d_updates", column], reduce)
 
@@ -224,7 +224,7 @@ def deviation(values: NDArray) -> NDArray:
 def spread(test: Test) -> Test:
     """``deviation`` of a test's values over the seeds that have one."""
 
-    def values(found: Readings) -> Values:
+    def values(found: Evidence) -> Values:
         column = test(found)
         known = {seed: value for seed, value in column.items() if np.isfinite(value)}
         if len(known) < 2:
@@ -238,7 +238,7 @@ def spread(test: Test) -> Test:
 def path_swing(arm: str, pairing: str) -> Test:
     """Largest over smallest mean ‖∇D‖ between real (γ = 0) and fake (γ = 1)."""
 
-    def values(found: Readings) -> Values:
+    def values(found: Evidence) -> Values:
         between = found.interpolation
         if "gamma" in between.columns:
             between = between.filter(
@@ -271,7 +271,7 @@ def over_arms(
     Seeds that an arm lacks are left out; of a seed that diverged its probes until then count.
     """
 
-    def values(found: Readings) -> Values:
+    def values(found: Evidence) -> Values:
         parts = [found.rows(found.probes, arm, "50", first, second) for arm in arms]
         seeds = set.intersection(
             *(
@@ -305,7 +305,7 @@ def scale_gap(first: str, second: str) -> Test:
     """How much E‖∇D‖² of ``first`` on the original's summed scale over that of ``second`` on its
     averaged one exceeds their true quotient."""
 
-    def values(found: Readings) -> Values:
+    def values(found: Evidence) -> Values:
         for arm in (first, second):
             found.rows(found.final, arm, "50", "grad_square_fake")
         if "grad_square_fake" not in found.final.columns:

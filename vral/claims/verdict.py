@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 from scipy.stats import t as student
 
-from vral.study import LEVEL, bootstrap_median
+from vral.study.statistics import LEVEL, bootstrap_median
 
 FEWEST_SEEDS = 5
 """The fewest seeds with which a null effect is called confirmed in at most LEVEL of studies."""
 
-Outcome = Literal["confirmed", "refuted", "inconclusive"]
+Judgement = Literal["confirmed", "refuted", "inconclusive"]
 
 Kind = Literal["seeds", "deterministic", "identity"]
 """What an effect rests on: a sample of seeds, one computation without chance, or arithmetic."""
@@ -117,7 +117,7 @@ class Verdict:
     high: float
     seeds: int
     """0 where there is no chance."""
-    verdict: Outcome
+    verdict: Judgement
     study: Path
     diverged: int
     """How many of the seeds diverged in an arm that the test reads."""
@@ -135,20 +135,20 @@ class Verdict:
 
 
 def outcomes(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
-    """What intervals [``low``, ``high``] over ``seeds`` seeds say: an array of Outcome."""
+    """What intervals [``low``, ``high``] over ``seeds`` seeds say: an array of Judgement."""
     decided = sides(low, high, threshold)
     return decided if seeds >= FEWEST_SEEDS else np.full_like(decided, "inconclusive")
 
 
 def sides(low: NDArray, high: NDArray, threshold: Threshold) -> NDArray:
     """Where [``low``, ``high``] lies: all of it within the threshold, outside on one side, or
-    neither, as an array of Outcome."""
+    neither, as an array of Judgement."""
     inside = (low >= threshold.low) & (high <= threshold.high)
     outside = (high < threshold.low) | (low > threshold.high)
     return np.where(inside, "confirmed", np.where(outside, "refuted", "inconclusive"))
 
 
-def p_value(values: NDArray, threshold: Threshold, outcome: Outcome) -> float:
+def p_value(values: NDArray, threshold: Threshold, outcome: Judgement) -> float:
     """Two-sided p of the test that the middle of ``values`` (seeds,) lies where ``outcome`` says.
 
     A t-test, of logarithms where values and limit are positive. Where a value is infinite, a seed
@@ -170,7 +170,7 @@ def p_value(values: NDArray, threshold: Threshold, outcome: Outcome) -> float:
     return float(min(1.0, 2 * doubt))
 
 
-def p_of(claim: Claim, values: NDArray, outcome: Outcome) -> float:
+def p_of(claim: Claim, values: NDArray, outcome: Judgement) -> float:
     """``p_value``; what changes less than the threshold either way lies between it and its
     inverse."""
     limit = claim.threshold.low

@@ -42,7 +42,7 @@ def second(draw: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(SECOND): value for k, value in draw.items() if k.startswith(SECOND)}
 
 
-def generator(device: torch.device, *label: object) -> torch.Generator:
+def rng(device: torch.device, *label: object) -> torch.Generator:
     """A generator whose seed is a digest of ``label``, e.g. (seed, "init", "D")."""
     text = "/".join(map(str, label)).encode()
     digest = hashlib.blake2b(text, digest_size=7).digest()
@@ -71,7 +71,7 @@ class DrawStream:
         self.batch = batch
         self.same_real = same_real
         self.generators = {
-            (seed, move, name): generator(data.device, seed, "draws", *move, name)
+            (seed, move, name): rng(data.device, seed, "draws", *move, name)
             for move, inputs in needs.items()
             for name in inputs
             for seed in seeds

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vral.data.datasets import Dataset
-from vral.data.draws import generator
+from vral.data.draws import rng
 from vral.diagnostics.gradients import per_sample_gradients
 from vral.diagnostics.quality import Quality
 from vral.diagnostics.scores import score_statistics
@@ -58,7 +58,7 @@ def held_out_draw(gan: Gan, data: Dataset) -> dict[str, Tensor]:
     Scoring wants equally many of both kinds; ``Probe`` keeps each held-out sample's score once.
     """
     device = data.held_out.device
-    random = generator(torch.device("cpu"), "held-out", data.name)
+    random = rng(torch.device("cpu"), "held-out", data.name)
     latent = torch.randn(data.probe_size, gan.generator.latent, generator=random)
     index = torch.arange(data.probe_size, device=device) % len(data.held_out)
     return {"real": data.held_out[index], "latent": latent.to(device)}

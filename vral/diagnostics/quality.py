@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vral.data.datasets import Dataset
-from vral.data.draws import generator
+from vral.data.draws import rng
 from vral.diagnostics.coverage import coverage, mixture_quality, reverse_kl
 from vral.diagnostics.transport import wasserstein, wasserstein_references
 from vral.errors import FolderError
@@ -67,7 +67,7 @@ class Classifier(nn.Module):
 
 def train_classifier(data: Dataset) -> Classifier:
     """Adam 1e-3, batches of 128, UPDATES updates, from a fixed seed, on the CPU."""
-    random = generator(torch.device("cpu"), "classifier", data.name)
+    random = rng(torch.device("cpu"), "classifier", data.name)
     network = Classifier(data.shape, int(data.train_labels.max()) + 1)
     for value in network.parameters():
         if value.ndim > 1:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from vral.data.draws import generator
+from vral.data.draws import rng
 from vral.games.gan import Gan
 from vral.penalties import gradient_norm, input_gradient
 from vral.types import Critic, Draw, Profile, Samples, Scalar
@@ -23,7 +23,7 @@ STEEPEST = 0.999
 
 def interpolates(real: Samples, fake: Samples, label: str) -> Samples:
     """γ·fake + (1-γ)·real with a fixed γ ~ U(0, 1) per pair, the same for every ``label``."""
-    random = generator(torch.device("cpu"), "interpolates", label)
+    random = rng(torch.device("cpu"), "interpolates", label)
     gamma = torch.rand(len(real), *[1] * (real.ndim - 1), generator=random).to(real.device)
     return gamma * fake + (1 - gamma) * real
 

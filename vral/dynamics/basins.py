@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vral.dynamics import closed_forms, lanes
-from vral.dynamics.outcome import COMPUTED, Outcome, Row
 from vral.dynamics.systems import ALGORITHMS, play
 from vral.figures.style import STYLE, finish
 from vral.games.game import field
-from vral.methods import colour
 from vral.optim.rule import Direction
-from vral.train.trajectory import grid
+from vral.study.measured import COMPUTED, Measured, Row
+from vral.study.methods import colour
+from vral.train.paths import grid
 
 RADIUS = 1e-3
 HOME = 2.0
@@ -95,7 +95,7 @@ def experiment(
     rounds: int = 3000,
     step: float = STEP,
     gammas: Sequence[float] = GAMMAS,
-) -> Outcome:
+) -> Measured:
     """Shares for every method × algorithm × γ; each method × algorithm is one program."""
     maps = {
         (method, algorithm): arrivals(method, algorithm, gammas, points, rounds, step)
@@ -120,7 +120,7 @@ def experiment(
             for gamma, share in zip(gammas, found.mean((1, 2)).tolist(), strict=True)
         ]
     )
-    return Outcome(rows, {"basins": figure(maps, gammas, step, rounds)}, {"shares": shares})
+    return Measured(rows, {"basins": figure(maps, gammas, step, rounds)}, {"shares": shares})
 
 
 def attracts(method: str, algorithm: str, gamma: float, step: float) -> bool:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from vral.dynamics import closed_forms
-from vral.dynamics.outcome import Outcome, Row
 from vral.dynamics.systems import ALGORITHMS, System, play
 from vral.figures.style import STYLE, finish
-from vral.games.location import dirac
-from vral.methods import colour
+from vral.games.dirac import dirac
 from vral.optim.directions import consensus
+from vral.study.measured import Measured, Row
+from vral.study.methods import colour
 
 OWNERS = ("G", "D")
 STRENGTHS = np.linspace(0.0, 4.0, 81)
@@ -93,7 +93,7 @@ def critical_strength(family: Family) -> float:
 
 def experiment(
     strengths: Sequence[float] | NDArray = STRENGTHS, steps: Sequence[float] | NDArray = STEPS
-) -> Outcome:
+) -> Measured:
     """Critical strengths, largest steps and two-rate descent, measured and in closed form."""
     strengths, steps = np.asarray(strengths, float), np.asarray(steps, float)
     jacobians = {name: flow_jacobians(row[1], strengths) for name, row in FAMILIES.items()}
@@ -130,7 +130,7 @@ def experiment(
         rows.append(Row(f"consensus {weight:g}, SimGD", "largest stable h", found, float(limit)))
     rows += _unregularised(steps)
     rates = _rates(jacobians["R1"], strengths, steps)
-    return Outcome(
+    return Measured(
         rows,
         {"damping": figure(pl.DataFrame(curves), rates, strengths, steps)},
         {"damping": pl.DataFrame(curves)},

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from vral.diagnostics.spectrum import Map, field_map, jacobian
 from vral.dynamics import lanes
 from vral.dynamics.basins import notebook_consensus
-from vral.dynamics.outcome import COMPUTED, Outcome, Row
 from vral.dynamics.systems import System, play
 from vral.figures.style import STYLE, finish
-from vral.games.location import dirac
+from vral.games.dirac import dirac
 from vral.games.planar import mixture
 from vral.games.toy import Toy
-from vral.methods import colour
-from vral.train.trajectory import grid
+from vral.study.measured import COMPUTED, Measured, Row
+from vral.study.methods import colour
+from vral.train.paths import grid
 from vral.types import leaves
 
 PAPER_SIGN = torch.tensor([1.0, -1.0], dtype=torch.float64)
@@ -80,7 +80,7 @@ def released_rows(field: Map, sizes: list[int]) -> NDArray:
     return torch.stack(rows).numpy(force=True)
 
 
-def experiment(width: int = 4) -> Outcome:
+def experiment(width: int = 4) -> Measured:
     """``width`` is that of the mixture GAN on which the released loop runs; published is 16."""
     paths = consensus_paths()
     rows = [
@@ -133,7 +133,7 @@ def experiment(width: int = 4) -> Outcome:
         }
     )
     drawing = figure(paths, curve, eigenvalues, speed, kept.shape, width)
-    return Outcome(rows, {"errata": drawing}, {"r3gan": curve})
+    return Measured(rows, {"errata": drawing}, {"r3gan": curve})
 
 
 def _r1(gamma: float) -> System:

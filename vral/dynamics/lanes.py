@@ -15,10 +15,10 @@ from vral.games.game import field
 from vral.games.toy import Toy, one_of
 from vral.objectives import OBJECTIVES
 from vral.optim import directions, first_order
-from vral.optim.first_order import sgd
 from vral.optim.rule import Direction
+from vral.optim.transforms import sgd
+from vral.train.paths import trajectories
 from vral.train.step import Projections
-from vral.train.trajectory import trajectories
 from vral.types import Draw, Move, Params, Profile, Scalar
 
 Settings = Mapping[str, Tensor]

@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from vral.dynamics.outcome import Outcome, Row
 from vral.dynamics.systems import ALGORITHMS, System
 from vral.errors import ConfigError
 from vral.figures.style import STYLE, finish
 from vral.files import replace_file
-from vral.methods import colour
-from vral.train.trajectory import grid, trajectories_by_schedule
+from vral.study.measured import Measured, Row
+from vral.study.methods import colour
+from vral.train.paths import grid, trajectories_by_schedule
 
 VIEW = 2.2
 """Panels show [-2.2, 2.2]²."""
@@ -82,7 +82,7 @@ def experiment(
     step: float = 0.2,
     rounds: int = 500,
     starts: Sequence[tuple[float, float]] = STARTS,
-) -> Outcome:
+) -> Measured:
     panels = portraits(chosen, step, rounds, starts)
     rows, eigenvalues = [], []
     for panel in panels:
@@ -107,7 +107,7 @@ def experiment(
             expected = -(k + g) / 2 + np.emath.sqrt((k - g) ** 2 / 4 - f**2).real
         rows.append(Row(system.label, "abscissa of (θ, ψ)", pair.real.max(), expected))
     tables = {"eigenvalues": pl.DataFrame(eigenvalues)} if eigenvalues else {}
-    return Outcome(rows, {"portraits": figure(panels, step, rounds)}, tables)
+    return Measured(rows, {"portraits": figure(panels, step, rounds)}, tables)
 
 
 def draw_field(ax: Axes, panel: Portrait) -> None:

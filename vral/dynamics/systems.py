@@ -17,14 +17,14 @@ from torch.func import vmap
 
 from vral.diagnostics.spectrum import field_map, jacobian, update_map
 from vral.dynamics import closed_forms
+from vral.games.dirac import CONVENTIONS, GAMMA_CONVENTIONS, dirac
+from vral.games.dirac_vral import vral
 from vral.games.game import field
-from vral.games.location import CONVENTIONS, GAMMA_CONVENTIONS, dirac
-from vral.games.location_vral import vral
 from vral.games.toy import Toy, nonnegative, one_of
 from vral.optim import Rule, first_order
 from vral.optim.directions import consensus, gradient_norm
-from vral.optim.first_order import sgd
 from vral.optim.rule import Direction
+from vral.optim.transforms import sgd
 from vral.types import Move, from_vector
 
 ALGORITHMS: dict[str, int] = {"SimGD": 0, "AltGD 1:1": 1, "AltGD 1:5": 5}

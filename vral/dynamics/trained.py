@@ -13,8 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vral.build import build, move_needs, networks
-from vral.config import RunConfig, resolve, with_defaults
 from vral.data.datasets import Dataset
 from vral.data.draws import DrawStream
 from vral.diagnostics.spectrum import Map, field_map, update_map
@@ -24,7 +22,10 @@ from vral.games.gan import Gan
 from vral.nets.network import weight_names
 from vral.optim import Rule
 from vral.penalties import clip_weights, r1
-from vral.run import Execution, outcome_of
+from vral.study.build import build, move_needs, networks
+from vral.study.config import RunConfig, resolve, with_defaults
+from vral.study.folders import read_run
+from vral.study.machine import Execution
 from vral.train import checkpoint
 from vral.train.state import TrainState
 from vral.types import Draw, Move, Params, Profile, map_tensors
@@ -152,7 +153,7 @@ def open_run(folder: Path, execution: Execution) -> TrainedRun:
     version, or one whose round cannot be linearised; DataError where its data are missing.
     """
     try:
-        report = outcome_of(folder)
+        report = read_run(folder)
         if report is None:
             raise FolderError(
                 f"RUN: {folder} holds no run.json; allowed: the folder of one run, which vral "

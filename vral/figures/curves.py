@@ -26,8 +26,8 @@ from vral.figures.style import (
     log_axis,
     ratio_label,
 )
-from vral.methods import label
-from vral.study import band
+from vral.study.methods import label
+from vral.study.statistics import band
 
 HELD_READINGS = {
     "median_signal_fake": "signal to G: median ‖∂$l_G$/∂G(z)‖",

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from vral.figures.panels import draw_band, draw_samples
 from vral.figures.style import FAINT, MEDIANS, REAL, STYLE, arm_styles, finish, in_words
-from vral.methods import label
-from vral.study import band
+from vral.study.methods import label
+from vral.study.statistics import band
 
 
 def transport(

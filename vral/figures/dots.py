@@ -26,10 +26,10 @@ from vral.figures.style import (
     log_axis,
     ratio_label,
 )
-from vral.methods import colour as colour_of
-from vral.methods import label
-from vral.study import bootstrap_median
-from vral.train.records import FILLER, FILLER_ROWS, ROWS, filler_variance, legacy_scales
+from vral.study.legacy import FILLER, FILLER_ROWS, ROWS, filler_variance, legacy_scales
+from vral.study.methods import colour as colour_of
+from vral.study.methods import label
+from vral.study.statistics import bootstrap_median
 
 ROW = 0.27
 """Height of a row, inches."""

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from vral.figures.style import FAINT, FLOOR, REAL, VARIANCE, ArmStyle, log_axis
-from vral.methods import colour as colour_of
-from vral.study import band, bootstrap_median
+from vral.study.methods import colour as colour_of
+from vral.study.statistics import band, bootstrap_median
 
 BORDER = 110
 SPIKE = 5

@@ -28,9 +28,9 @@ from vral.figures.style import (
     log_axis,
     ratio_label,
 )
-from vral.methods import colour as colour_of
-from vral.methods import label
-from vral.study import band
+from vral.study.methods import colour as colour_of
+from vral.study.methods import label
+from vral.study.statistics import band
 
 
 def _last_scores(probes: pl.DataFrame) -> list[tuple[NDArray, NDArray]]:

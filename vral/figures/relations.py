@@ -28,9 +28,9 @@ from vral.figures.style import (
     ratio_label,
     shade,
 )
-from vral.methods import METHODS
 from vral.parzen import optimal_variance
-from vral.study import bootstrap_median
+from vral.study.methods import METHODS
+from vral.study.statistics import bootstrap_median
 
 KLS = {"forward": "forward KL", "backward": "backward KL"}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import fill
 from typing import Any
 
@@ -14,8 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from vral.methods import colour as colour_of
-from vral.methods import label
+from vral.files import replace_file
+from vral.study.methods import colour as colour_of
+from vral.study.methods import label
 
 Cell = tuple[str, str]
 """(method, ratio)."""
@@ -150,3 +152,12 @@ def log_axis(ax: Axes, which: str = "y") -> None:
     if np.floor(high) - np.ceil(low) < 1:
         # Only powers of ten are labelled: let there be two of them.
         ax.set(**{f"{which}lim": (10 ** np.floor(low), 10 ** np.ceil(high))})
+
+
+def save_figures(folder: Path, drawn: Mapping[str, Figure]) -> None:
+    """Every figure as PNG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in drawn.items():
+        for kind in ("png", "pdf"):
+            with replace_file(folder / f"{name}.{kind}") as temporary:
+                save(figure, temporary, format=kind, dpi=160)

@@ -7,12 +7,12 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from vral.data.draws import generator
+from vral.data.draws import rng
+from vral.games.dirac import penalty_terms
 from vral.games.gan import Gan, objective_loss
-from vral.games.location import penalty_terms
 from vral.games.toy import Toy, double, expected, gauss_hermite, nonnegative, one_of
 from vral.nets import Discriminator, Generator, initial_parameters
-from vral.nets.location import quadratic_critic
+from vral.nets.linear import quadratic_critic
 from vral.objectives import OBJECTIVES, Objective
 from vral.types import Draw
 
@@ -96,11 +96,11 @@ def mixture(
     )
     networks = {"G": gan.generator, "D": gan.discriminator}
     start = {
-        player: double(initial_parameters(module, generator(CPU, seed, "init", player)))
+        player: double(initial_parameters(module, rng(CPU, seed, "init", player)))
         for player, module in networks.items()
     }
     sample = partial(_on_circle, latent, per_mode, modes, deviation)
-    draw = {name: value[0] for name, value in sample(generator(CPU, seed, "mixture"), 1).items()}
+    draw = {name: value[0] for name, value in sample(rng(CPU, seed, "mixture"), 1).items()}
     return Toy(gan.losses, start, draw, sample=sample)
 
 

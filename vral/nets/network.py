@@ -81,7 +81,7 @@ def weight_names(module: nn.Module) -> frozenset[str]:
     return frozenset(name for name, value in module.named_parameters() if value.ndim >= 2)
 
 
-def initial_parameters(module: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+def initial_parameters(module: nn.Module, rng: torch.Generator) -> dict[str, Tensor]:
     """Fresh parameters: Glorot-uniform weights with gain 1, zero biases, norms at scale 1.
 
     Glorot's fans count the receptive field, as in Lasagne. The MNIST generator's deconvolutions
@@ -92,9 +92,9 @@ def initial_parameters(module: nn.Module, generator: torch.Generator) -> dict[st
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             if orthogonal and isinstance(part, nn.ConvTranspose2d):
-                nn.init.orthogonal_(part.weight, generator=generator)
+                nn.init.orthogonal_(part.weight, generator=rng)
             else:
-                nn.init.xavier_uniform_(part.weight, generator=generator)
+                nn.init.xavier_uniform_(part.weight, generator=rng)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
     return {name: value.detach().clone() for name, value in module.named_parameters()}

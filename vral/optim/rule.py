@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from vral.games.game import Game, field
-from vral.optim.first_order import Transform
+from vral.optim.transforms import Transform
 from vral.types import Draw, Params, Profile
 
 Direction = Callable[

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from vral.optim.directions import consensus, gradient_norm, symplectic, unrolled
-from vral.optim.first_order import TRANSFORMS, Transform, optimistic
 from vral.optim.rule import Rule, extragradient, first_order
+from vral.optim.transforms import TRANSFORMS, Transform, optimistic
 
 Transforms = Mapping[str, Transform]
 

@@ -14,18 +14,18 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from vral import study
 from vral.claims import Verdict
 from vral.claims.ledger import experiment_of
 from vral.claims.readings import Rows, read_rows
 from vral.errors import FolderError
-from vral.experiments import EXPERIMENTS, Experiment
 from vral.figures import ratio_label
-from vral.methods import arm_order, label
 from vral.report.explorer import READINGS, explored
 from vral.report.pictures import Picture, figures_of, picture, saved_picture
-from vral.run import read_marker
-from vral.terminal import number as plain_number
+from vral.study import frames
+from vral.study.experiments import EXPERIMENTS, Experiment
+from vral.study.folders import read_marker
+from vral.study.methods import arm_order, label
+from vral.study.numbers import number as plain_number
 
 Cell = tuple[str, str]
 """(method, ratio)."""
@@ -80,15 +80,15 @@ def read_study(root: Path) -> Study:
     """Raises FolderError where ``root`` is no study, or one without readings."""
     experiment = experiment_of(root)
     _, commands = read_marker(root)
-    records, probes = study.read(root, "records"), study.read(root, "probes")
+    records, probes = frames.read(root, "records"), frames.read(root, "probes")
     if records.is_empty() or probes.is_empty():
-        if study.diverged(root):
+        if frames.diverged(root):
             raise FolderError(
                 f"STUDY: every seed in {root} diverged before its first reading, so there is "
                 "nothing to draw; vral claims judges it"
             )
         raise FolderError(f"STUDY: {root} has no readings yet; its command goes on with it")
-    reports = tuple(report for _, report in study.runs(root))
+    reports = tuple(report for _, report in frames.runs(root))
     return Study(root, experiment, tuple(dict.fromkeys(commands)), reports, records, probes)
 
 
@@ -139,7 +139,7 @@ class Section:
     def final(self) -> pl.DataFrame:
         """A row per cell and seed."""
         here = pl.col("dataset") == self.dataset
-        return study.final_values(
+        return frames.final_values(
             self.study.records.filter(here), self.study.probes.filter(here), self.diverged
         )
 
@@ -147,7 +147,7 @@ class Section:
     def values(self) -> dict[Cell, dict[str, dict[str, Any]]]:
         """Cell → reading → its row of the summary, in the order of the tables."""
         found: dict[Cell, dict[str, dict[str, Any]]] = {}
-        for row in study.summary(self.final).to_dicts():
+        for row in frames.summary(self.final).to_dicts():
             found.setdefault((row["method"], row["ratio"]), {})[row["metric"]] = row
         return found
 
@@ -165,7 +165,7 @@ class Section:
 
     @staticmethod
     def _order(config: Mapping[str, Any]) -> tuple[tuple[int, str], tuple[float, str]]:
-        return arm_order(study.coordinates(config)["method"]), study.ratio_key(config["ratio"])
+        return arm_order(frames.coordinates(config)["method"]), frames.ratio_key(config["ratio"])
 
     @property
     def configs(self) -> list[dict[str, Any]]:
@@ -183,7 +183,7 @@ class Section:
 
     @property
     def diverged(self) -> list[dict[str, Any]]:
-        return [e for e in study.diverged(self.study.root) if e["dataset"] == self.dataset]
+        return [e for e in frames.diverged(self.study.root) if e["dataset"] == self.dataset]
 
     @property
     def unfinished(self) -> list[dict[str, Any]]:
@@ -251,7 +251,7 @@ PLACES = ("--out", "--data-root")
 
 
 def anybodys(command: str, dataset: str) -> str | None:
-    """A command of study.json without the folders of its machine.
+    """A command of frames.json without the folders of its machine.
 
     None where it asks for another data set.
     """
@@ -359,7 +359,7 @@ def differing_settings(
     ]
     cells: dict[str, list[dict[Any, list[str]]]] = {}
     for config in configs:
-        row = cells.setdefault(study.coordinates(config)["method"], [{} for _ in names])
+        row = cells.setdefault(frames.coordinates(config)["method"], [{} for _ in names])
         for found, name in zip(row, names, strict=True):
             ratios = found.setdefault(config.get(name), [])
             if config["ratio"] not in ratios:

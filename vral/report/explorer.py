@@ -16,8 +16,9 @@ from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
 from vral.figures import ratio_label
 from vral.figures.style import arm_styles
-from vral.methods import arm_order, label
-from vral.study import band, ratio_key
+from vral.study.frames import ratio_key
+from vral.study.methods import arm_order, label
+from vral.study.statistics import band
 
 POINTS = 120
 DIGITS = 4

@@ -22,15 +22,15 @@ from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
 from vral.claims.markdown import settings_note
-from vral.claims_command import family_notes
+from vral.claims.wording import family_notes
 from vral.figures import ratio_label
 from vral.files import replace_file
-from vral.methods import label
 from vral.report import contents
 from vral.report.contents import Section, Theory
 from vral.report.explorer import CLOCKS, READINGS
 from vral.report.pictures import CREATOR
-from vral.study import FINAL_SHARE
+from vral.study.frames import FINAL_SHARE
+from vral.study.methods import label
 
 OUTCOMES = ("confirmed", "refuted", "inconclusive")
 

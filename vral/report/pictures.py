@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vral.errors import FolderError
-from vral.experiments import FIGURES, Selection
 from vral.figures import STYLE, save
+from vral.figures.experiments import FIGURES, Selection
 from vral.files import replace_file
-from vral.methods import arm_order
-from vral.study import ratio_key
+from vral.study.frames import ratio_key
+from vral.study.methods import arm_order
 
 DPI = 192
 """Two pixels of the picture for each CSS pixel (1/96 inch)."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from vral.data.draws import DrawStream
-from vral.train.program import Player
+from vral.train.program import Executor
 from vral.train.records import Recorder
 from vral.train.schedule import runs_of_moves
 from vral.train.state import Clock, TrainState
@@ -14,7 +14,7 @@ def train(
     state: TrainState,
     clock: Clock,
     rounds: int,
-    play: Player,
+    play: Executor,
     moves: Callable[[int], Sequence[Move]],
     stream: DrawStream,
     recorder: Recorder,

@@ -31,36 +31,36 @@ Prepare = Callable[[Profile, list[Draw]], list[Draw]]
 """Adds to the draws of a plan what one pass can compute for all of them."""
 
 
-class Readings(NamedTuple):
+class Record(NamedTuple):
     """One update's info, ready for the records: names, and values (name, lane)."""
 
     names: tuple[str, ...]
     values: Tensor
 
     @classmethod
-    def of(cls, info: Info) -> "Readings":
+    def of(cls, info: Info) -> "Record":
         return cls(tuple(info), torch.stack(list(info.values())))
 
 
-Program = Callable[[TrainState, Sequence[Draw]], tuple[TrainState, list[Readings]]]
+Program = Callable[[TrainState, Sequence[Draw]], tuple[TrainState, list[Record]]]
 
 
 def program(steps: Steps, prepare: Prepare, plan: Plan) -> Program:
     """The updates of ``plan``, one after the other. ``prepare`` is told of plans without G."""
 
-    def run(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Readings]]:
+    def run(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Record]]:
         if not any("G" in move for move, _ in plan):
             draws = prepare(state.profile, list(draws))
         readings = []
         for key, draw in zip(plan, draws, strict=True):
             state, info = steps[key](state, draw)
-            readings.append(Readings.of(info))
+            readings.append(Record.of(info))
         return state, readings
 
     return run
 
 
-class Player:
+class Executor:
     """Plays plans, each by a program of its own that is made at its first use.
 
     ``longest`` is how many D updates a plan should hold at the most. With ``to_compile``, steps
@@ -96,7 +96,7 @@ class Player:
 
     def __call__(
         self, state: TrainState, plan: Plan, draws: Sequence[Draw]
-    ) -> tuple[TrainState, list[Readings]]:
+    ) -> tuple[TrainState, list[Record]]:
         if plan not in self._programs:
             self._programs[plan] = self._make(plan, state, draws)
         return self._programs[plan](state, draws)
@@ -225,11 +225,11 @@ def compile_program(
         compiled(*examples)
     like, names = shape
 
-    def call(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Readings]]:
+    def call(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Record]]:
         with torch.no_grad():
             tensors = iter(compiled(*_inputs(state, draws)))
         after = _like(like, tensors)
-        return after, [Readings(name, next(tensors)) for name in names]
+        return after, [Record(name, next(tensors)) for name in names]
 
     return call
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vral.errors import FolderError
 from vral.files import replace_file
-from vral.train.program import Readings
+from vral.train.program import Record
 
 KEY = ["seed", "d_updates"]
 
@@ -46,13 +46,13 @@ class Recorder:
         """The first D update of the round from ``update`` on that is due, else ``update``."""
         return next((due for due in self._due if due >= update), update)
 
-    def add(self, key: tuple[int, int, int], readings: Readings) -> None:
+    def add(self, key: tuple[int, int, int], readings: Record) -> None:
         """Keep the readings of (D update, round, G updates); nothing is synchronised."""
         times, values = self._blocks.setdefault(readings.names, ([], []))
         times.append(key)
         values.append(readings.values)
 
-    def watch(self, update: int, readings: Readings) -> None:
+    def watch(self, update: int, readings: Record) -> None:
         """Look out for a loss that is not finite at this D update, recorded or not."""
         times, values = self._watched.setdefault(readings.names, ([], []))
         times.append(update)
@@ -150,29 +150,3 @@ def _read_part(path: Path) -> pl.DataFrame:
         raise FolderError(
             f"{path} is corrupt; restore it, or delete the run's folder to start again"
         ) from None
-
-
-def legacy_scales(frame: pl.DataFrame, batch: int) -> pl.DataFrame:
-    """The two scales on which the original VRAL code reported one and the same ‖∇D‖.
-
-    It differentiated the batch *mean* of D, so each squared norm carries 1/B². Its Standard,
-    -log D, LSGAN and BGAN scripts summed over the samples, (1/B) E‖∇D‖²; its VRAL, Parzen and WGAN
-    scripts averaged, (1/B²) E‖∇D‖²: the former come out B = 64 times larger for the same D.
-    """
-    return frame.with_columns(
-        **{
-            f"legacy_{kind}_{name}": pl.col(f"grad_square_{kind}") / power
-            for kind in ("real", "fake")
-            for name, power in (("summed", batch), ("averaged", batch**2))
-        }
-    )
-
-
-FILLER_ROWS, FILLER, ROWS = 32, 99.0, 60_000
-"""The original's arrays of WGAN outputs: 32 of 60,000 rows are never written and stay 99."""
-
-
-def filler_variance(mean: float, variance: float) -> float:
-    """What those rows add to the variance of D's outputs; +5.22 at N(0, 1)."""
-    share = FILLER_ROWS / ROWS
-    return share * (1 - share) * (FILLER - mean) ** 2 - share * variance

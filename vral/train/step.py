@@ -18,7 +18,7 @@ Info = dict[str, Tensor]
 
 Step = Callable[[TrainState, Draw], tuple[TrainState, Info]]
 
-Readings = Callable[[Profile, Draw, Mapping[str, Params], Mapping[str, tuple[Tensor, Any]]], Info]
+ReadInfo = Callable[[Profile, Draw, Mapping[str, Params], Mapping[str, tuple[Tensor, Any]]], Info]
 """(profile, draw, gradients, outcomes) to readings, all of one lane and before the update."""
 
 PRECISIONS: dict[str, Callable[[str], Callable[[], AbstractContextManager]]] = {
@@ -36,7 +36,7 @@ def make_step(
     rule: Rule,
     movers: Move,
     lanes: int,
-    readings: Readings | None = None,
+    readings: ReadInfo | None = None,
     projections: Projections | None = None,
     precision: Callable[[], AbstractContextManager] = nullcontext,
 ) -> Step:

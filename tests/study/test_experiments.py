@@ -1,0 +1,134 @@
+"""The table of experiments, and what their settings do to a run."""
+
+import pytest
+import torch
+from cases import SMALL, fake_data, one_line_error, tiny
+
+from vral.cli.reproduce import _arms, _configs
+from vral.data.datasets import DATASETS
+from vral.figures.experiments import FIGURES
+from vral.study import run
+from vral.study.build import build
+from vral.study.config import resolve
+from vral.study.experiments import EXPERIMENTS
+from vral.study.folders import folder_name
+from vral.study.machine import Execution
+from vral.study.methods import arm_order, label
+
+
+def configs(name):
+    row = EXPERIMENTS[name]
+    for dataset in row.datasets:
+        for ratio in row.ratios:
+            for arm in row.arms:
+                settings = {**row.settings_on(dataset), **arm.settings}
+                settings["ratio"] = arm.ratio or ratio
+                yield resolve(arm.method, {**settings, "variant": arm.variant})
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_arm_is_a_run_with_a_folder_of_its_own(name):
+    every = list(configs(name))
+    assert len({folder_name(config) for config in every}) == len(every)
+    assert len({config.model_copy(update={"variant": ""}) for config in every}) == len(every)
+    assert all(label(config.arm).endswith(config.variant) for config in every)
+    assert name in FIGURES
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_fits_mnist_too(name):
+    row = EXPERIMENTS[name]
+    for arm in row.arms:
+        resolve(arm.method, {**row.settings_on("mnist"), **arm.settings})
+
+
+def test_points_get_ten_seeds_and_images_five():
+    row = EXPERIMENTS["mode-collapse"]
+    seeds = {name: row.seeds_on(name) for name in DATASETS}
+    points = {"ring", "grid", "segments", "gaussian", "line", "circle", "four-lines"}
+    assert {name for name, count in seeds.items() if count == 10} == points
+    assert set(seeds.values()) == {5, 10}
+
+
+def test_arms_are_read_from_a_list_commas_in_their_names_included():
+    row = EXPERIMENTS["parzen"]
+    text = "vral-parzen+h=0.3,vral-parzen+h=0.3,backward,lsgan"
+    names = [arm.name for arm in _arms(row, text)]
+    assert names == ["vral-parzen+h=0.3", "vral-parzen+h=0.3,backward", "lsgan"]
+    assert [arm.settings for arm in _arms(row, "vral-parzen+h=0.3")] == [
+        {"bandwidth": 0.3, "parzen_kl": "forward"}
+    ]
+
+
+def test_an_arm_with_a_ratio_of_its_own_is_played_at_that_alone():
+    row = EXPERIMENTS["toy2d"]
+    options = {"quick": True, "methods": None, "ratios": "1,3", "dataset": "line"}
+    got = [(c.arm, c.ratio) for c in _configs(row, {**options, "seed_count": None})]
+    plain = ["nonsaturating", "r1", "r2"]
+    wanted = [(arm, ratio) for ratio in "13" for arm in plain]
+    assert got == [*wanted, ("wgan-gp+1", "1"), ("wgan-gp+5", "5")]
+
+
+def test_arms_stand_in_the_order_of_their_methods():
+    arms = ["vral-meta+mean", "standard", "vral-meta"]
+    assert sorted(arms, key=arm_order) == ["standard", "vral-meta", "vral-meta+mean"]
+
+
+def trained(config, folder):
+    report = run.execute(config, folder, Execution("cpu"))
+    assert report["status"] == "finished"
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["profile"]
+
+
+def test_a_warmed_up_generator_is_that_of_the_lsgan_run_and_stays_when_held(tmp_path):
+    shape = {"width": 8, "latent": 3, "batch": 16, "seeds": "0-1"}
+    lsgan = trained(resolve("lsgan", {**shape, "rounds": 5}), tmp_path / "lsgan")
+    held = {"generator": "held", "warmup": 5, "rounds": 3, "ratio": "4"}
+    config = resolve("vral-meta", {**shape, **held})
+    profile = trained(config, tmp_path / "held")
+    for name, value in lsgan["G"].items():
+        assert torch.equal(profile["G"][name], value)
+    fresh = build(config, fake_data("digits")).initial.profile
+    assert not torch.equal(profile["D"]["score.weight"], fresh["D"]["score.weight"])
+    readings = run.read_parts(tmp_path / "held" / "records")
+    assert readings.filter(readings["g_grad_rms"] > 0).height == 2 * 3
+
+
+def test_a_run_keeps_its_segments(tmp_path):
+    config = tiny("lsgan", probe="interpolation", seeds="0-1")
+    trained(config, tmp_path / "run")
+    table = run.read_parts(tmp_path / "run" / "interpolation")
+    assert set(table["seed"]) == {0, 1}
+    assert set(table["pairing"]) == {"random", "nearest"}
+    assert table["gamma"].min() == -0.5
+    assert table["gamma"].max() == 1.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["parzen", "--bandwidth", "0.3"], "--bandwidth: given, but it is what makes the arms"),
+        (["noise", "--methods", "standard+hidden=7"], "--methods: 'standard+hidden=7' given"),
+        (["necessity", "--dataset", "imagenet"], "--dataset"),
+        (["clipping", "--clip-scope", "all"], "--clip-scope"),
+        (["parzen", "--seeds", "100000"], "--seeds"),
+        (["lipschitz", "--ratios", "0"], "--ratios: '0' is not a ratio; allowed: "),
+        (["interpolation", "--jobs", "-1"], "--jobs"),
+        (["toy2d", "--out", __file__], "is a file"),
+        (["artefacts", "--dataset", "mnist", "--data-root", "nowhere"], "--dataset mnist: not"),
+    ],
+)
+def test_bad_input_is_one_line(vral, arguments, said):
+    assert said in one_line_error(vral("reproduce", *arguments))
+
+
+def test_a_folder_holds_one_experiment(vral, tmp_path):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.json").write_text('{"experiment": "ratios", "commands": []}')
+    for more in ((), ("--dry-run",)):
+        said = one_line_error(vral("reproduce", "clipping", "--out", "study", *SMALL, *more))
+        assert "holds the experiment ratios" in said
+
+
+def test_the_original_s_clipping_needs_a_limit(vral):
+    assert "--clip is 0" in one_line_error(vral("train", "lsgan", "--clip-scope", "everything"))

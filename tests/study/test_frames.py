@@ -1,0 +1,119 @@
+"""Statistics over seeds, on records made by hand."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+
+from vral.study import frames
+
+
+def records(values: dict[int, list[float]]):
+    """A metric "m" per seed, one row per round; ‖∇D‖ is one more than it."""
+    rows = [
+        {"method": "lsgan", "ratio": "1", "dataset": "digits", "seed": seed, "m": value}
+        | {"grad_norm_fake": value + 1}
+        | {"round": i, "d_updates": i + 1, "g_updates": i, "images": 64 * (i + 1)}
+        for seed, series in values.items()
+        for i, value in enumerate(series)
+    ]
+    return pl.DataFrame(rows)
+
+
+def test_the_median_of_one_seed_has_no_interval():
+    middle, low, high = frames.bootstrap_median(np.array([3.0]))
+    assert middle == 3.0
+    assert math.isnan(low)
+    assert math.isnan(high)
+
+
+def test_equal_seeds_leave_no_doubt():
+    assert frames.bootstrap_median(np.full(5, 2.0)) == (2.0, 2.0, 2.0)
+
+
+def test_the_interval_of_five_seeds_holds_the_exact_bootstrap_quantiles():
+    """Of the 5⁵ resamples of 1…5, the median is ≤ 1 in 5.8 % and ≥ 5 in 5.8 %."""
+    middle, low, high = frames.bootstrap_median(np.arange(1.0, 6.0))
+    assert (middle, low, high) == (3.0, 1.0, 5.0)
+
+
+def test_rows_are_resampled_along_their_last_axis():
+    rows = np.stack([np.arange(1.0, 6.0), 10 * np.arange(1.0, 6.0)])
+    middle, low, high = frames.bootstrap_median(rows)
+    np.testing.assert_array_equal(middle, [3, 30])
+    np.testing.assert_array_equal(low, [1, 10])
+    np.testing.assert_array_equal(high, [5, 50])
+
+
+def test_final_values_are_means_over_the_last_fifth_and_the_last_probe():
+    seen = records({0: [float(i) for i in range(101)]})
+    probes = records({0: [0.0, 7.0]}).rename({"m": "frechet"}).drop("grad_norm_fake")
+    final = frames.final_values(seen, probes)
+    assert final["m"].to_list() == [pytest.approx(np.mean(np.arange(80, 101)))]
+    assert final["frechet"].to_list() == [7.0]
+    assert final["grad_norm_swing"].to_list() == [101 / 51]
+    late = np.arange(51, 102)
+    assert final["grad_norm_variation"].to_list() == [pytest.approx(late.std() / late.mean())]
+    assert final["diverged"].to_list() == [False]
+
+
+def test_final_values_mark_the_seeds_that_diverged():
+    seen = records({0: [1.0, 2.0], 1: [1.0]})
+    entry = {"method": "lsgan", "ratio": "1", "dataset": "digits", "seed": 1, "reading": "loss_D"}
+    probes = seen.rename({"m": "frechet"}).drop("grad_norm_fake")
+    final = frames.final_values(seen, probes, [entry])
+    assert final["diverged"].to_list() == [False, True]
+    assert frames.summary(final)["seeds"].to_list() == [1] * 5
+
+
+def test_a_study_without_runs_is_empty_and_can_be_drawn(tmp_path):
+    frame = frames.restrict(frames.read(tmp_path, "records"), ["lsgan"], ["1"], [0], "digits")
+    assert frame.is_empty()
+    assert frames.band(frame, "g_updates", "grad_norm_fake").is_empty()
+
+
+def test_the_summary_counts_seeds_and_keeps_the_order_of_the_methods():
+    rows = [
+        {"method": m, "ratio": r, "dataset": "digits", "seed": s, "m": float(s)}
+        | {"diverged": s == 5}
+        for m in ("vral-meta", "standard")
+        for r in ("50", "1")
+        for s in range(6)
+    ]
+    # The sixth seed has diverged: it has no final value.
+    table = frames.summary(pl.DataFrame(rows))
+    assert table["method"].to_list() == ["standard"] * 2 + ["vral-meta"] * 2
+    assert table["ratio"].to_list() == ["1", "50"] * 2
+    assert table["seeds"].to_list() == [5] * 4
+    assert table["median"].to_list() == [2.0] * 4
+
+
+def test_a_band_is_the_median_over_seeds_of_what_each_seed_averages_in_a_bin():
+    frame = records({0: [0.0, 2.0, 4.0, 6.0], 1: [2.0, 4.0, 6.0, 8.0], 2: [9.0, 11.0, 13.0, 15.0]})
+    curve = frames.band(frame, "round", "m", points=2)
+    assert curve["round"].to_list() == [0.5, 2.5]
+    assert curve["median"].to_list() == [3.0, 7.0]
+    assert (curve["low"] <= curve["median"]).all()
+    assert (curve["median"] <= curve["high"]).all()
+
+
+def test_a_band_goes_on_with_the_seeds_that_are_left():
+    frame = records({0: [1.0, 1.0, 1.0], 1: [3.0], 2: [2.0, 2.0, 2.0]})
+    curve = frames.band(frame, "round", "m")
+    assert curve["median"].to_list() == [2.0, 1.5, 1.5]
+
+
+def test_a_band_skips_what_was_not_measured_or_is_not_finite():
+    frame = records({0: [1.0, math.nan, math.inf, 4.0]})
+    assert frames.band(frame, "round", "m")["median"].to_list() == [1.0, 4.0]
+    assert frames.band(frame.with_columns(m=pl.lit(None, pl.Float64)), "round", "m").is_empty()
+
+
+def test_ratios_sort_by_how_far_ahead_d_is():
+    assert sorted(["50", "1", "1:4", "100x25,5"], key=frames.ratio_key) == [
+        "1:4",
+        "1",
+        "50",
+        "100x25,5",
+    ]

@@ -1,0 +1,1 @@
+"""The command line: ``vral`` and its commands, one file each."""

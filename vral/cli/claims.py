@@ -1,0 +1,166 @@
+"""``vral claims``: the ledger as a table, or as JSON."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from vral.claims import Unjudged, Verdict, examine
+from vral.claims.markdown import BEGIN, END, as_markdown, basis, settings_note, write_between_marks
+from vral.claims.wording import family_notes
+from vral.cli.options import studies_argument
+from vral.errors import ConfigError
+from vral.study.numbers import number
+from vral.study.statistics import LEVEL
+
+PUBLISHED = "runs/published"
+
+COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
+
+
+@click.command()
+@studies_argument
+@click.option("--json", "as_json", is_flag=True, help="For machines: the whole ledger as JSON.")
+@click.option(
+    "--into",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also rewrite the table of claims in this Markdown page, between its lines "
+    f"{BEGIN} and {END}.",
+)
+@click.option(
+    "--figures",
+    help="With --into: where its links find <experiment>-<dataset>/<figure>.png, seen from the "
+    "page's folder; a figure that is not there is named without a link. "
+    f"[dim](default: {PUBLISHED})[/]",
+)
+def claims(
+    studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str | None
+) -> None:
+    """Judge every claim of the paper and the deck on what the STUDY folders hold.
+
+    A claim is confirmed or refuted where the whole 95 % bootstrap interval over seeds is on one
+    side of its threshold; one that is deterministic, by its number alone. Claims that cannot be
+    judged yet are listed with the command to run.
+    """
+    if figures is not None and into is None:
+        raise ConfigError(f"--figures: {figures} given without --into, whose links it is for")
+    verdicts, still_open = examine(studies)
+    if into and not verdicts:
+        raise ConfigError(
+            f"--into: no claim can be judged on these studies, so {into} is left as it is"
+        )
+    if into:
+        notes = " ".join(family_notes(verdicts))
+        write_between_marks(into, f"{as_markdown(verdicts, into, figures or PUBLISHED)}\n\n{notes}")
+    if as_json:
+        click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    if verdicts:
+        console.print(_table(verdicts))
+    for line in family_notes(verdicts):
+        console.print(line, soft_wrap=True)
+    _show_open(console, still_open)
+
+
+def _table(verdicts: Sequence[Verdict]) -> Table:
+    table = Table(
+        title="Claims: median [95 % bootstrap interval] over seeds, or the one number",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("claim", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("effect")
+    several = len({verdict.study for verdict in verdicts}) > 1
+    for verdict in verdicts:
+        colour = COLOURS[verdict.verdict]
+        where = f"{verdict.dataset}, {basis(verdict)}" + f", {verdict.study}" * several
+        table.add_row(
+            f"[bold]{escape(verdict.claim.id)}[/]",
+            f"[{colour}]{verdict.verdict}[/]" + "\n[dim]in the family[/]" * verdict.survives,
+            f"{escape(_effect(verdict))}, "
+            f"asked: {verdict.claim.threshold}; {escape(where)}\n"
+            f"[dim]{escape(verdict.claim.quantity)}[/]"
+            + f"\n[yellow]{escape(settings_note(verdict))}[/]"
+            * bool(verdict.settings),
+        )
+    return table
+
+
+def _number(value: float) -> str:
+    return number(value) if math.isfinite(value) or math.isnan(value) else f"{value:+}"
+
+
+def _effect(verdict: Verdict) -> str:
+    if verdict.claim.kind == "deterministic":
+        return _number(verdict.effect)
+    return f"{_number(verdict.effect)} [{_number(verdict.low)}, {_number(verdict.high)}]"
+
+
+def _show_open(console: Console, still_open: Sequence[Unjudged]) -> None:
+    groups = defaultdict(list)
+    for entry in still_open:
+        groups[entry.command, entry.reason].append(entry.claim.id)
+    if groups:
+        console.print("\nNot run:", style="bold")
+    for (command, reason), names in groups.items():
+        console.print(f"  {escape(command)}", style="cyan", soft_wrap=True)
+        console.print(f"    {escape(reason)}: {escape(', '.join(names))}", soft_wrap=True)
+
+
+def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict[str, Any]:
+    """The ledger in JSON's types; NaN as null, ±∞ as "inf" and "-inf"."""
+    return {
+        "level": LEVEL,
+        "judged": len(verdicts),
+        "notes": family_notes(verdicts),
+        "verdicts": [
+            {
+                "claim": verdict.claim.id,
+                "statement": verdict.claim.statement,
+                "source": verdict.claim.source,
+                "restatement": verdict.claim.restatement,
+                "experiment": verdict.claim.experiment,
+                "figure": verdict.claim.figure,
+                "quantity": verdict.claim.quantity,
+                "threshold": str(verdict.claim.threshold),
+                "history": [vars(entry) for entry in verdict.claim.history],
+                "would_change": verdict.claim.would_change,
+                "kind": verdict.claim.kind,
+                "arms": verdict.claim.arms,
+                "dataset": verdict.dataset,
+                "study": str(verdict.study),
+                **{end: _plain(getattr(verdict, end)) for end in ("effect", "low", "high", "p")},
+                "seeds": verdict.seeds,
+                "settings": verdict.settings,
+                "diverged": verdict.diverged,
+                "verdict": verdict.verdict,
+                "survives": verdict.survives,
+            }
+            for verdict in verdicts
+        ],
+        "not_run": [
+            {
+                "claim": entry.claim.id,
+                "dataset": entry.dataset,
+                "reason": entry.reason,
+                "command": entry.command,
+            }
+            for entry in still_open
+        ],
+    }
+
+
+def _plain(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)

@@ -1,0 +1,73 @@
+"""``vral report``: finished studies as one page and one PDF."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from os.path import commonpath
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+
+from vral.claims import examine
+from vral.claims.ledger import experiment_of
+from vral.cli.options import studies_argument
+from vral.errors import ConfigError
+from vral.report.contents import read_study, read_theory, sections
+from vral.report.page import is_ours, render, write_page
+from vral.report.pictures import write_pdf
+from vral.study.experiments import EXPERIMENTS
+
+
+@click.command()
+@studies_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="HTML file; the PDF stands beside it. A page of vral report is replaced, any other file "
+    "is left alone. [dim](default: report.html in the folder that holds the studies)[/]",
+)
+def report(studies: Sequence[Path], out: Path | None) -> None:
+    """Write STUDY's verdicts, figures, settings and curves as one HTML page and its figures as PDF.
+
+    The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote; of
+    one without seeds, such as dirac, the figures stand on the page only.
+    """
+    roots = list({root.resolve(): root for root in studies}.values())
+    computed = [root for root in roots if experiment_of(root) not in EXPERIMENTS]
+    found = [read_study(root) for root in roots if root not in computed]
+    if not found:
+        raise ConfigError(
+            "STUDY: only studies without seeds given; allowed: these beside one with seeds, such "
+            "as that of vral reproduce ratios"
+        )
+    out = out or Path(commonpath([root.resolve() for root in roots]), "report.html")
+    pdf = out.with_suffix(".pdf")
+    _check(out, pdf)
+    console = Console()
+    judged, still_open = examine(roots)
+    parts = []
+    for number, one in enumerate(found, 1):
+        console.print(f"{one.root}: drawing", soft_wrap=True, markup=False)
+        parts += sections(one, number, judged)
+    theories = [read_theory(root, i, judged) for i, root in enumerate(computed, 1)]
+    page = render(parts, theories, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
+    figures = [figure for part in parts for figure in part.figures.values()]
+    shown = len(figures) + sum(len(theory.figures) for theory in theories)
+    write_pdf(pdf, "; ".join(dict.fromkeys(part.study.row.question for part in parts)), figures)
+    write_page(out, page)
+    console.print(f"{len(judged)} verdicts, {shown} figures → {out}, {pdf}", soft_wrap=True)
+
+
+def _check(out: Path, pdf: Path) -> None:
+    """Both files must be new, or ones that this command wrote."""
+    if out.suffix not in (".html", ".htm"):
+        raise ConfigError(f"--out: {out} given; allowed: a file that ends in .html")
+    if not out.parent.is_dir():
+        raise ConfigError(f"--out: {out} given; allowed: a file in an existing folder")
+    for path in (out, pdf):
+        if path.exists() and not is_ours(path):
+            raise ConfigError(
+                f"--out: {path} exists and is none of vral report's; allowed: another name"
+            )

@@ -1,0 +1,167 @@
+"""Lazy R1 (weight k·γ at every k-th round, as in StyleGAN2): its wall at h·γ·k ≈ 2."""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import count, cycle
+
+import numpy as np
+import polars as pl
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vral.dynamics import lanes
+from vral.dynamics.closed_forms import rounds_jacobian
+from vral.dynamics.systems import System, play
+from vral.figures.style import FLOOR, STYLE, finish
+from vral.games.dirac import dirac
+from vral.study.measured import COMPUTED, Measured, Row
+from vral.study.methods import colour
+
+OWNERS = ("G", "D")
+INTERVALS = (1, 2, 4, 8, 9, 10, 11, 12, 14, 16, 18, 19, 20, 21, 22, 24, 28, 32, 40, 48, 56, 64)
+GAMMAS = (0.3, 1.0, 2.0)
+SPECIFIED = {
+    (1, "SimGD"): 0.95,
+    (1, "AltGD 1:1"): 0.96,
+    (16, "SimGD"): 0.994147,
+    (16, "AltGD 1:1"): 0.994095,
+    (32, "SimGD"): 1.014955,
+    (32, "AltGD 1:1"): 1.012873,
+}
+"""ρ per round at h = 0.1 and γ = 1, computed independently."""
+
+
+def rate(gamma: float, interval: int, step: float, algorithm: str) -> float:
+    """The spectral radius of ``interval`` rounds, one of them penalised by interval·γ, per round.
+
+    From the field's Jacobians by autograd.
+    """
+    plain = rounds_jacobian(_jacobian(0.0), OWNERS, play(algorithm), step)
+    penalised = rounds_jacobian(_jacobian(interval * gamma), OWNERS, play(algorithm), step)
+    product = np.linalg.matrix_power(plain, interval - 1) @ penalised
+    return float(np.abs(np.linalg.eigvals(product)).max() ** (1 / interval))
+
+
+@cache
+def _jacobian(weight: float) -> NDArray:
+    """The field's under R1 of this weight."""
+    return System("", "r1", dirac("standard", r1=weight), (0.0, weight, 0.5)).flow_jacobian()
+
+
+def wall(gamma: float, step: float, algorithm: str, longest: int = 1024) -> float:
+    """h·γ·k at the first interval k that is unstable; ∞ where none is up to ``longest``."""
+    for interval in range(1, longest + 1):
+        if rate(gamma, interval, step, algorithm) > 1:
+            return step * gamma * interval
+    return float("inf")
+
+
+def radii(
+    gammas: Sequence[float], intervals: Sequence[int], step: float, rounds: int, algorithm: str
+) -> NDArray:
+    """(times, γ, interval): ‖(θ, ψ)‖ from (0.1, 0.1), γ and intervals as lanes."""
+    weights, waits = lanes.lanes(gammas, intervals)
+    toy, moves = lanes.two_numbers(), play(algorithm)
+    move = count()
+
+    def settings() -> dict[str, torch.Tensor]:
+        due = torch.remainder(torch.full_like(waits, next(move) // len(moves)), waits) == 0
+        return {"gamma": weights * waits * due, "step": torch.full_like(waits, step)}
+
+    starts = torch.full((len(waits), 2), 0.1, dtype=torch.float64)
+    path = lanes.paths(toy, moves, starts, settings, rounds, 1)
+    return torch.linalg.vector_norm(path, dim=2).reshape(-1, len(gammas), len(intervals)).numpy()
+
+
+def experiment(
+    step: float = 0.1,
+    gammas: Sequence[float] = GAMMAS,
+    intervals: Sequence[int] = INTERVALS,
+    rounds: int = 1500,
+) -> Measured:
+    rows, curves = [], []
+    for algorithm in ("SimGD", "AltGD 1:1"):
+        for gamma in gammas:
+            for interval in intervals:
+                found = rate(gamma, interval, step, algorithm)
+                curves.append(
+                    {"algorithm": algorithm, "gamma": gamma, "interval": interval, "rate": found}
+                )
+                expected = SPECIFIED.get((interval, algorithm))
+                if expected is not None and (step, gamma) == (0.1, 1.0):
+                    name = f"γ = 1, every {interval}, {algorithm}"
+                    rows.append(Row(name, "ρ per round", found, expected, COMPUTED))
+            at = wall(gamma, step, algorithm)
+            # Between two penalties the pair turns by h·k·f; 2 is the wall where that is little.
+            expected = 2.0 if 0.5 * at / gamma <= 1 else np.nan
+            name = f"γ = {gamma:g}, {algorithm}"
+            rows.append(Row(name, "h·γ·k at the wall", at, expected, "limit of small h·k·f"))
+    shown = [k for k in (1, 8, 16, 32) if k in intervals]
+    paths = radii(gammas, shown, step, rounds, "AltGD 1:1")
+    for j, interval in enumerate(shown):
+        for i, gamma in enumerate(gammas):
+            grown = paths[-1, i, j] / paths[0, i, j]
+            rows.append(
+                Row(f"γ = {gamma:g}, every {interval}, AltGD 1:1", "r at the end / r", grown)
+            )
+    frame = pl.DataFrame(curves)
+    return Measured(rows, {"lazy-r1": figure(frame, paths, gammas, shown, step)}, {"rates": frame})
+
+
+def figure(
+    curves: pl.DataFrame, paths: NDArray, gammas: Sequence[float], shown: Sequence[int], step: float
+) -> Figure:
+    """Left, the rate over h·γ·k; right, real trajectories at the γ nearest to 1."""
+    with rc_context(STYLE):
+        drawing = Figure(figsize=(9.2, 3.4), layout="constrained")
+        left, right = drawing.subplots(1, 2)
+        shades = np.linspace(1.0, 0.45, len(gammas))[::-1]
+        for gamma, shade, marker in zip(gammas, shades, cycle("os^vD"), strict=False):
+            for algorithm, style in (("SimGD", "--"), ("AltGD 1:1", "-")):
+                own = curves.filter((pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm))
+                left.plot(
+                    step * gamma * own["interval"],
+                    own["rate"],
+                    style,
+                    color=colour("r1"),
+                    alpha=shade,
+                    marker=marker,
+                    ms=3.5,
+                    mew=0,
+                    lw=1,
+                    label=f"γ = {gamma:g}, {algorithm}",
+                )
+        left.axhline(1, color="black", lw=0.7)
+        left.axvline(2, color="black", lw=0.7, ls=":")
+        left.set(
+            xlabel="h·γ·k", ylabel="ρ per round", title="Rate; unstable above 1", xlim=(0, 6.6)
+        )
+        left.legend(loc="lower right")
+        middle = int(np.argmin(np.abs(np.array(gammas) - 1)))
+        for j, interval in enumerate(shown):
+            right.plot(
+                np.maximum(paths[:, middle, j], FLOOR),
+                color=colour("r1"),
+                alpha=0.35 + 0.65 * j / max(1, len(shown) - 1),
+                lw=1,
+                label=f"every {interval}: h·γ·k = {step * gammas[middle] * interval:g}",
+            )
+        right.set(
+            yscale="log",
+            xlabel="rounds",
+            ylabel="‖(θ, ψ)‖",
+            title=f"Trajectories, γ = {gammas[middle]:g}, AltGD 1:1",
+        )
+        right.legend()
+        small = (
+            f"Every k-th round D is penalised with k·γ. ρ: spectral radius of k rounds, per round; "
+            f"above 1 the equilibrium repels. Dotted: h·γ·k = 2. Right, what is below {FLOOR:g} is "
+            "drawn there."
+        )
+        worst = curves.filter(pl.col("gamma") == gammas[middle]).group_by("interval")
+        largest = dict(worst.agg(pl.col("rate").max()).iter_rows())
+        told = ", ".join(f"every {interval} {largest[interval]:.4f}" for interval in shown)
+        alt = f"Largest ρ per round at γ = {gammas[middle]:g} with R1: {told}"
+        return finish(drawing, f"Lazy R1 on the Dirac-GAN, h = {step:g}", small, alt)

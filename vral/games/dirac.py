@@ -1,0 +1,172 @@
+"""Location GANs: the data are N(0, diag(s²)), G shifts a Gaussian of the same shape, D is linear.
+
+With s = 0 this is the Dirac-GAN of Mescheder, Geiger and Nowozin 2018 ("WTM18"): the data sit at 0,
+G at θ, D(x) = ⟨ψ, x⟩, and the only equilibrium is (0, 0). Coordinates are (θ, ψ) and, with a bias
+in the critic, (θ, ψ, b).
+
+Raw scores are high on reals. Under ``convention="paper"`` they are high on fakes as in WTM18; that
+is ψ → -ψ, b → -b: norms and spectra are the same, the sense of rotation flips. The γ of a penalty
+multiplies ½E‖∇ₓD‖² in WTM18; under ``gamma_convention="gan_stability"`` it multiplies E‖∇ₓD‖² as
+in the authors' code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from vral.data.draws import Noise, rng
+from vral.errors import ConfigError
+from vral.games.gan import Gan, objective_loss
+from vral.games.toy import Toy, double, expected, gauss_hermite, nonnegative, one_of
+from vral.nets import initial_parameters
+from vral.nets.linear import linear_critic, shift
+from vral.nets.network import weight_names
+from vral.objectives import OBJECTIVES, Objective
+from vral.penalties import Penalty, clip_weights, gradient_penalty, r1, r2
+from vral.types import Draw
+
+CONVENTIONS = ("common", "paper")
+GAMMA_CONVENTIONS = {"paper": 1.0, "gan_stability": 2.0}
+"""What γ has to be multiplied with to stand before ½E‖∇ₓD‖²."""
+
+LARGEST_RULE = 100_000
+"""Nodes of a quadrature at the most."""
+
+
+def paper_signed(objective: Objective) -> Objective:
+    """The same game for a critic that is high on fakes."""
+    return Objective(
+        real=lambda s: objective.real(-s),
+        fake=lambda s: objective.fake(-s),
+        generator=lambda s: objective.generator(-s),
+        source=objective.source,
+    )
+
+
+def penalty_terms(
+    r1_weight: float, r2_weight: float, gp_weight: float, centre: float, gamma_convention: str
+) -> tuple[tuple[float, Penalty], ...]:
+    """D's penalties; a gradient penalty is (γ/2)·E(‖∇ₓD‖ - centre)² in the paper's convention."""
+    one_of("gamma convention", gamma_convention, list(GAMMA_CONVENTIONS))
+    nonnegative(r1=r1_weight, r2=r2_weight, gradient_penalty=gp_weight, centre=centre)
+    gamma = GAMMA_CONVENTIONS[gamma_convention]
+    towards = partial(gradient_penalty, centre=centre)
+    terms = ((r1_weight, r1), (r2_weight, r2), (gp_weight / 2, towards))
+    return tuple((gamma * weight, penalty) for weight, penalty in terms if weight)
+
+
+def dirac(
+    objective: str | Objective = "standard",
+    *,
+    r1: float = 0.0,
+    r2: float = 0.0,
+    gradient_penalty: float = 0.0,
+    centre: float = 1.0,
+    clip: float = 0.0,
+    instance_noise: float = 0.0,
+    samples: int = 0,
+    bias: bool = False,
+    hidden: int = 0,
+    spread: Sequence[float] = (0.0,),
+    convention: str = "common",
+    gamma_convention: str = "paper",
+) -> Toy:
+    """The Dirac-GAN, started at θ = 1, ψ = 1, b = 0.
+
+    ``objective`` is a row of OBJECTIVES or its name. ``r1``, ``r2`` and ``gradient_penalty``
+    (around ``centre``) are weights γ; ``clip`` bounds |ψ| after each update of D, not b.
+    ``instance_noise`` is the noise's standard deviation: integrated by quadrature, or with
+    ``samples`` drawn afresh for every update, as many reals as fakes. ``spread`` holds the data's
+    standard deviations s, one per dimension; more than one zero makes the Dirac-GAN of that
+    dimension. ``hidden`` puts a layer of tanh units, Glorot-initialised from seed 0, into D.
+    Raises ConfigError.
+    """
+    if isinstance(objective, str):
+        one_of("objective", objective, list(OBJECTIVES))
+        objective = OBJECTIVES[objective]
+    one_of("convention", convention, CONVENTIONS)
+    nonnegative(clip=clip, instance_noise=instance_noise, samples=samples, hidden=hidden)
+    if convention == "paper":
+        objective = paper_signed(objective)
+    scales = location_scales(spread)
+    size = len(scales)
+    gan = Gan(
+        shift(scales),
+        linear_critic(size, bias, hidden),
+        (size,),
+        objective_loss(objective),
+        lambda score_real, score_fake: objective.generator(score_fake).mean(),
+        penalties=penalty_terms(r1, r2, gradient_penalty, centre, gamma_convention),
+        instance_noise=instance_noise,
+        discriminator_needs={"mix": Noise((1,), "uniform")} if gradient_penalty else {},
+    )
+    toy = location_toy(gan, scales)
+    if samples:
+        toy = replace(toy, game=gan.losses, sample=partial(sampled, gan, scales, samples))
+    if clip:
+        weights = weight_names(gan.discriminator)
+        project = partial(clip_weights, weights=weights, limit=clip)
+        toy = replace(toy, projections={"D": project})
+    return toy
+
+
+def location_scales(spread: Sequence[float]) -> Tensor:
+    """``spread`` as a tensor (size,); raises ConfigError."""
+    if not spread:
+        raise ConfigError("spread: nothing given; allowed: one standard deviation per dimension")
+    for value in spread:
+        nonnegative(spread=value)
+    return torch.tensor([float(value) for value in spread], dtype=torch.float64)
+
+
+def location_toy(gan: Gan, scales: Tensor) -> Toy:
+    """``gan`` on data N(0, diag(scales²)) with every expectation by quadrature.
+
+    All losses must be sums of expectations over single random inputs. The standard normals share
+    one rule: real, latent and score targets, and a second one for the noise on D's input.
+    """
+    size, spread = len(scales), bool(scales.any())
+    needs = {name: noise for inputs in gan.needs.values() for name, noise in inputs.items()}
+    targets = [name for name in needs if name.startswith("target_")]
+    dimensions = size * spread + size * bool(gan.instance_noise)
+    dimensions = max(dimensions, int(bool(targets)))
+    rule = gauss_hermite(1)[0].shape[0]
+    if rule**dimensions > LARGEST_RULE:
+        raise ConfigError(
+            f"spread: {dimensions} random dimensions are too many for quadrature; "
+            "allowed: two, or give a number of samples"
+        )
+    nodes, weights = gauss_hermite(dimensions)
+    zeros = nodes.new_zeros(len(nodes), 1, size)
+    z = nodes[:, None, :size] if spread else zeros
+    draw: Draw = {"real": scales * z, "latent": z}
+    if gan.instance_noise:
+        noise = nodes[:, None, -size:]
+        draw |= {"instance_real": noise, "instance_fake": noise}
+    if "mix" in needs:
+        draw |= {"mix": torch.full_like(zeros[..., :1], 0.5)}
+    draw |= {name: needs[name].mean + nodes[:, :1] for name in targets}
+    players = {"G": gan.generator, "D": gan.discriminator}
+    start = {
+        player: double(initial_parameters(module, rng(torch.device("cpu"), 0, player)))
+        for player, module in players.items()
+    }
+    start["G"]["body.location"] = torch.ones_like(scales)
+    if not gan.discriminator.stages:
+        start["D"]["score.weight"] = torch.ones(1, size, dtype=torch.float64)
+    return Toy(expected(gan.losses, weights), start, draw)
+
+
+def sampled(gan: Gan, scales: Tensor, batch: int, random: torch.Generator, lanes: int) -> Draw:
+    """A fresh draw (lanes, batch, …) of everything that ``gan`` needs."""
+    needs = {name: noise for inputs in gan.needs.values() for name, noise in inputs.items()}
+    draw: Draw = {}
+    for name, noise in needs.items():
+        shape = (lanes, batch, *(scales.shape if noise is None else noise.shape))
+        law = torch.rand if noise and noise.law == "uniform" else torch.randn
+        value = law(shape, generator=random, dtype=torch.float64)
+        draw[name] = scales * value if noise is None else value + noise.mean
+    return draw

@@ -1,0 +1,228 @@
+"""From a configuration to objects: the game, its rule, its steps, its stream of draws."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+
+from vral.data.datasets import Dataset
+from vral.data.draws import DrawStream, Noise, rng, twice
+from vral.diagnostics.gradients import gan_readings
+from vral.games.game import field
+from vral.games.gan import (
+    DiscriminatorLoss,
+    Gan,
+    mean_matching_loss,
+    no_loss,
+    objective_loss,
+    parzen_loss,
+    target_loss,
+)
+from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
+from vral.nets import NETWORKS, OUTPUTS, NetworkPair, initial_parameters
+from vral.nets.network import weight_names
+from vral.objectives import OBJECTIVES
+from vral.optim import RULES, TRANSFORMS, Rule, clipped_whole, held
+from vral.penalties import PENALTIES, clip_weights, moments
+from vral.study.config import RunConfig
+from vral.train.program import Executor, Steps
+from vral.train.schedule import Ratio, alternating, round_moves
+from vral.train.state import TrainState, initial_state
+from vral.train.step import PRECISIONS, make_step, over_lanes
+from vral.types import Move, Profile
+
+
+def build_gan(
+    config: RunConfig, shape: tuple[int, ...], output: str, pair: NetworkPair | None = None
+) -> Gan:
+    """The game of ``config`` on samples of ``shape`` with range ``output``; ``pair`` stands in for
+    the networks that the configuration names.
+    """
+    pair = pair or NETWORKS[config.network]
+    generator_loss = {
+        "target": target_loss(config.mean_real),
+        "mean": mean_matching_loss,
+        "own": lambda real, fake: OBJECTIVES[config.objective].generator(fake).mean(),
+    }[config.g_objective]
+    penalties = [
+        (getattr(config, name), penalty)
+        for name, penalty in PENALTIES.items()
+        if getattr(config, name)
+    ]
+    if config.moment_penalty:
+
+        def both_moments(critic, scored, draw):
+            real = moments(scored.score_real, config.mean_real)
+            return real + moments(scored.score_fake, config.mean_fake)
+
+        penalties.append((config.moment_penalty, both_moments))
+    parts = {
+        "generator": pair.generator(
+            shape, config.latent, config.width, config.norm_g, OUTPUTS[output]()
+        ),
+        "discriminator": pair.discriminator(shape, config.width, config.norm_d),
+        "shape": shape,
+        "generator_loss": generator_loss,
+        "generator_needs_real": config.g_objective == "mean",
+        "discriminator_needs": _discriminator_needs(config, shape),
+        "penalties": tuple(penalties),
+        "instance_noise": config.instance_noise,
+        "hidden_noise": config.hidden_noise,
+    }
+    if config.objective != "meta":
+        return Gan(discriminator_loss=_discriminator_loss(config), **parts)
+    batch = config.batch if config.meta_input == "batch" else None
+    meta = MetaPair(
+        MetaDiscriminator(config.meta_width, batch),
+        config.mean_real,
+        config.mean_fake,
+        minimax=config.meta_game == "minimax",
+    )
+    return MetaGan(discriminator_loss=meta.discriminator_loss, meta=meta, **parts)
+
+
+def _discriminator_loss(config: RunConfig) -> DiscriminatorLoss:
+    if config.objective == "none":
+        return no_loss
+    if config.objective == "parzen":
+        return parzen_loss(config.parzen_kl, config.bandwidth, config.mean_real, config.mean_fake)
+    return objective_loss(OBJECTIVES[config.objective])
+
+
+def _discriminator_needs(config: RunConfig, shape: tuple[int, ...]) -> dict[str, Noise]:
+    needs = {}
+    if config.gradient_penalty or config.legacy_gp:
+        needs["mix"] = Noise((1,) * len(shape), "uniform")
+    if config.objective == "parzen" and config.parzen_kl == "forward":
+        needs["target_real"] = Noise((), mean=config.mean_real)
+        needs["target_fake"] = Noise((), mean=config.mean_fake)
+    return needs
+
+
+def networks(gan: Gan) -> dict[str, torch.nn.Module]:
+    """Each player's module."""
+    players = {"G": gan.generator, "D": gan.discriminator}
+    if isinstance(gan, MetaGan):
+        players |= {"R": gan.meta.network, "F": gan.meta.network}
+    return players
+
+
+def initial_profile(gan: Gan, seed: int) -> Profile:
+    """The parameters that seed starts from; G's and D's are the same for every method."""
+    cpu = torch.device("cpu")
+    return {
+        player: initial_parameters(module, rng(cpu, seed, "init", player))
+        for player, module in networks(gan).items()
+    }
+
+
+def build_rule(config: RunConfig, gan: Gan) -> Rule:
+    common = config.rule if config.rule in TRANSFORMS else config.transform
+    transforms, rates = {}, {}
+    for player in networks(gan):
+        suffix = {"D": "d", "G": "g"}.get(player, "meta")
+        own = getattr(config, f"rule_{suffix}")
+        rates[player] = getattr(config, f"lr_{suffix}") or config.lr
+        row = TRANSFORMS[common if own == "same" else own]
+        transforms[player] = row.build(rates[player], config)
+        if player == "G" and config.generator == "held":
+            transforms[player] = held()
+        if player == "D" and config.clip_scope == "everything":
+            transforms[player] = clipped_whole(transforms[player], config.clip)
+    return RULES[config.rule].build(transforms, rates, config)
+
+
+def move_needs(gan: Gan, rule: Rule, move: Move) -> dict[str, Noise | None]:
+    """The random inputs of a move under ``rule``, which may look at every player's loss."""
+    players = move if rule.direction is field else tuple(gan.losses)
+    needs = {name: noise for player in players for name, noise in gan.needs[player].items()}
+    return needs if rule.draws == 1 else twice(needs)
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that the loop needs, built from a configuration and its data."""
+
+    gan: Gan
+    rule: Rule
+    steps: Steps
+    """The step of a move, without and with readings."""
+    play: Executor
+    moves: Callable[[int], list[Move]]
+    stream: DrawStream
+    initial: TrainState
+
+
+IN_ONE_PASS = 1024
+"""Fakes that G makes in one pass for D's updates to come, at the most, in every lane."""
+
+COMPILED_MOVES = 2
+"""Moves compiled into one program at the most, a penalty counting as one: what a call costs shrinks
+with their number, what compiling costs grows with it."""
+
+
+def build(
+    config: RunConfig, data: Dataset, compiled: bool = False, pair: NetworkPair | None = None
+) -> Training:
+    """``data`` is on the device that trains; ``compiled`` says how its player plays; ``pair``
+    stands in for the networks that the configuration names.
+    """
+    gan = build_gan(config, data.shape, data.output, pair)
+    rule = build_rule(config, gan)
+    ratio = Ratio.parse(config.ratio)
+    with_meta = partial(meta_round, once=config.meta_schedule == "once")
+    side = with_meta if isinstance(gan, MetaGan) else alternating
+    clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
+    precision = PRECISIONS[config.precision](data.train.device.type)
+    lanes = len(config.seeds)
+    round_of = partial(round_moves, ratio, side=side, play=config.play)
+    moves = dict.fromkeys(round_of(0))
+    differentiated = rule.direction is not field
+
+    def steps(gan: Gan) -> Steps:
+        readings = gan_readings(gan, config.eps)
+        return {
+            (move, recorded): make_step(
+                gan.losses,
+                rule,
+                move,
+                lanes,
+                readings if recorded else None,
+                {"D": clip} if config.clip and config.clip_scope == "weights" else None,
+                precision,
+            )
+            for move in moves
+            for recorded in (False, True)
+        }
+
+    def with_fakes(profile, draws):
+        if differentiated:  # In G's parameters too, which fakes made beforehand would hide.
+            return draws
+        with precision():
+            return gan.with_fakes(profile, draws)
+
+    longest = max(1, IN_ONE_PASS // config.batch)
+    to_compile = None
+    if compiled:
+        longest = max(1, min(longest, COMPILED_MOVES // (len(side(1)) + len(gan.penalties))))
+        once = not (differentiated or gan.discriminator.mixes_samples)
+        to_compile = steps(replace(gan, factor_last=once))
+    plain = steps(gan)
+    return Training(
+        gan,
+        rule,
+        plain,
+        Executor(plain, over_lanes(with_fakes, lanes), longest, to_compile),
+        round_of,
+        DrawStream(
+            data.train,
+            {move: move_needs(gan, rule, move) for move in moves},
+            config.batch,
+            config.seeds,
+            same_real=config.real_batch == "same",
+        ),
+        initial_state(
+            rule, [initial_profile(gan, seed) for seed in config.seeds], data.train.device
+        ),
+    )

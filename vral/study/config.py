@@ -1,0 +1,316 @@
+"""RunConfig: everything that decides what a run computes.
+
+One flat frozen model is the configuration file, its documentation and, through
+``vral.cli.options``, the command line. Where a run computes (device, threads, folders) is not
+part of it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from vral.data.datasets import DATASETS
+from vral.errors import ConfigError
+from vral.nets import NETWORKS, NORMS
+from vral.objectives import OBJECTIVES
+from vral.optim import RULES, TRANSFORMS
+from vral.study.methods import METHODS, arm_name
+from vral.train.schedule import PLAYS, Ratio
+from vral.train.step import PRECISIONS
+
+MOST_SEEDS = 1000
+
+
+def _seeds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        seeds = []
+        for piece in value.split(","):
+            low, high = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", piece).groups()
+            seeds += range(int(low), int(high or low) + 1)[: MOST_SEEDS + 1]
+    except AttributeError:
+        seeds = []
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(
+            "allowed: a seed below 10⁹ (3), a range (0-4) or a list without repeats (0,2,5)"
+        )
+    if len(seeds) > MOST_SEEDS or len(value) > 100:
+        raise ValueError(
+            f"allowed: at most {MOST_SEEDS} seeds in one run, written in 100 characters"
+        )
+    return tuple(seeds)
+
+
+def _ratio(value: Any) -> str:
+    return str(Ratio.parse(str(value)))
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Norm = Literal[*NORMS]
+RuleName = Literal[*RULES]
+TransformName = Literal[*TRANSFORMS]
+OwnRule = Literal["same", *TRANSFORMS]
+
+
+class RunConfig(BaseModel):
+    """One run: a method on a data set at a ratio, for one or several seeds trained as lanes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal[*METHODS] = Field(description="Row of METHODS.")
+    variant: Annotated[str, Field(pattern=r"^[A-Za-z0-9.,=_-]{0,40}$")] = Field(
+        "", description="Name for settings that are not the method's; part of the run's folder."
+    )
+    dataset: Literal[*DATASETS] = Field("digits", description="Data set.")
+    ratio: Annotated[str, BeforeValidator(_ratio)] = Field(
+        "1",
+        description="D updates to G updates: 50, 50:1, 1:4, or a schedule such as 100x25,5.",
+    )
+    play: Literal[*PLAYS] = Field(
+        "D-first", description="Who moves first in a round, or all players at once (ratio 1)."
+    )
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds), Field(min_length=1)
+    ] = Field((0,), description="Seeds of the run's lanes: 0, 0-4 or 0,2,5.")
+    rounds: Count = Field(description="Rounds; at k:1 a round is one G update.")
+    batch: Annotated[int, Field(ge=2)] = Field(64, description="Batch of every update.")
+
+    generator: Literal["trained", "held"] = Field(
+        "trained",
+        description="held: G is read at its turns, which g_updates counts, but it does not move.",
+    )
+    warmup: Annotated[int, Field(ge=0)] = Field(
+        0, description="Rounds of LSGAN at 1:1 that G trains first; then D starts afresh."
+    )
+
+    network: Literal[*NETWORKS] = Field(description="Pair of networks.")
+    width: Count = Field(description="Width of the networks: hidden units, or base channels.")
+    latent: Count = Field(description="Dimensions of z ~ N(0, I).")
+    norm_d: Norm = Field("none", description="Norm in D; batch uses the statistics of the batch.")
+    norm_g: Norm = Field("none", description="Norm in G.")
+
+    objective: Literal[*OBJECTIVES, "meta", "parzen", "none"] = Field(
+        description="D's objective, and G's unless --g-objective says otherwise."
+    )
+    g_objective: Literal["own", "target", "mean"] = Field(
+        "own",
+        description="G's: the objective's own, ½E(D(G(z))-m_r)², or (E D(G(z)) - E D(x))².",
+    )
+    mean_fake: float = Field(0.0, allow_inf_nan=False, description="m_f, VRAL's mean on fakes.")
+    mean_real: float = Field(1.0, allow_inf_nan=False, description="m_r, VRAL's mean on reals.")
+    meta_input: Literal["sample", "batch"] = Field(
+        "sample", description="R and F judge single scores, or a batch's scores as one vector."
+    )
+    meta_width: Count = Field(28, description="Hidden units of R and F.")
+    meta_game: Literal["nonsaturating", "minimax"] = Field(
+        "nonsaturating", description="D's game against R and F."
+    )
+    meta_schedule: Literal["every", "once"] = Field(
+        "every", description="F:R:D:G as k:k:k:1 (every) or 1:1:k:1 (once)."
+    )
+    parzen_kl: Literal["forward", "backward"] = Field("forward", description="KL(N‖p̃), or KL(p̃‖N).")
+    bandwidth: Positive = Field(
+        0.3, description="Bandwidth h of the Parzen window (the authors': 1)."
+    )
+
+    gradient_penalty: Weight = Field(0.0, description="λ of WGAN-GP's E(‖∇D(x̂)‖-1)².")
+    r1: Weight = Field(0.0, description="γ of (γ/2) E‖∇D(x)‖².")
+    r2: Weight = Field(0.0, description="γ of (γ/2) E‖∇D(G(z))‖².")
+    moment_penalty: Weight = Field(
+        0.0, description="Weight of (Var-1)² + (mean-m)² of D's scores, per class."
+    )
+    legacy_gp: Weight = Field(
+        0.0, description="λ of the original's penalty: ε a scalar, gradient in x not x̂ (a defect)."
+    )
+    clip: Weight = Field(0.0, description="Clip D's weights to ±clip after its updates; 0: never.")
+    clip_scope: Literal["weights", "everything"] = Field(
+        "weights", description="everything: biases and Adam's moments and count too (a defect)."
+    )
+    hidden_noise: Weight = Field(0.0, description="Sd of the noise on D's hidden activations.")
+    instance_noise: Weight = Field(0.0, description="Sd of the noise on D's input.")
+    real_batch: Literal["fresh", "same"] = Field(
+        "fresh", description="A fresh real batch per update, or one per round (a defect)."
+    )
+
+    rule: RuleName = Field("adam", description="Update rule, see vral ls.")
+    transform: TransformName = Field(
+        "adam", description="What players follow the gradients of other rules by."
+    )
+    rule_d: OwnRule = Field("same", description="D's own, whatever the others follow.")
+    rule_g: OwnRule = Field("same", description="G's own.")
+    rule_meta: OwnRule = Field("same", description="R's and F's own.")
+    lr: Positive = Field(description="Learning rate of every player.")
+    lr_d: Weight = Field(0.0, description="D's own learning rate; 0: --lr.")
+    lr_g: Weight = Field(0.0, description="G's own learning rate; 0: --lr.")
+    lr_meta: Weight = Field(0.0, description="R's and F's own learning rate; 0: --lr.")
+    beta1: Share = Field(0.5, description="Adam's β₁.")
+    beta2: Share = Field(0.999, description="Adam's β₂.")
+    eps: Positive = Field(3e-6, description="ε of Adam and RMSProp (the authors': 3e-6).")
+    momentum: Annotated[float, Field(gt=-1, lt=1)] = Field(
+        0.9, description="Momentum of the heavy ball."
+    )
+    rmsprop_decay: Share = Field(0.99, description="RMSProp's decay.")
+    consensus: Weight = Field(
+        10.0, description="γ of consensus optimization's γ/2‖all gradients‖²."
+    )
+    consensus_draws: Annotated[int, Field(ge=1, le=2)] = Field(
+        1, description="1: biased by the gradients' variance, as published; 2: unbiased."
+    )
+    smooth: Weight = Field(1.0, description="γ of D's γ/2‖G's gradient‖² under smooth.")
+    nk: Weight = Field(1.0, description="η of G's η/2‖D's gradient‖² under nk.")
+    sga: Weight = Field(1.0, description="λ of the symplectic gradient adjustment.")
+    sga_sign: Literal["fixed", "aligned"] = Field(
+        "fixed", description="λ's sign; aligned: towards stable fixed points only."
+    )
+    unroll: Annotated[int, Field(ge=0)] = Field(
+        5, description="Steps of its opponents that G looks through under unrolled."
+    )
+    unroll_lr: Weight = Field(0.0, description="Size of those steps; 0: each player's own.")
+
+    precision: Literal[*PRECISIONS] = Field(
+        "float32", description="bf16: products of matrices take bfloat16 factors."
+    )
+
+    record_every: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="Keep the readings of every n-th D update, counted back from the round's last; "
+        "0: about 10,000 of them.",
+    )
+    probe_every: Annotated[int, Field(ge=0)] = Field(
+        0, description="Rounds between probes on held-out data; 0: a tenth of the run."
+    )
+    probe: Literal["none", "optimality", "interpolation"] = Field(
+        "none",
+        description="At the end. optimality: train a copy of D on with G held; interpolation: D "
+        "and ‖∇D‖ along segments from real to fake.",
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "RunConfig":
+        row, pair = DATASETS[self.dataset], NETWORKS[self.network]
+        if self.batch > row.size:
+            raise ValueError(
+                f"--batch: {self.batch} given, but --dataset {self.dataset} has {row.size} "
+                "training samples"
+            )
+        if not pair.fits(row.shape):
+            raise ValueError(
+                f"--network: {self.network} takes {pair.accepts}, but the samples of "
+                f"--dataset {self.dataset} are {'×'.join(map(str, row.shape))}"
+            )
+        if self.play == "simultaneous" and {s[:2] for s in Ratio.parse(self.ratio).segments} != {
+            (1, 1)
+        }:
+            raise ValueError(
+                f"--play: simultaneous given, but at --ratio {self.ratio} one player moves more "
+                "often than the other; allowed: D-first, G-first, or --ratio 1"
+            )
+        if self.g_objective == "own" and self.objective not in OBJECTIVES:
+            raise ValueError(
+                f"--g-objective: own given, but --objective {self.objective} has none for G; "
+                "allowed: target, mean"
+            )
+        if self.clip_scope == "everything" and not self.clip:
+            raise ValueError("--clip-scope: everything given, but --clip is 0; allowed: above 0")
+        if self.clip_scope == "everything" and self.rule == "optimistic":
+            raise ValueError(
+                "--clip-scope: everything given, but --rule optimistic asks for steps that do not "
+                "depend on the parameters; allowed: weights"
+            )
+        if self.norm_d == "batch" and (self.r1 or self.r2 or self.gradient_penalty):
+            raise ValueError(
+                "--norm-d: batch given, but a gradient penalty is per sample, and with batch "
+                "norm a score depends on its whole batch; allowed: none, group"
+            )
+        return self
+
+    @property
+    def arm(self) -> str:
+        """Its name among the arms of an experiment."""
+        return arm_name(self.method, self.variant)
+
+    @property
+    def identity(self) -> str:
+        """A digest of all but the rounds, which may grow: what a checkpoint belongs to.
+
+        Over what differs from the defaults, as in ``with_defaults``: a setting that comes later
+        leaves the digests of earlier runs as they are.
+        """
+        settings = self.model_dump(mode="json", exclude={"rounds"}, exclude_defaults=True)
+        text = json.dumps(settings, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def recorded_every(self) -> int:
+        """``record_every``, or what keeps about 10,000 readings."""
+        return self.record_every or -(-Ratio.parse(self.ratio).totals(self.rounds)[0] // 10_000)
+
+    @property
+    def probed_every(self) -> int:
+        return self.probe_every or max(1, self.rounds // 10)
+
+    @property
+    def lanes_pay(self) -> bool:
+        """Whether stacking seeds beats runs of their own on a CPU.
+
+        Measured on one thread, five stacked lanes cost 1.6 single runs for the digits' MLP, 3.3 for
+        MNIST's, and 4.4 to 5.1 for the convolutional pairs, whose seeds run side by side instead.
+        """
+        return self.network in ("mlp", "segment")
+
+
+def resolve(method: str, given: Mapping[str, Any]) -> RunConfig:
+    """The full configuration: the data set's defaults, then the method's, then what is given.
+
+    Raises ConfigError with one line.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"METHOD: {method!r} given; allowed: {', '.join(METHODS)}")
+    dataset = given.get("dataset", "digits")
+    defaults = DATASETS[dataset].defaults if dataset in DATASETS else {}
+    if given.get("network", defaults.get("network")) != defaults.get("network"):
+        pair = NETWORKS.get(given["network"])
+        defaults = {**defaults, "width": pair.width} if pair else defaults
+    try:
+        return RunConfig(**{**defaults, **METHODS[method].settings, **given, "method": method})
+    except ValidationError as error:
+        raise ConfigError("; ".join(_messages(error))) from None
+
+
+def with_defaults(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded run's settings: one from before a setting existed had what is now its default."""
+    fields = RunConfig.model_fields.items()
+    return {name: info.default for name, info in fields if not info.is_required()} | recorded
+
+
+def option_name(field: str) -> str:
+    """The command-line option of a field."""
+    return "--seed" if field == "seeds" else f"--{field.replace('_', '-')}"
+
+
+def _messages(error: ValidationError) -> Iterator[str]:
+    for entry in error.errors():
+        reason = entry["msg"].removeprefix("Value error, ")
+        if not entry["loc"]:
+            yield reason
+            continue
+        option = option_name(str(entry["loc"][0]))
+        reason = reason.replace("Input should be", "allowed:")
+        yield f"{option}: {entry['input']!r} given; {reason}"
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """``--option: old → new`` for every setting that differs."""
+    return [
+        f"{option_name(name)}: {old.get(name)} → {new.get(name)}"
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]

@@ -1,0 +1,315 @@
+"""EXPERIMENTS: each row is arms × ratios × data sets × seeds, and what its table shows."""
+
+from dataclasses import dataclass, field
+
+from vral.data.datasets import DATASETS
+from vral.study.config import RunConfig, resolve
+from vral.study.methods import arm_name
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A method, under settings of its own where it has a ``variant``."""
+
+    method: str
+    variant: str = ""
+    settings: dict[str, object] = field(default_factory=dict)
+    ratio: str = ""
+    """The one ratio it is played at, whatever the experiment's."""
+
+    @property
+    def name(self) -> str:
+        return arm_name(self.method, self.variant)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A study by name; what is given on the command line replaces any part of it."""
+
+    question: str
+    about: str
+    """What it trains and what to look at: the command's help text."""
+    arms: tuple[Arm, ...]
+    ratios: tuple[str, ...]
+    metrics: dict[str, str]
+    """Columns of the printed table: metric to heading."""
+    datasets: tuple[str, ...] = ("digits",)
+    settings: dict[str, object] = field(default_factory=dict)
+    """Of every arm."""
+    on: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Settings of every arm on one data set."""
+    quick: dict[str, int] = field(default_factory=dict)
+    """Rounds and seeds of the quick form."""
+
+    def settings_on(self, dataset: str) -> dict[str, object]:
+        return {**self.settings, **self.on.get(dataset, {}), "dataset": dataset}
+
+    def config(self, arm: Arm, ratio: str, dataset: str, **given: object) -> RunConfig:
+        """An arm's run; what is ``given`` replaces its settings. Raises ConfigError."""
+        settings = {**self.settings_on(dataset), **arm.settings, **given, "ratio": ratio}
+        return resolve(arm.method, {**settings, "variant": arm.variant})
+
+    @staticmethod
+    def seeds_on(dataset: str) -> int:
+        """Ten where samples are points, which cost little, else five."""
+        return 10 if len(DATASETS[dataset].shape) == 1 else 5
+
+
+def plain(*methods: str) -> tuple[Arm, ...]:
+    return tuple(Arm(method) for method in methods)
+
+
+DECK = plain("standard", "nonsaturating", "lsgan", "wgan", "wgan-gp", "vral-meta", "vral-parzen")
+"""The seven methods of the VRAL deck."""
+
+HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
+"""G is trained for 200 rounds and then held; at 200:1 a round is one such length of D's training,
+so D ends at 60 times the warm-up."""
+HELD_POINTS = {"warmup": 0}
+"""The twin segment is where G starts; it needs no training."""
+HELD_RATIO = "200"
+
+TRAINING = {
+    "grad_norm_fake": "‖∇D‖",
+    "score_var_fake": "Var D(G(z))",
+    "signal_fake": "signal to G",
+    "g_grad_rms": "G gradient RMS",
+    "frechet": "Fréchet dist.",
+    "coverage": "coverage",
+}
+
+BANDWIDTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
+
+
+def _parzen_arms() -> tuple[Arm, ...]:
+    return tuple(
+        Arm(
+            "vral-parzen",
+            f"h={h:g}" + ("" if kl == "forward" else f",{kl}"),
+            {"bandwidth": h, "parzen_kl": kl},
+        )
+        for kl in ("forward", "backward")
+        for h in BANDWIDTHS
+    )
+
+
+def _with_defects(method: str) -> tuple[Arm, ...]:
+    return (
+        Arm(method),
+        Arm(method, "norm-d=batch", {"norm_d": "batch"}),
+        Arm(method, "same-real", {"real_batch": "same"}),
+    )
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "well-trained": Experiment(
+        question="What does a D that was trained far ahead tell G?",
+        about="Train G for 200 rounds of LSGAN at 1:1, hold it, and train a fresh D by each method "
+        "for 60 times as long; its gradients and scores on held-out data along the way. Also where "
+        "a perfect classifier exists: on two disjoint segments. Claims C1, C2, C3.",
+        arms=plain("standard", "nonsaturating", "lsgan", "wgan-gp", "vral-meta", "vral-parzen"),
+        ratios=(HELD_RATIO,),
+        datasets=("digits", "segments"),
+        settings=HELD,
+        on={"segments": HELD_POINTS},
+        metrics={
+            "median_signal_fake": "signal to G",
+            "median_grad_norm_fake": "‖∇D‖",
+            "auc": "AUC",
+            "overlap": "overlap",
+            "held_out_mean_fake": "E D(G(z))",
+            "held_out_var_fake": "Var D(G(z))",
+            "g_grad_rms": "G gradient RMS",
+        },
+        quick={"rounds": 5, "seeds": 2},
+    ),
+    "ratios": Experiment(
+        question="Does G still get a useful gradient when D is trained far ahead of it?",
+        about="Every method of the deck at 1:1, 5:1 and 50:1: D's outputs, ‖∇D‖, Var D(G(z)) and "
+        "what G makes of them. Claims C1 to C5, C7, C8, C9.",
+        arms=(*DECK, Arm("vral-meta", "mean", {"g_objective": "mean"})),
+        ratios=("1", "5", "50"),
+        metrics={
+            "grad_norm_fake": "‖∇D‖",
+            "score_var_fake": "Var D(G(z))",
+            "signal_fake": "signal to G",
+            "g_grad_rms": "G gradient RMS",
+            "frechet": "Fréchet dist.",
+            "modes_covered": "modes covered",
+            "high_quality": "high quality",
+        },
+        quick={"rounds": 40, "seeds": 2},
+    ),
+    "interpolation": Experiment(
+        question="How do D and ‖∇D‖ run from real to fake samples?",
+        about="Train each method at 50:1, then follow D and ‖∇D‖ along the segments from a "
+        "held-out sample (γ = 0) to a generated one (γ = 1), from -0.5 to 1.5, for random pairs "
+        "and for the nearest of 32. Claim C5.",
+        arms=DECK,
+        ratios=("50",),
+        settings={"rounds": 200, "probe": "interpolation"},
+        metrics={
+            "median_grad_norm_fake": "median ‖∇D‖",
+            "lipschitz": "Lipschitz constant",
+            "auc": "AUC",
+            "frechet": "Fréchet dist.",
+        },
+        quick={"rounds": 10, "seeds": 2},
+    ),
+    "parzen": Experiment(
+        question="Which bandwidth asks D for which variance?",
+        about="VRAL with a Parzen window at 50:1, forward and backward KL, bandwidths 0.05 to 1.5: "
+        "the variance D reaches and the gradient G gets. Claim C9.",
+        arms=_parzen_arms(),
+        ratios=("50",),
+        settings={"rounds": 100},
+        metrics={
+            "score_var_real": "Var D(x)",
+            "score_var_fake": "Var D(G(z))",
+            "signal_fake": "signal to G",
+            "g_grad_below_eps": "G gradient < ε",
+            "coverage": "coverage",
+        },
+        quick={"rounds": 10, "seeds": 2},
+    ),
+    "clipping": Experiment(
+        question="Is it clipping that makes gradient norms unstable?",
+        about="WGAN with clipped weights at two limits, a replica of the original's clipping of "
+        "everything (a defect: Adam's moments and count with the weights), and WGAN-GP, at 5:1. "
+        "Claim C10.",
+        arms=(
+            Arm("wgan", "clip=0.01", {"clip": 0.01}),
+            Arm("wgan"),
+            Arm("wgan", "clip-all", {"clip_scope": "everything"}),
+            Arm("wgan-gp"),
+        ),
+        ratios=("5",),
+        metrics=TRAINING | {"grad_norm_swing": "swing of ‖∇D‖"},
+        quick={"rounds": 40, "seeds": 2},
+    ),
+    "noise": Experiment(
+        question="Does noise in D keep its variance and G's gradient up?",
+        about="As well-trained, with the standard loss: Gaussian noise of sd 0.1 and 0.3 on D's "
+        "hidden layers, and on its input. Claim C11.",
+        arms=(
+            Arm("standard"),
+            *(Arm("standard", f"hidden={sd}", {"hidden_noise": sd}) for sd in (0.1, 0.3)),
+            *(Arm("standard", f"input={sd}", {"instance_noise": sd}) for sd in (0.1, 0.3)),
+        ),
+        ratios=(HELD_RATIO,),
+        settings=HELD,
+        on={"segments": HELD_POINTS},
+        metrics={
+            "median_signal_fake": "signal to G",
+            "median_grad_norm_fake": "‖∇D‖",
+            "held_out_var_fake": "Var D(G(z))",
+            "auc": "AUC",
+        },
+        quick={"rounds": 5, "seeds": 2},
+    ),
+    "lipschitz": Experiment(
+        question="Does a bounded variance of D's scores bound its slope?",
+        about="Across methods, seeds and moments of training at 50:1: Var D(G(z)) against D's "
+        "empirical Lipschitz constant, and Poincaré's Var D(G(z)) ≤ E‖∇_z D(G(z))‖². Claim C6.",
+        arms=(*DECK, *plain("moment", "r1")),
+        ratios=("50",),
+        settings={"rounds": 200},
+        metrics={
+            "held_out_var_fake": "Var D(G(z))",
+            "latent_grad_square": "E‖∇_z D(G(z))‖²",
+            "lipschitz": "Lipschitz constant",
+        },
+        quick={"rounds": 10, "seeds": 2},
+    ),
+    "necessity": Experiment(
+        question="Does meta-adversarial training earn its place?",
+        about="VRAL with R and F against the same moments asked for by a penalty, no regulariser "
+        "(LSGAN with the same codes), and R1 on that, everything else equal; and VRAL's own "
+        "choices, one changed at a time. The deck's future work, questions 1 and 2.",
+        arms=(
+            *plain("vral-meta", "moment", "lsgan-01"),
+            Arm("lsgan-01", "r1", {"r1": 1.0}),
+            Arm("vral-meta", "mean", {"g_objective": "mean"}),
+            Arm("moment", "mean", {"g_objective": "mean"}),
+            Arm("vral-meta", "eps=1e-8", {"eps": 1e-8}),
+            Arm("vral-meta", "batch", {"meta_input": "batch"}),
+            Arm("vral-meta", "means=-1,1", {"mean_fake": -1.0}),
+            Arm("vral-meta", "once", {"meta_schedule": "once"}),
+        ),
+        ratios=("50",),
+        settings={"rounds": 200},
+        metrics=TRAINING | {"ks_fake": "KS fake", "ks_real": "KS real"},
+        quick={"rounds": 10, "seeds": 2},
+    ),
+    "mode-collapse": Experiment(
+        question="Which methods lose modes, and does the ratio matter?",
+        about="A ring of 8 Gaussians, a grid of 25 and digits stacked in three channels (1000 "
+        "modes) at 1:1 and 50:1: modes covered, share of high quality, reverse KL. The deck's "
+        "problem 1.",
+        arms=plain(
+            "standard", "nonsaturating", "lsgan", "wgan-gp", "vral-meta", "vral-parzen", "r1"
+        ),
+        ratios=("1", "50"),
+        datasets=("ring", "grid", "stacked-digits"),
+        settings={"rounds": 200},
+        metrics={
+            "modes_covered": "modes covered",
+            "high_quality": "high quality",
+            "reverse_kl": "reverse KL",
+            "frechet": "Fréchet dist.",
+        },
+        quick={"rounds": 10, "seeds": 2},
+    ),
+    "artefacts": Experiment(
+        question="How much of each headline difference does a defect alone produce?",
+        about="The original code's defects, each switched on alone on a run that is otherwise "
+        "correct: batch norm in D, one real batch a round, everything clipped, the penalty's "
+        "gradient at the wrong place, 10:1 labelled 50:1. The 64-fold scale and the rows of 99 "
+        "follow from the records of the correct runs.",
+        arms=(
+            *_with_defects("standard"),
+            Arm("lsgan"),
+            Arm("wgan"),
+            Arm("wgan", "clip-all", {"clip_scope": "everything"}),
+            Arm("wgan-gp"),
+            Arm("wgan-gp", "same-real", {"real_batch": "same"}),
+            Arm("wgan-gp", "real-gp", {"gradient_penalty": 0.0, "legacy_gp": 10.0}),
+            *_with_defects("vral-meta"),
+        ),
+        ratios=("10", "50"),
+        settings={"rounds": 200},
+        metrics=TRAINING,
+        quick={"rounds": 10, "seeds": 2},
+    ),
+    "toy2d": Experiment(
+        question="Which gradient penalties reach a distribution in the plane?",
+        about="A Gaussian, a line, a circle and four lines by -log D without a penalty, with R1 "
+        "and with R2 (γ = 10), and by WGAN-GP (λ = 1) with one and with five D steps; W1 to "
+        "held-out points beside the floor that sampling alone sets. After Mescheder et al. 2018; "
+        "geometry, networks (width 16) and step size (RMSProp 5·10⁻⁴) are ours.",
+        arms=(
+            *plain("nonsaturating"),
+            Arm("r1", "", {"r1": 10.0}),
+            Arm("r2", "", {"r2": 10.0}),
+            Arm("wgan-gp", "1", {"gradient_penalty": 1.0}, "1"),
+            Arm("wgan-gp", "5", {"gradient_penalty": 1.0}, "5"),
+        ),
+        ratios=("1",),
+        datasets=("gaussian", "line", "circle", "four-lines"),
+        settings={
+            "rounds": 10_000,
+            "rule": "rmsprop",
+            "lr": 5e-4,
+            "eps": 1e-8,
+            "batch": 128,
+            "width": 16,
+        },
+        metrics={
+            "w1": "W1",
+            "frechet": "Fréchet dist.",
+            "coverage": "coverage",
+            "grad_norm_fake": "‖∇D‖",
+        },
+        quick={"rounds": 300, "seeds": 2},
+    ),
+}

@@ -1,0 +1,143 @@
+"""The folders of runs and studies: their names, markers and locks."""
+
+import fcntl
+import json
+import os
+import shlex
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vral.errors import FolderError
+from vral.files import replace_file
+from vral.study.config import RunConfig
+
+STUDY = ("experiment", "commands")
+"""What study.json holds: the name of its experiment, and every command that was given for it."""
+
+
+def folder_name(config: RunConfig) -> Path:
+    """method=…/ratio=…/dataset=…/seeds=…, which a parquet reader takes for columns."""
+    seeds = list(config.seeds)
+    spanned = list(range(seeds[0], seeds[-1] + 1))
+    text = (
+        f"{seeds[0]}-{seeds[-1]}"
+        if len(seeds) > 1 and seeds == spanned
+        else ",".join(map(str, seeds))
+    )
+    return Path(
+        f"method={config.arm}",
+        f"ratio={config.ratio.replace(':', '-')}",
+        f"dataset={config.dataset}",
+        f"seeds={text}",
+    )
+
+
+def read_json(path: Path, needed: Collection[str]) -> dict[str, Any]:
+    """Raises FolderError where the file is no JSON object or lacks what is ``needed``."""
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, OSError):
+        content = None
+    if isinstance(content, dict) and content.keys() >= set(needed):
+        return content
+    raise corrupt_file(path)
+
+
+def read_marker(root: Path) -> tuple[str, list[str]]:
+    """The experiment and the commands of a study's study.json; FolderError where it is corrupt."""
+    marker = root / "study.json"
+    experiment, commands = map(read_json(marker, STUDY).get, STUDY)
+    texts = [experiment, *commands] if isinstance(commands, list) else [None]
+    if not all(isinstance(text, str) for text in texts):
+        raise corrupt_file(marker)
+    return experiment, commands
+
+
+def corrupt_file(path: Path) -> FolderError:
+    return FolderError(f"{path} is corrupt; restore it, or delete its folder to start again")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with replace_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
+    """Create ``folder``, or accept one that holds the file ``mark``.
+
+    Raises FolderError where it cannot be written or holds something of somebody else's.
+    """
+    refuse_foreign(folder, mark, option)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".{os.getpid()}.tmp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise FolderError(f"{option}: cannot write to {folder}: {error.strerror}") from None
+
+
+def refuse_foreign(folder: Path, mark: str, option: str = "--out") -> None:
+    """Raises FolderError where ``folder`` cannot be one, or is not empty without ``mark``."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if not nearest.is_dir():
+        raise FolderError(f"{option}: cannot write to {folder}: {nearest} is a file")
+    if folder != nearest or (folder / mark).exists():
+        return
+    try:
+        foreign = any(not _own(path, mark) for path in folder.iterdir())
+    except OSError as error:
+        raise FolderError(f"{option}: cannot read {folder}: {error.strerror}") from None
+    if foreign:
+        raise FolderError(
+            f"{option}: {folder} is not empty and holds no {mark}, so it is not vral's; "
+            "name an empty or a new folder"
+        )
+
+
+def _own(path: Path, mark: str) -> bool:
+    """Whether a file is what a run that was killed in its first moments leaves."""
+    return path.name == ".lock" or (path.name.startswith(f".{mark}.") and path.suffix == ".tmp")
+
+
+def refuse_other_study(root: Path, experiment: str) -> None:
+    """Raises FolderError where ``root`` holds another experiment, or is somebody else's."""
+    refuse_foreign(root, "study.json")
+    if (root / "study.json").exists():
+        held, _ = read_marker(root)
+        if held != experiment:
+            raise FolderError(f"--out: {root} holds the experiment {held}; name another folder")
+
+
+def note_command(root: Path, experiment: str) -> None:
+    """Add this command to the study's study.json.
+
+    Raises FolderError where the folder holds another experiment.
+    """
+    refuse_other_study(root, experiment)
+    marker = root / "study.json"
+    history = read_marker(root)[1] if marker.exists() else []
+    commands = [*history, shlex.join(sys.argv[1:])]
+    write_json(marker, dict(zip(STUDY, (experiment, commands), strict=True)))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process; the lock goes with the process, however it ends."""
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FolderError(
+                f"--out: another process is writing to {folder}; wait for it or name another folder"
+            ) from None
+        yield
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """The run.json of a folder, None where there is no run."""
+    path = folder / "run.json"
+    return read_json(path, ("config", "status", "rounds_done")) if path.exists() else None

@@ -1,0 +1,163 @@
+"""A study's records as data frames, and their statistics over seeds."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from vral.study.folders import read_run
+from vral.study.methods import arm_name, arm_order
+from vral.study.statistics import bootstrap_median
+from vral.train.records import read_parts
+from vral.train.schedule import Ratio
+
+COORDINATES = ("method", "ratio", "dataset")
+
+
+FINAL_SHARE = 0.2
+"""The last part of a run whose mean counts as its final value."""
+
+
+def runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every run folder under ``root`` (or ``root`` itself) with its run.json."""
+    for path in sorted(root.rglob("run.json")):
+        yield path.parent, read_run(path.parent)
+
+
+def coordinates(config: Mapping[str, Any]) -> dict[str, str]:
+    """Where a run stands in its study; "method" is its arm, variant included."""
+    arm = arm_name(config["method"], config.get("variant", ""))
+    return {"method": arm, "ratio": config["ratio"], "dataset": config["dataset"]}
+
+
+def read(root: Path, kind: str) -> pl.DataFrame:
+    """All tables of a ``kind`` under ``root`` ("records", "probes", "interpolation").
+
+    COORDINATES are columns of them.
+    """
+    frames = []
+    for folder, report in runs(root):
+        frame = read_parts(folder / kind)
+        if frame is not None:
+            names = {k: pl.lit(value) for k, value in coordinates(report["config"]).items()}
+            frames.append(frame.with_columns(**names))
+    empty = pl.DataFrame(schema=dict.fromkeys(COORDINATES, pl.String) | {"seed": pl.Int64})
+    return pl.concat([empty, *frames], how="diagonal_relaxed")
+
+
+def restrict(
+    frame: pl.DataFrame,
+    methods: Collection[str],
+    ratios: Collection[str],
+    seeds: Collection[int],
+    dataset: str,
+) -> pl.DataFrame:
+    """The rows of a study that were asked for."""
+    return frame.filter(
+        pl.col("method").is_in(list(methods))
+        & pl.col("ratio").is_in(list(ratios))
+        & pl.col("seed").is_in(list(seeds))
+        & (pl.col("dataset") == dataset)
+    )
+
+
+def final_values(
+    records: pl.DataFrame, probes: pl.DataFrame, diverged: Sequence[Mapping[str, Any]] = ()
+) -> pl.DataFrame:
+    """One row per cell and seed: means over the last FINAL_SHARE of the rounds, the last probe.
+
+    Of a round's mean ‖∇D‖ on fakes in the last half of the run, "grad_norm_swing" is the largest
+    over the smallest, "grad_norm_variation" the coefficient of variation. "diverged" marks the
+    seeds among ``diverged``; their row tells how they ended.
+    """
+    keys = [*COORDINATES, "seed"]
+    numbers = [
+        name for name, dtype in records.schema.items() if dtype.is_float() and name not in keys
+    ]
+    last = pl.col("round").max().over(keys)
+    late = records.filter(pl.col("round") >= (1 - FINAL_SHARE) * last)
+    means = late.group_by(keys).agg(
+        *(pl.col(name).mean() for name in numbers), round=pl.col("round").max()
+    )
+    by_round = (
+        records.filter(pl.col("round") >= 0.5 * last)
+        .group_by(*keys, "round")
+        .agg(pl.col("grad_norm_fake").mean())
+        .group_by(keys)
+        .agg(
+            grad_norm_swing=pl.col("grad_norm_fake").max() / pl.col("grad_norm_fake").min(),
+            grad_norm_variation=pl.col("grad_norm_fake").std(ddof=0)
+            / pl.col("grad_norm_fake").mean(),
+        )
+    )
+    means = means.join(by_round, on=keys, how="left")
+    scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
+    clocks = ("round", "d_updates", "g_updates", "images")
+    final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))
+    gone = pl.DataFrame(
+        [{name: entry[name] for name in keys} for entry in diverged],
+        schema={name: records.schema[name] for name in keys},
+    ).with_columns(diverged=pl.lit(True))
+    joined = means.join(final.drop(*clocks), on=keys, how="left").join(gone, on=keys, how="left")
+    return joined.with_columns(pl.col("diverged").fill_null(False)).sort(keys)
+
+
+def summary(final: pl.DataFrame) -> pl.DataFrame:
+    """Per cell and metric: the number of seeds, the median and its interval.
+
+    Seeds that have diverged are left out: they have no final value.
+    """
+    final = final.filter(~pl.col("diverged"))
+    metrics = [name for name, dtype in final.schema.items() if dtype.is_float()]
+    rows = []
+    for names, group in final.group_by(COORDINATES):
+        for metric in metrics:
+            values = group[metric].drop_nulls().to_numpy()
+            values = values[np.isfinite(values)]
+            if len(values) == 0:
+                continue
+            middle, low, high = map(float, bootstrap_median(values))
+            rows.append(
+                dict(zip(COORDINATES, names, strict=True))
+                | {"metric": metric, "seeds": len(values)}
+                | {"median": middle, "low": low, "high": high}
+            )
+    rows.sort(key=lambda r: (arm_order(r["method"]), ratio_key(r["ratio"]), r["metric"]))
+    numbers = {"seeds": pl.Int64, "median": pl.Float64, "low": pl.Float64, "high": pl.Float64}
+    texts = dict.fromkeys((*COORDINATES, "metric"), pl.String)
+    return pl.DataFrame(rows, schema=texts | numbers)
+
+
+def ratio_key(ratio: str) -> tuple[float, str]:
+    """Sorts ratios by their D updates per round."""
+    d, g = Ratio.parse(ratio).at(0)
+    return d / g, ratio
+
+
+def diverged(root: Path) -> list[dict[str, Any]]:
+    """Every seed of a study that diverged: its cell, its update and the reading that showed it."""
+    return [
+        coordinates(report["config"]) | entry
+        for _, report in runs(root)
+        for entry in report["diverged"]
+    ]
+
+
+def not_compiled(root: Path) -> list[tuple[Path, str]]:
+    """Every run of a study that was to be compiled and could not, and why."""
+    modes = [(folder, report.get("mode", {})) for folder, report in runs(root)]
+    return [(folder, mode["failure"]) for folder, mode in modes if mode.get("failure")]
+
+
+def last_samples(root: Path, method: str, ratio: str, dataset: str) -> NDArray | None:
+    """The last sample grid of a cell's first seed; the seed's folder decides, None if absent."""
+    for folder, report in runs(root):
+        if tuple(coordinates(report["config"]).values()) == (method, ratio, dataset):
+            grids = sorted((folder / "samples").glob("round-*.npz"))
+            if grids:
+                with np.load(grids[-1]) as arrays:
+                    return next((arrays[name] for name in arrays if arrays[name].size), None)
+    return None

@@ -1,0 +1,29 @@
+"""Defects of the original VRAL code, as arithmetic on the records of correct runs."""
+
+import polars as pl
+
+
+def legacy_scales(frame: pl.DataFrame, batch: int) -> pl.DataFrame:
+    """The two scales on which the original VRAL code reported one and the same ‖∇D‖.
+
+    It differentiated the batch *mean* of D, so each squared norm carries 1/B². Its Standard,
+    -log D, LSGAN and BGAN scripts summed over the samples, (1/B) E‖∇D‖²; its VRAL, Parzen and WGAN
+    scripts averaged, (1/B²) E‖∇D‖²: the former come out B = 64 times larger for the same D.
+    """
+    return frame.with_columns(
+        **{
+            f"legacy_{kind}_{name}": pl.col(f"grad_square_{kind}") / power
+            for kind in ("real", "fake")
+            for name, power in (("summed", batch), ("averaged", batch**2))
+        }
+    )
+
+
+FILLER_ROWS, FILLER, ROWS = 32, 99.0, 60_000
+"""The original's arrays of WGAN outputs: 32 of 60,000 rows are never written and stay 99."""
+
+
+def filler_variance(mean: float, variance: float) -> float:
+    """What those rows add to the variance of D's outputs; +5.22 at N(0, 1)."""
+    share = FILLER_ROWS / ROWS
+    return share * (1 - share) * (FILLER - mean) ** 2 - share * variance

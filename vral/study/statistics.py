@@ -1,0 +1,64 @@
+"""Statistics over seeds: the median and its exact bootstrap interval."""
+
+import warnings
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+LEVEL = 0.05
+"""Of an interval over seeds, and of a family of verdicts that are judged together."""
+
+
+def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval, without luck.
+
+    ``values`` is (…, seeds). The k-th smallest of n values is at least a resample's median with
+    probability P(Bin(n, k/n) ≥ ⌈n/2⌉), so the ends are those of infinitely many resamples. For an
+    even n the low end is that of the lower median and the high end that of the upper one: a mean of
+    the two would not hold the nominal rate for skewed laws.
+
+    ±∞ are values like others. NaN is a seed of which nothing is known: the low end takes it for -∞
+    and the high end for ∞; the median leaves it out. One seed has no interval; its ends are NaN.
+    """
+    n = values.shape[-1]
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all NaN: the median is NaN
+        middle = np.asarray(np.nanmedian(values, axis=-1))
+    if n < 2:
+        return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
+    at_least = binom.sf((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n)
+    k = int(np.argmax(at_least > LEVEL / 2))
+    least = np.sort(np.where(np.isnan(values), -np.inf, values), axis=-1)
+    most = np.sort(np.where(np.isnan(values), np.inf, values), axis=-1)
+    return middle, np.asarray(least[..., k]), np.asarray(most[..., n - 1 - k])
+
+
+def band(frame: pl.DataFrame, clock: str, metric: str, points: int = 200) -> pl.DataFrame:
+    """A metric over ``clock`` in at most ``points`` bins: median over seeds and their interval.
+
+    Within a bin each seed is first averaged, so that all D updates of a round count.
+    """
+    if metric not in frame.columns:
+        return pl.DataFrame()
+    frame = frame.filter(pl.col(metric).is_not_null() & pl.col(metric).is_finite())
+    if frame.is_empty():
+        return frame
+    width = max(1, -(-(frame[clock].max() + 1) // points))
+    binned = (
+        frame.with_columns(bin=pl.col(clock) // width)
+        .group_by("bin", "seed")
+        .agg(pl.col(metric).mean(), pl.col(clock).mean())
+    )
+    wide = binned.pivot("seed", index="bin", values=metric).sort("bin")
+    time = binned.group_by("bin").agg(pl.col(clock).mean()).sort("bin")[clock]
+    values = wide.drop("bin").to_numpy()
+    parts = []
+    # Where a seed has diverged, the interval is over those that are left.
+    for present in np.unique(~np.isnan(values), axis=0):
+        rows = (~np.isnan(values) == present).all(1)
+        middle, low, high = bootstrap_median(values[rows][:, present])
+        here = {clock: time.to_numpy()[rows], "median": middle, "low": low, "high": high}
+        parts.append(pl.DataFrame(here))
+    return pl.concat(parts).sort(clock)

@@ -1,0 +1,280 @@
+"""The missing cells of a study, as runs side by side in one-thread processes.
+
+Small networks gain nothing from a second thread, and two threads beside another busy process slow
+a step forty-fold; so cells are the unit of parallelism.
+"""
+
+import multiprocessing as mp
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vral.errors import UserError
+from vral.study.build import build
+from vral.study.config import RunConfig
+from vral.study.folders import folder_name, read_run
+from vral.study.machine import Execution
+from vral.study.processes import end_with_parent
+from vral.study.run import execute, settled_config
+from vral.train.schedule import Ratio
+
+TRIAL_SECONDS = 0.5
+"""Spent on timing each kind of cell for an estimate."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study and its folder."""
+
+    config: RunConfig
+    folder: Path
+
+    @property
+    def rounds_done(self) -> int:
+        outcome = read_run(self.folder)
+        return outcome["rounds_done"] if outcome else 0
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to do: all rounds are done, or every seed has diverged."""
+        outcome = read_run(self.folder)
+        if outcome is None:
+            return False
+        return outcome["status"] == "diverged" or (
+            outcome["status"] == "finished" and outcome["rounds_done"] >= self.config.rounds
+        )
+
+    @property
+    def turns(self) -> tuple[int, int]:
+        """How often D and G take a turn in each of its lanes over all rounds."""
+        return Ratio.parse(self.config.ratio).totals(self.config.rounds)
+
+    @property
+    def updates(self) -> tuple[int, int]:
+        """(D updates, G updates) of each of its lanes over all rounds; a held G makes none."""
+        d, g = self.turns
+        return d, 0 if self.config.generator == "held" else g
+
+
+def plan(configs: Iterable[RunConfig], root: Path, lanes: bool) -> list[Cell]:
+    """The cells of ``configs`` (each with all its seeds) under ``root``.
+
+    Seeds that an earlier run of the same cell holds stay with that run; the others share one
+    run as lanes if ``lanes``, and get one each if not. Raises FolderError where a folder holds
+    a run with other settings.
+    """
+    cells = []
+    for config in configs:
+        wanted = list(config.seeds)
+        groups: list[tuple[int, ...]] = []
+        for path in sorted((root / folder_name(config)).parent.glob("seeds=*")):
+            outcome = read_run(path)
+            held = tuple(outcome["config"]["seeds"]) if outcome else ()
+            if set(held) & set(wanted):
+                groups.append(held)
+                wanted = [seed for seed in wanted if seed not in held]
+        groups += ([tuple(wanted)] if wanted else []) if lanes else [(seed,) for seed in wanted]
+        for seeds in groups:
+            one = config.model_copy(update={"seeds": seeds})
+            folder = root / folder_name(one)
+            settled_config(folder, one)
+            cells.append(Cell(one, folder))
+    return cells
+
+
+def estimate(cells: Sequence[Cell], execution: Execution, jobs: int) -> float:
+    """Seconds that the unfinished cells will take, from timing a few updates of each kind."""
+    seconds = 0.0
+    rates: dict[RunConfig, dict[tuple, float]] = {}
+    for cell in cells:
+        if cell.finished:
+            continue
+        kind = cell.config.model_copy(
+            update={"ratio": "1", "rounds": 1, "seeds": tuple(range(len(cell.config.seeds)))}
+        )
+        if kind not in rates:
+            rates[kind] = _move_seconds(kind, execution)
+        share = 1 - cell.rounds_done / cell.config.rounds
+        every = cell.config.recorded_every
+        d, g = cell.turns
+        for (move, recorded), cost in rates[kind].items():
+            count = g if move == ("G",) else d
+            if move in (("F",), ("R",)) and cell.config.meta_schedule == "once":
+                count = cell.config.rounds
+            part = 1 / every if recorded else 1 - 1 / every
+            seconds += share * count * part * cost
+    return seconds / jobs
+
+
+def _move_seconds(config: RunConfig, execution: Execution) -> dict[tuple, float]:
+    """Seconds of one update of every move, without and with readings."""
+    import torch
+
+    torch.set_num_threads(execution.threads)
+    training = build(config, execution.load(config.dataset).to(execution.torch_device))
+    state, costs = training.initial, {}
+    for (move, recorded), step in training.steps.items():
+        _, draw = next(training.stream.round([move]))
+        step(state, draw)
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < TRIAL_SECONDS / len(training.steps):
+            step(state, draw)
+            count += 1
+        if execution.torch_device.type == "cuda":
+            torch.cuda.synchronize()
+        costs[move, recorded] = (time.perf_counter() - began) / count
+    return costs
+
+
+Report = Callable[[Cell, int], None]
+"""Called with a cell and its rounds done."""
+
+_queue: Any = None
+_stop: Any = None
+
+
+def _start_worker(queue: Any, stop: Any) -> None:
+    """Workers end at once should their parent be killed."""
+    global _queue, _stop
+    _queue, _stop = queue, stop
+    end_with_parent()
+
+
+def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any] | None:
+    """The run's report; None where the study was stopped before the cell began."""
+    if _stop.is_set():
+        return None
+    last = 0.0
+
+    def progress(rounds: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.2 or rounds == cell.config.rounds:
+            last = time.monotonic()
+            _queue.put((index, rounds))
+
+    return execute(cell.config, cell.folder, execution, progress, _stop.is_set)
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Gives a function that tells whether Ctrl-C was pressed; the second is a KeyboardInterrupt."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started in this block never hear Ctrl-C, from their first moment on.
+
+    A blocked signal stays blocked in them. This process hears it when the block ends, or at once
+    through another of its threads.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@dataclass
+class SweepResult:
+    """What became of a study's cells."""
+
+    reports: dict[Cell, dict[str, Any]]
+    errors: dict[Cell, str]
+    interrupted: bool = False
+
+
+ATTEMPTS = 3
+"""How often a cell whose process was killed is tried; each continues from its checkpoint."""
+
+
+def run_cells(
+    cells: Sequence[Cell], execution: Execution, jobs: int, report: Report
+) -> SweepResult:
+    """Run ``cells``, longest first, in ``jobs`` processes; a cell's failure does not stop others.
+
+    A killed process takes its pool with it; what was under way continues in a new one. On Ctrl-C
+    no further cell begins, and the workers finish their round, write a checkpoint and stop.
+    """
+    outcome = SweepResult({}, {})
+    pending = sorted(cells, key=lambda cell: -sum(cell.updates))
+    with stop_on_interrupt() as interrupted:
+        for attempt in range(1, ATTEMPTS + 1):
+            pending = _run_pool(pending, execution, jobs, report, outcome, interrupted)
+            outcome.interrupted = interrupted()
+            if outcome.interrupted or not pending:
+                break
+            if attempt == ATTEMPTS:
+                for cell in pending:
+                    outcome.errors[cell] = f"its process was killed {ATTEMPTS} times"
+    return outcome
+
+
+def _run_pool(
+    cells: Sequence[Cell],
+    execution: Execution,
+    jobs: int,
+    report: Report,
+    outcome: SweepResult,
+    interrupted: Callable[[], bool],
+) -> list[Cell]:
+    """Fill ``outcome``; returns the cells that a killed process left undone."""
+    context = mp.get_context("spawn")
+    # These come first: they start multiprocessing's own process, which unblocks Ctrl-C again.
+    queue, stop = context.Queue(), context.Event()
+    undone = []
+    pool = ProcessPoolExecutor(jobs, context, _start_worker, (queue, stop))
+    futures: dict[Future, Cell] = {}
+    try:
+        with _deaf_children():
+            for i, cell in enumerate(cells):
+                try:
+                    futures[pool.submit(_work, i, cell, execution)] = cell
+                except BrokenProcessPool:
+                    undone.append(cell)
+        waiting = set(futures)
+        while waiting:
+            if interrupted() and not stop.is_set():
+                stop.set()
+                for future in waiting:
+                    future.cancel()
+                waiting = {future for future in waiting if not future.cancelled()}
+            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not queue.empty():
+                i, rounds = queue.get()
+                report(cells[i], rounds)
+            for future in done:
+                cell = futures[future]
+                try:
+                    result = future.result()
+                    if result is not None:
+                        outcome.reports[cell] = result
+                        report(cell, result["rounds_done"])
+                except BrokenProcessPool:
+                    undone.append(cell)
+                except UserError as error:
+                    outcome.errors[cell] = str(error)
+                except Exception as error:
+                    outcome.errors[cell] = f"{type(error).__name__}: {error}"
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+    return undone
