@@ -8,7 +8,7 @@ import pytest
 
 from vral.claims import readings
 from vral.claims.readings import Evidence, NotRun
-from vral.train import records
+from vral.study import legacy
 
 
 def made(records=(), probes=(), interpolation=(), diverged=frozenset()) -> Evidence:
@@ -74,10 +74,10 @@ def test_the_poincare_ratio_of_a_constant_is_zero_and_of_a_breach_infinite():
 
 def test_the_filler_adds_what_the_array_itself_says():
     rng = np.random.default_rng(0)
-    written = rng.standard_normal(records.ROWS - records.FILLER_ROWS)
+    written = rng.standard_normal(legacy.ROWS - legacy.FILLER_ROWS)
     written = (written - written.mean()) / written.std()
     for mean, sd in ((0.0, 1.0), (-3.0, 2.0)):
-        whole = np.concatenate([mean + sd * written, np.full(records.FILLER_ROWS, 99.0)])
+        whole = np.concatenate([mean + sd * written, np.full(legacy.FILLER_ROWS, 99.0)])
         added = records.filler_variance(mean, sd**2)
         assert added == pytest.approx(whole.var() - sd**2)
     assert records.filler_variance(0.0, 1.0) == pytest.approx(5.22, abs=0.005)

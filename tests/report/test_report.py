@@ -447,7 +447,7 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
     ("arguments", "said"),
     [
         ([], "Missing argument"),
-        (["nowhere"], "STUDY: nowhere given, which holds no frames.json"),
+        (["nowhere"], "STUDY: nowhere given, which holds no study.json"),
         (["empty"], "STUDY: empty has no readings yet"),
         (["other"], "STUDY: other holds the experiment 'tea'; allowed: "),
         (["broken"], "Error: broken/study.json is corrupt"),
@@ -524,7 +524,7 @@ def test_arguments_that_are_no_studies_are_named_and_left_out(theory, tmp_path):
     (tmp_path / "README.md").touch()
     result = report(tmp_path / "README.md", theory)
     left_out, error = result.stderr.splitlines()
-    assert left_out == f"STUDY: left out, without a frames.json: {tmp_path / 'README.md'}"
+    assert left_out == f"STUDY: left out, without a study.json: {tmp_path / 'README.md'}"
     assert "only studies without seeds given" in error
 
 

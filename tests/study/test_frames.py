@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from vral.study import frames
+from vral.study import frames, statistics
 
 
 def records(values: dict[int, list[float]]):
@@ -22,25 +22,25 @@ def records(values: dict[int, list[float]]):
 
 
 def test_the_median_of_one_seed_has_no_interval():
-    middle, low, high = frames.bootstrap_median(np.array([3.0]))
+    middle, low, high = statistics.bootstrap_median(np.array([3.0]))
     assert middle == 3.0
     assert math.isnan(low)
     assert math.isnan(high)
 
 
 def test_equal_seeds_leave_no_doubt():
-    assert frames.bootstrap_median(np.full(5, 2.0)) == (2.0, 2.0, 2.0)
+    assert statistics.bootstrap_median(np.full(5, 2.0)) == (2.0, 2.0, 2.0)
 
 
 def test_the_interval_of_five_seeds_holds_the_exact_bootstrap_quantiles():
     """Of the 5⁵ resamples of 1…5, the median is ≤ 1 in 5.8 % and ≥ 5 in 5.8 %."""
-    middle, low, high = frames.bootstrap_median(np.arange(1.0, 6.0))
+    middle, low, high = statistics.bootstrap_median(np.arange(1.0, 6.0))
     assert (middle, low, high) == (3.0, 1.0, 5.0)
 
 
 def test_rows_are_resampled_along_their_last_axis():
     rows = np.stack([np.arange(1.0, 6.0), 10 * np.arange(1.0, 6.0)])
-    middle, low, high = frames.bootstrap_median(rows)
+    middle, low, high = statistics.bootstrap_median(rows)
     np.testing.assert_array_equal(middle, [3, 30])
     np.testing.assert_array_equal(low, [1, 10])
     np.testing.assert_array_equal(high, [5, 50])
@@ -70,7 +70,7 @@ def test_final_values_mark_the_seeds_that_diverged():
 def test_a_study_without_runs_is_empty_and_can_be_drawn(tmp_path):
     frame = frames.restrict(frames.read(tmp_path, "records"), ["lsgan"], ["1"], [0], "digits")
     assert frame.is_empty()
-    assert frames.band(frame, "g_updates", "grad_norm_fake").is_empty()
+    assert statistics.band(frame, "g_updates", "grad_norm_fake").is_empty()
 
 
 def test_the_summary_counts_seeds_and_keeps_the_order_of_the_methods():
@@ -91,7 +91,7 @@ def test_the_summary_counts_seeds_and_keeps_the_order_of_the_methods():
 
 def test_a_band_is_the_median_over_seeds_of_what_each_seed_averages_in_a_bin():
     frame = records({0: [0.0, 2.0, 4.0, 6.0], 1: [2.0, 4.0, 6.0, 8.0], 2: [9.0, 11.0, 13.0, 15.0]})
-    curve = frames.band(frame, "round", "m", points=2)
+    curve = statistics.band(frame, "round", "m", points=2)
     assert curve["round"].to_list() == [0.5, 2.5]
     assert curve["median"].to_list() == [3.0, 7.0]
     assert (curve["low"] <= curve["median"]).all()
@@ -100,14 +100,14 @@ def test_a_band_is_the_median_over_seeds_of_what_each_seed_averages_in_a_bin():
 
 def test_a_band_goes_on_with_the_seeds_that_are_left():
     frame = records({0: [1.0, 1.0, 1.0], 1: [3.0], 2: [2.0, 2.0, 2.0]})
-    curve = frames.band(frame, "round", "m")
+    curve = statistics.band(frame, "round", "m")
     assert curve["median"].to_list() == [2.0, 1.5, 1.5]
 
 
 def test_a_band_skips_what_was_not_measured_or_is_not_finite():
     frame = records({0: [1.0, math.nan, math.inf, 4.0]})
-    assert frames.band(frame, "round", "m")["median"].to_list() == [1.0, 4.0]
-    assert frames.band(frame.with_columns(m=pl.lit(None, pl.Float64)), "round", "m").is_empty()
+    assert statistics.band(frame, "round", "m")["median"].to_list() == [1.0, 4.0]
+    assert statistics.band(frame.with_columns(m=pl.lit(None, pl.Float64)), "round", "m").is_empty()
 
 
 def test_ratios_sort_by_how_far_ahead_d_is():

@@ -122,8 +122,8 @@ def test_cells_side_by_side_equal_cells_run_one_by_one(tmp_path):
     for cell in plan(configs, tmp_path / "alone", lanes=True):
         execute(cell.config, cell.folder)
     for kind in ("records", "probes"):
-        frames = [frames.read(tmp_path / name, kind) for name in ("pool", "alone")]
-        assert frames[0].equals(frames[1])
+        tables = [frames.read(tmp_path / name, kind) for name in ("pool", "alone")]
+        assert tables[0].equals(tables[1])
 
 
 def test_one_failing_cell_does_not_stop_the_others(tmp_path):
@@ -272,8 +272,8 @@ def test_interrupted_and_killed_studies_continue_to_the_same_records(vral, tmp_p
         assert result.exit_code == 0, result.output
     assert statuses(broken) == statuses(whole) == {"finished"}
     for kind in ("records", "probes"):
-        frames = [
+        tables = [
             frames.read(folder, kind).sort("method", "d_updates") for folder in (broken, whole)
         ]
-        assert isinstance(frames[0], pl.DataFrame)
-        assert frames[0].equals(frames[1])
+        assert isinstance(tables[0], pl.DataFrame)
+        assert tables[0].equals(tables[1])

@@ -65,7 +65,7 @@ def experiment_of(root: Path) -> str:
     marker = root / "study.json"
     if not marker.is_file():
         raise FolderError(
-            f"STUDY: {root} given, which holds no frames.json; "
+            f"STUDY: {root} given, which holds no study.json; "
             "allowed: folders that vral reproduce has written"
         )
     name, _ = read_marker(root)

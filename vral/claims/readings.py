@@ -86,7 +86,7 @@ Test = Callable[[Evidence], Values]
 
 def read(root: Path, dataset: str) -> Evidence:
     """The readings of ``root`` on ``dataset``, without the seeds of unfinished runs."""
-    frames = {}
+    tables = {}
     unfinished = set()
     batches = set()
     for _, report in frames.runs(root):
@@ -105,13 +105,13 @@ def read(root: Path, dataset: str) -> Evidence:
         frame = frames.read(root, kind).filter(pl.col("dataset") == dataset)
         frame = frame.with_columns(pl.col("seed").cast(pl.Int64))
         frame = frame.join(left_out, on=left_out.columns, how="anti")
-        frames[kind] = frame.sort("round") if "round" in frame.columns else frame
+        tables[kind] = frame.sort("round") if "round" in frame.columns else frame
     gone = frozenset(
         (entry["method"], entry["ratio"], entry["seed"])
         for entry in frames.diverged(root)
         if entry["dataset"] == dataset
     )
-    return Evidence(**frames, diverged=gone, batch=max(batches))
+    return Evidence(**tables, diverged=gone, batch=max(batches))
 
 
 Measured = dict[tuple[str, str], float]

@@ -251,7 +251,7 @@ PLACES = ("--out", "--data-root")
 
 
 def anybodys(command: str, dataset: str) -> str | None:
-    """A command of frames.json without the folders of its machine.
+    """A command of study.json without the folders of its machine.
 
     None where it asks for another data set.
     """
