@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 from oracles import PENALTY_VALUES, finite_difference
+from torch import nn
 from torch.func import functional_call
 
 from vral.nets import NETWORKS, initial_parameters
 from vral.nets.network import weight_names
-from vral.penalties import PENALTIES, clip_weights, gradient_norm, input_gradient, moments
+from vral.penalties import PENALTIES, clip_weights, gradient_norm, input_gradient, moments, r2
 from vral.types import Scored
 
 SHAPES = [(3,), (2, 3, 2)]
@@ -168,7 +169,7 @@ def test_lanes_are_independent_runs(name):
         return evaluate(name, critic_of(w, matrix), *samples)
 
     stacked = [torch.stack(part) for part in zip(*problems, strict=True)]
-    alone = torch.stack([penalty(*one) for one in problems])
+    alone = torch.stack([penalty(*inputs) for inputs in problems])
     torch.testing.assert_close(torch.func.vmap(penalty)(*stacked), alone, rtol=1e-12, atol=0)
 
 
@@ -204,3 +205,115 @@ def test_clipping_projects_weights_and_touches_nothing_else(norm):
     assert max(value.abs().max() for value in clipped.values()) > 0.1  # biases pass
     again = clip_weights(clipped, weight_names(network), 0.1)
     assert all(torch.equal(again[name], clipped[name]) for name in clipped)
+
+
+# ---- any module, in an ordinary PyTorch loop ----------------------------------------------------
+
+
+def module_critic(norm: str, training: bool) -> nn.Sequential:
+    """A smooth critic on samples (batch, 3) with torch's own layers, in float64."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        layers = {"none": [], "batch": [nn.BatchNorm1d(6)], "layer": [nn.LayerNorm(6)]}[norm]
+        critic = nn.Sequential(nn.Linear(3, 6), *layers, nn.Tanh(), nn.Linear(6, 1)).double()
+        for value in critic.buffers():
+            if value.is_floating_point():  # running statistics that are not those of a fresh layer
+                value.copy_(0.5 + torch.rand_like(value))
+    return critic.train(training)
+
+
+MODULES = [("none", True), ("layer", True), ("batch", True), ("batch", False)]
+
+
+def by_hand(name, critic, real, fake, mix):
+    """Each penalty as the papers' authors write it, by autograd on the module itself."""
+    at = {"r1": real, "r2": fake}.get(name, mix * real + (1 - mix) * fake)
+    if name == "legacy_gp":
+        at = mix[:1] * real + (1 - mix[:1]) * fake
+    at = at.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(at).sum(), at, create_graph=True)
+    squares = slope.pow(2).sum(1)
+    if name in ("r1", "r2"):
+        return squares.mean() / 2
+    scale = mix[0, 0] if name == "legacy_gp" else 1.0
+    return (scale * squares.sqrt() - 1).pow(2).mean()
+
+
+@pytest.mark.parametrize(("norm", "training"), MODULES)
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_penalty_on_any_module_is_autograds_and_reaches_its_parameters(name, norm, training):
+    _, _, *samples = problem((3,))
+    hand, critic = module_critic(norm, training), module_critic(norm, training)
+    expected = by_hand(name, hand, *samples)
+    expected.backward()
+    value = evaluate(name, critic, *samples)
+    value.backward()
+    torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
+    assert value > 1e-3
+    gradients = [
+        (p.grad, q.grad) for p, q in zip(hand.parameters(), critic.parameters(), strict=True)
+    ]
+    assert sum(q is not None and q.norm() > 1e-4 for _, q in gradients) >= 2
+    for by_autograd, ours in gradients:
+        if by_autograd is None:
+            assert ours is None
+        else:
+            torch.testing.assert_close(ours, by_autograd, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(("norm", "training"), MODULES)
+def test_looking_at_a_module_does_not_change_it(norm, training):
+    _, _, real, *_ = problem((3,))
+    critic = module_critic(norm, training)
+    before = {name: value.clone() for name, value in critic.state_dict().items()}
+    norms = gradient_norm(critic, real)
+    assert norms.shape == (B,)
+    assert norms.requires_grad
+    assert all(torch.equal(value, before[name]) for name, value in critic.state_dict().items())
+    assert all(value.grad is None for value in critic.parameters())
+    assert not real.requires_grad
+    with torch.no_grad():
+        plain = gradient_norm(critic, real)
+    assert not plain.requires_grad
+    torch.testing.assert_close(plain, norms.detach(), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_a_module_and_its_function_have_one_gradient(norm):
+    _, _, real, *_ = problem((3,))
+    critic = module_critic(norm, True)
+    as_function = input_gradient(lambda x: critic(x), real)
+    torch.testing.assert_close(input_gradient(critic, real), as_function, rtol=1e-12, atol=1e-15)
+
+
+def test_a_penalty_on_fakes_with_a_graph_reaches_the_generator():
+    generator, critic = nn.Linear(2, 3).double(), module_critic("batch", True)
+    latent = torch.randn(B, 2, generator=seeded(), dtype=torch.float64)
+    fake = generator(latent)
+    r2(critic, Scored(fake.detach(), fake, critic(fake), critic(fake)), {}).backward()
+    ours = generator.weight.grad.clone()
+    generator.weight.grad = None
+    fake = generator(latent)
+    (slope,) = torch.autograd.grad(critic(fake).sum(), fake, create_graph=True)
+    (slope.pow(2).sum(1).mean() / 2).backward()
+    assert ours.norm() > 1e-4
+    torch.testing.assert_close(ours, generator.weight.grad, rtol=1e-10, atol=1e-14)
+
+
+def test_an_ordinary_loop_with_batch_norm_trains_like_the_one_written_by_hand():
+    _, _, real, fake, mix = problem((3,))
+
+    def trained(penalty):
+        critic = module_critic("batch", True)
+        optimiser = torch.optim.SGD(critic.parameters(), 0.1)
+        for _ in range(3):
+            loss = critic(fake).mean() - critic(real).mean() + penalty(critic)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return list(critic.parameters())
+
+    ours = trained(lambda critic: evaluate("gradient_penalty", critic, real, fake, mix))
+    theirs = trained(lambda critic: by_hand("gradient_penalty", critic, real, fake, mix))
+    for left, right in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-10, atol=1e-13)

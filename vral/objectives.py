@@ -1,8 +1,11 @@
 """Objectives that are three functions of D's raw score.
 
-D minimises ``E real(D(x)) + E fake(D(G(z)))`` and G minimises ``E generator(D(G(z)))``. The
-logarithms of a sigmoid are written as softplus, so that a gradient survives at scores of ±60 where
-``log(sigmoid(s) + 1e-8)`` has lost it.
+D minimises ``E real(D(x)) + E fake(D(G(z)))`` and G minimises ``E generator(D(G(z)))``. Logarithms
+of a sigmoid are written as softplus, so that a gradient survives at scores of ±60, where that of
+``log(sigmoid(s) + 1e-8)`` is lost.
+
+OBJECTIVES holds them by name. To add one, add a row here and its closed form to
+``tests/oracles.py``.
 """
 
 from collections.abc import Callable
@@ -15,12 +18,21 @@ ScoreFunction = Callable[[Tensor], Tensor]
 
 
 class Objective(NamedTuple):
-    """One row: elementwise functions of a raw score, any shape to the same shape."""
+    """What D and G minimise: three elementwise functions of D's raw score.
+
+    Each maps a tensor of scores of any shape, usually (batch,), to losses of the same shape. Raises
+    nothing. Source: ``source`` names the paper and, where it matters, its equation or its codes,
+    e.g. Goodfellow et al. 2014.
+    """
 
     real: ScoreFunction
+    """D's loss at the score of a real sample."""
     fake: ScoreFunction
+    """D's loss at the score of a fake sample."""
     generator: ScoreFunction
+    """G's loss at the score of a fake sample."""
     source: str
+    """Paper or code that the objective was taken from."""
 
 
 OBJECTIVES: dict[str, Objective] = {
