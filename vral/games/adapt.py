@@ -1,0 +1,154 @@
+"""A GAN of any two modules: what a user's own networks need in order to be players.
+
+A game is played by pure functions under ``torch.func``, on several lanes at once. So a player may
+neither write to its buffers nor draw random numbers of its own. ``make_gan`` copies both modules,
+mends what can be mended and names what cannot.
+"""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vral.data.draws import Noise
+from vral.errors import ConfigError
+from vral.games.gan import Gan, objective_loss
+from vral.games.toy import one_of
+from vral.nets.network import Discriminator, Generator
+from vral.nets.norm import BatchStatisticsNorm
+from vral.objectives import OBJECTIVES, Objective
+from vral.penalties import PENALTIES, Penalty
+from vral.types import Samples, Scores
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+NEEDS_MIX = ("gradient_penalty", "legacy_gp")
+"""Penalties that draw an interpolation weight per sample."""
+
+
+class ModuleDiscriminator(Discriminator):
+    """Any module with one score per sample, (batch,) or (batch, 1), as a discriminator.
+
+    It has no stages, so that neither noise on hidden activations nor the shared backward pass of
+    compiled runs applies to it.
+    """
+
+    def __init__(self, body: nn.Module):
+        nn.Module.__init__(self)
+        self.body = body
+        self.stages = nn.ModuleList()
+        self.noise_size = 0
+
+    def forward(self, x: Samples, noise: Tensor | None = None) -> Scores:
+        return self.body(x).flatten()
+
+
+def make_gan(
+    discriminator: nn.Module,
+    generator: nn.Module,
+    latent: int,
+    objective: str | Objective = "nonsaturating",
+    penalties: Mapping[str | Penalty, float] | None = None,
+) -> Gan:
+    """The game of your own two modules: D (batch, *sample) to scores, G (batch, latent) to samples.
+
+    D may return (batch,) or (batch, 1), raw and without a sigmoid. ``objective`` is a row of
+    OBJECTIVES or its name. ``penalties`` maps names of PENALTIES, or functions like them, to
+    weights. Both modules are copied. Batch norm in training mode becomes one that always uses the
+    statistics of its batch, because running statistics are not a function of the parameters; its
+    scale and shift are kept.
+
+    Raises ConfigError for an unknown objective or penalty, for dropout in training mode, for a
+    module that writes to its buffers, and where shapes do not fit. Source: the two-player game of
+    Goodfellow et al. 2014.
+    """
+    if isinstance(objective, str):
+        one_of("objective", objective, list(OBJECTIVES))
+        objective = OBJECTIVES[objective]
+    terms = [(weight, _penalty(penalty)) for penalty, weight in (penalties or {}).items()]
+    d = ModuleDiscriminator(pure(discriminator, "discriminator"))
+    g = Generator(pure(generator, "generator"), latent)
+    shape = _sample_shape(d, g)
+    loss = objective.generator
+    mix = {"mix": Noise((1,) * len(shape), "uniform")}
+    return Gan(
+        g,
+        d,
+        shape,
+        objective_loss(objective),
+        lambda score_real, score_fake: loss(score_fake).mean(),
+        discriminator_needs=mix if terms else {},
+        penalties=tuple(terms),
+    )
+
+
+def _penalty(given: str | Penalty) -> Penalty:
+    if isinstance(given, str):
+        one_of("penalties", given, list(PENALTIES))
+        return PENALTIES[given]
+    return given
+
+
+def pure(module: nn.Module, player: str) -> nn.Module:
+    """A copy of ``module`` that neither writes to buffers nor draws random numbers.
+
+    Raises ConfigError, naming ``player``, for dropout in training mode.
+    """
+    module = copy.deepcopy(module)
+    for name, part in module.named_modules():
+        if isinstance(part, DROPOUTS) and part.training and part.p > 0:
+            raise ConfigError(
+                f"{player}: its dropout layer {name or 'itself'} draws random numbers of its own; "
+                "allowed: dropout in eval mode, or none"
+            )
+    return _without_running_statistics(module)
+
+
+def _without_running_statistics(module: nn.Module) -> nn.Module:
+    """``module`` with every batch norm in training mode replaced, in place."""
+    if isinstance(module, BATCH_NORMS) and module.training:
+        norm = BatchStatisticsNorm(module.num_features, module.eps)
+        reference = module.weight if module.affine else next(module.buffers(), norm.scale)
+        norm = norm.to(reference.device, reference.dtype)
+        if module.affine:
+            norm.scale, norm.shift = module.weight, module.bias
+        else:  # constants, so that no parameter appears that the module did not have
+            scale, shift = norm.scale.detach(), norm.shift.detach()
+            del norm.scale, norm.shift
+            norm.register_buffer("scale", scale)
+            norm.register_buffer("shift", shift)
+        return norm
+    for name, part in module.named_children():
+        setattr(module, name, _without_running_statistics(part))
+    return module
+
+
+def _sample_shape(discriminator: ModuleDiscriminator, generator: Generator) -> tuple[int, ...]:
+    """The shape of one sample, from a pass of two latents through both, or ConfigError."""
+    reference = next((p for net in (generator, discriminator) for p in net.parameters()), None)
+    if reference is None:
+        raise ConfigError("generator: neither module has parameters; allowed: modules that learn")
+
+    def scores(z: Tensor) -> tuple[Tensor, Tensor]:
+        samples = generator(z)
+        return discriminator.body(samples).sum(), samples
+
+    z = reference.new_zeros(2, generator.latent)
+    try:
+        _, samples = torch.func.grad(scores, has_aux=True)(z)
+        with torch.no_grad():
+            size = discriminator.body(samples).shape
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            f"generator, discriminator: a pass of latents (2, {generator.latent}) through both "
+            f"fails: {first}; allowed: modules whose shapes fit and that do not write to buffers"
+        ) from error
+    if len(samples) != 2 or size not in ((2,), (2, 1)):
+        raise ConfigError(
+            f"discriminator: scores of shape {tuple(size)} for 2 samples of shape "
+            f"{tuple(samples.shape[1:])}; allowed: (2,) or (2, 1), one raw score per sample"
+        )
+    return tuple(samples.shape[1:])
