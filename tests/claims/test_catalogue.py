@@ -14,7 +14,7 @@ from vral.claims.catalogue import CLAIMS, register
 from vral.claims.ledger import judge_claim
 from vral.claims.readings import NotRun
 from vral.claims.verdict import Claim, judge_number
-from vral.cli.reproduce import reproduce
+from vral.cli.dynamics import COMMANDS
 from vral.study.experiments import EXPERIMENTS
 
 REGISTERED = (177, "2ea79cc8d63a631ceb9cbc6efd2d50b4a62361f3f0efae4f25731d3a9b385424")
@@ -144,5 +144,5 @@ def test_a_claim_s_experiment_runs_what_it_needs(claim):
 
 @WITHOUT_CHANCE
 def test_a_computed_claim_has_a_command(claim):
-    assert claim.experiment in reproduce.commands
+    assert claim.experiment in COMMANDS
     assert claim.experiment not in EXPERIMENTS

@@ -186,7 +186,7 @@ def test_the_command_of_what_was_not_run_is_one_that_works(
     _, still_open = examine([root])
     command = next(e.command for e in still_open if e.claim.id == "C7.standard")
     assert command == f"vral reproduce ratios {options}--out {tmp_path / folder}"
-    monkeypatch.setattr("vral.cli.reproduce.estimate", lambda *_: 0.0)
+    monkeypatch.setattr("vral.cli.experiments.estimate", lambda *_: 0.0)
     tried = CliRunner().invoke(main, [*shlex.split(command)[1:], "--dry-run"])
     assert tried.exit_code == 0, tried.output
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from cases import SMALL, fake_data, one_line_error, tiny
 
-from vral.cli.reproduce import _arms, _configs
+from vral.cli.experiments import _arms, _configs
 from vral.data.datasets import DATASETS
 from vral.figures.experiments import FIGURES
 from vral.study import run

@@ -15,7 +15,7 @@ import pytest
 from cases import SMALL
 from rich.console import Console
 
-from vral.cli import main, reproduce
+from vral.cli import experiments, main
 from vral.cli.tables import show_plan
 from vral.errors import FolderError
 from vral.study import frames, sweep
@@ -155,9 +155,9 @@ def test_a_killed_worker_costs_no_cell(tmp_path):
 @pytest.mark.parametrize("moment", ["planning", "starting the workers", "drawing"])
 def test_ctrl_c_is_one_line_and_130_and_begins_nothing_more(vral, tmp_path, monkeypatch, moment):
     places = {
-        "planning": (reproduce, "plan"),
+        "planning": (experiments, "plan"),
         "starting the workers": (sweep.ProcessPoolExecutor, "submit"),
-        "drawing": (reproduce, "write_figures"),
+        "drawing": (experiments, "write_figures"),
     }
     owner, name = places[moment]
     real = getattr(owner, name)
@@ -167,7 +167,7 @@ def test_ctrl_c_is_one_line_and_130_and_begins_nothing_more(vral, tmp_path, monk
         return real(*arguments)
 
     if moment == "drawing":
-        monkeypatch.setattr(reproduce, "run_cells", lambda *_: sweep.SweepResult({}, {}))
+        monkeypatch.setattr(experiments, "run_cells", lambda *_: sweep.SweepResult({}, {}))
     command = ("reproduce", "ratios", "--methods", "lsgan", "--ratios", "1", "--seeds", 1)
     command += ("--dataset", "ring", "--jobs", 1, *SMALL)
     with monkeypatch.context() as patch:
@@ -182,12 +182,11 @@ def test_ctrl_c_is_one_line_and_130_and_begins_nothing_more(vral, tmp_path, monk
 
 
 def test_ctrl_c_while_a_command_loads_is_one_line_too(vral, monkeypatch):
-    class Loading(dict):
-        def __contains__(self, name):
-            raise KeyboardInterrupt
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "SHORT_HELP", Loading())
-    result = vral("ls")
+    monkeypatch.setattr(main, "import_module", interrupted)
+    result = vral("train", "lsgan")
     assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
 

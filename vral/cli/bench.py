@@ -61,7 +61,7 @@ def _listed(name: str) -> str:
     )
 
 
-@click.command()
+@click.command("bench")
 @click.option("--workloads", metavar="NAMES", help=_listed("workloads"))
 @click.option("--methods", metavar="NAMES", help=_listed("methods"))
 @click.option("--ratios", metavar="NUMBERS", help="D updates per G update. [dim](default: 50)[/]")
@@ -85,7 +85,7 @@ def _listed(name: str) -> str:
     type=click.Path(path_type=Path),
     help="JSON file, written after every cell; must be new.",
 )
-def bench(out: Path | None, device: str, **options: Any) -> None:
+def command(out: Path | None, device: str, **options: Any) -> None:
     """Time our step against the plain loop, a lean one and installed packages.
 
     A cell is a method on a workload at a ratio; it has a process of its own in which contenders

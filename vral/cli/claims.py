@@ -26,7 +26,7 @@ PUBLISHED = "runs/published"
 COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
-@click.command()
+@click.command("claims")
 @studies_argument
 @click.option("--json", "as_json", is_flag=True, help="For machines: the whole ledger as JSON.")
 @click.option(
@@ -41,7 +41,7 @@ COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
     "page's folder; a figure that is not there is named without a link. "
     f"[dim](default: {PUBLISHED})[/]",
 )
-def claims(
+def command(
     studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str | None
 ) -> None:
     """Judge every claim of the paper and the deck on what the STUDY folders hold.

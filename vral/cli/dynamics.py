@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import rich_click as click
 from rich import box
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vral.dynamics import basins, damping, errata, lazy_r1, limit_cycles, portraits
+from vral.dynamics.mixture_spectrum import EXPERIMENT, spectrum_mog
 from vral.dynamics.systems import ALGORITHMS, CONVENTIONS, System, systems
 from vral.errors import ConfigError
 from vral.figures import save
@@ -291,7 +291,7 @@ def limit_cycles_command(rounds: int, out: Path | None, dry_run: bool) -> None:
 @rounds_option(1500)
 @gammas_option(lazy_r1.GAMMAS, positives)
 @common
-def lazy_r1(
+def lazy_r1_command(
     step: float, rounds: int, gamma: tuple[float, ...], out: Path | None, dry_run: bool
 ) -> None:
     """R1 every k-th round with weight k·γ, and the wall at h·γ·k ≈ 2."""
@@ -307,11 +307,12 @@ def errata_command(out: Path | None, dry_run: bool) -> None:
     carry_out("errata", out, dry_run, plan, errata.experiment)
 
 
-COMMANDS: tuple[Any, ...] = (
-    dirac,
-    dirac_basins,
-    dirac_damping,
-    limit_cycles_command,
-    lazy_r1,
-    errata_command,
-)
+COMMANDS: dict[str, click.Command] = {
+    "dirac": dirac,
+    "dirac-basins": dirac_basins,
+    "dirac-damping": dirac_damping,
+    "limit-cycles": limit_cycles_command,
+    "lazy-r1": lazy_r1_command,
+    "errata": errata_command,
+    EXPERIMENT: spectrum_mog,
+}

@@ -1,57 +1,54 @@
-"""``vral``: a thin front that answers --help at once and loads the commands only to run one."""
+"""``vral``: the group of all commands, and what it does with errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
+from vral.cli.stubs import HELP_OPTIONS, StubGroup, read_words
 from vral.errors import INTERRUPTED, UserError
 
 click.rich_click.TEXT_MARKUP = "rich"
+click.rich_click.DEFAULT_STRING = "(default: {})"
 
-SHORT_HELP = {
-    "ls": "Show methods, data sets, networks, update rules and experiments.",
-    "train": "Train one method and write one run folder.",
-    "bench": "Time our step against the loops that people write.",
-    "report": "Write finished studies as one page: verdicts, figures, curves.",
-    "reproduce": "Run a whole experiment: its cells, records, figures and table.",
-    "claims": "Judge every claim of the paper and the deck on finished studies.",
-    "conform": "Run anybody's trainer on the Dirac-GAN and tell what it does.",
-    "spectrum": "Eigenvalues of a trained run's vector field and of its rounds.",
-}
+COMMANDS = ("ls", "train", "reproduce", "claims", "report", "spectrum", "conform", "bench")
+"""Each is the ``command`` of the file of ``vral/cli`` that has its name."""
 
 
-class LazyGroup(click.RichGroup):
-    """Stubs until a command is called; then one line and exit code 2 on what a user can mend.
+class Vral(StubGroup):
+    """Ends with one line and exit code 2 on what a user can mend, and with 130 on Ctrl-C."""
 
-    Ctrl-C, while a command loads too, is one line and exit code 130.
-    """
+    def words(self) -> Mapping[str, Mapping[str, Any]]:
+        """The entries of COMMANDS."""
+        return read_words()["commands"]
 
-    def resolve_command(self, ctx: click.Context, args: list[str]):
-        if args[0] in SHORT_HELP:
-            from vral.cli.train import COMMANDS
-
-            self.commands = COMMANDS
-        return super().resolve_command(ctx, args)
+    def load(self, name: str) -> click.Command | None:
+        """Import one of COMMANDS."""
+        return import_module(f"vral.cli.{name}").command if name in COMMANDS else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command's name."""
         with one_line_errors(ctx):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
         with one_line_errors(ctx):
             return super().invoke(ctx)
 
 
 @contextmanager
 def one_line_errors(ctx: click.Context) -> Iterator[None]:
+    """Print what a user can mend as one line and exit with 2; on Ctrl-C, exit with 130."""
     try:
         yield
-    except click.exceptions.NoArgsIsHelpError:
-        raise
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.message, color=ctx.color)
+        ctx.exit(2)
     except (UserError, click.UsageError) as error:
         text = error.format_message() if isinstance(error, click.UsageError) else str(error)
         message = Text.assemble(("Error: ", "bold red"), text)
@@ -62,11 +59,7 @@ def one_line_errors(ctx: click.Context) -> Iterator[None]:
         ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Vral, context_settings={"help_option_names": list(HELP_OPTIONS)})
 @click.version_option(package_name="vral")
 def main() -> None:
     """Train adversarial games at any D:G ratio and see what happens inside them."""
-
-
-for name, text in SHORT_HELP.items():
-    main.add_command(click.RichCommand(name, short_help=text))

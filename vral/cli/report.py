@@ -19,7 +19,7 @@ from vral.report.pictures import write_pdf
 from vral.study.experiments import EXPERIMENTS
 
 
-@click.command()
+@click.command("report")
 @studies_argument
 @click.option(
     "--out",
@@ -28,7 +28,7 @@ from vral.study.experiments import EXPERIMENTS
     help="HTML file; the PDF stands beside it. A page of vral report is replaced, any other file "
     "is left alone. [dim](default: report.html in the folder that holds the studies)[/]",
 )
-def report(studies: Sequence[Path], out: Path | None) -> None:
+def command(studies: Sequence[Path], out: Path | None) -> None:
     """Write STUDY's verdicts, figures, settings and curves as one HTML page and its figures as PDF.
 
     The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote; of

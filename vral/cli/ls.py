@@ -1,0 +1,59 @@
+"""``vral ls``: what there is to train, to run and to read, a line each."""
+
+import os
+import sys
+
+import rich_click as click
+from rich.console import Console
+from rich.text import Text
+
+from vral.cli.stubs import read_words
+
+SECTIONS = (
+    "methods",
+    "datasets",
+    "networks",
+    "rules",
+    "objectives",
+    "experiments",
+    "dynamics",
+    "readings",
+)
+INDENT = 26
+"""Columns before a text that stands beside its name."""
+NARROW = 72
+"""Columns of a terminal below which a text stands under its name."""
+
+
+@click.command("ls")
+@click.argument("section", required=False, type=click.Choice(SECTIONS))
+def command(section: str | None) -> None:
+    """Show methods, data sets, networks, update rules, objectives, experiments and readings.
+
+    With a SECTION, show that section alone. Texts are broken at the width of the terminal; in a
+    pipe every row is one line.
+    """
+    sections = [words for words in read_words()["ls"] if section in (None, words["name"])]
+    in_pipe = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    console = Console(highlight=False, width=10_000 if in_pipe else None)
+    for number, words in enumerate(sections):
+        if number:
+            console.print()
+        console.print(words["title"], style="bold")
+        for name, text, more in words["rows"]:
+            _print_row(console, name, Text.assemble(text, (f"  {more}" if more else "", "dim")))
+
+
+def _print_row(console: Console, name: str, text: Text) -> None:
+    """Print a row's text beside its name, or under it where the terminal is narrow."""
+    heading = Text(f"  {name}", "cyan")
+    if console.width < NARROW:
+        console.print(heading)
+        heading, indent = Text(), 4
+    else:
+        indent = INDENT
+    for line in text.wrap(console, console.width - indent):
+        line.rstrip()
+        heading.pad_right(indent - len(heading))
+        console.print(heading + line)
+        heading = Text()
