@@ -2,8 +2,8 @@
 
 A Gaussian window of bandwidth h stands on every score of a batch. Over all scores the forward
 divergence is least at Var = max(0, 1 - h²), and the backward one at Var = a - h² with
-a² - a - h² = 0. So at h = 1, the value of the original code, the forward form asks for *no* variance
-at all.
+a² - a - h² = 0. So at h = 1, the value of the original code, the forward form asks for *no*
+variance at all.
 """
 
 import math
@@ -51,7 +51,7 @@ def backward_kl(scores: Scores, mean: float, bandwidth: float) -> Scalar:
 
 
 def optimal_variance(bandwidth: NDArray, kl: Literal["forward", "backward"]) -> NDArray:
-    """The variance of Gaussian scores at which the divergence is least; same shape as ``bandwidth``.
+    """The variance of Gaussian scores at which the divergence is least, shaped like ``bandwidth``.
 
     Forward: max(0, 1 - h²). Backward: max(0, a - h²) with a = (1 + √(1 + 4h²)) / 2, which is 0 from
     h = √2 on.

@@ -126,7 +126,7 @@ def test_batch_norm_without_scale_and_shift_gains_no_parameters():
                 g,
                 3,
             ),
-            "allowed: modules whose shapes fit and that do not write to buffers",
+            "through both fails: it writes to the buffer 0.parametrizations.weight.0._",
         ),
         (lambda d, g: make_gan(nn.Tanh(), nn.Identity(), 1), "neither module has parameters"),
     ],

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from vral.data.draws import Noise
 from vral.errors import ConfigError
@@ -19,7 +20,7 @@ from vral.nets.network import Discriminator, Generator
 from vral.nets.norm import BatchStatisticsNorm
 from vral.objectives import OBJECTIVES, Objective
 from vral.penalties import PENALTIES, Penalty
-from vral.types import Samples, Scores
+from vral.types import Profile, Samples, Scores
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -50,7 +51,7 @@ def make_gan(
     generator: nn.Module,
     latent: int,
     objective: str | Objective = "nonsaturating",
-    penalties: Mapping[str | Penalty, float] | None = None,
+    penalties: Mapping[str | Penalty, float | int] | None = None,
 ) -> Gan:
     """The game of your own two modules: D (batch, *sample) to scores, G (batch, latent) to samples.
 
@@ -131,24 +132,36 @@ def _sample_shape(discriminator: ModuleDiscriminator, generator: Generator) -> t
     if reference is None:
         raise ConfigError("generator: neither module has parameters; allowed: modules that learn")
 
-    def scores(z: Tensor) -> tuple[Tensor, Tensor]:
-        samples = generator(z)
-        return discriminator.body(samples).sum(), samples
+    profile = {
+        "D": {name: value.detach() for name, value in discriminator.named_parameters()},
+        "G": {name: value.detach() for name, value in generator.named_parameters()},
+    }
+    z = reference.detach().new_zeros(2, generator.latent)
 
-    z = reference.new_zeros(2, generator.latent)
+    def total(profile: Profile) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        samples = functional_call(generator, profile["G"], (z,))
+        with_params = {k.removeprefix("body."): v for k, v in profile["D"].items()}
+        scores = functional_call(discriminator.body, with_params, (samples,))
+        return scores.sum(), (scores, samples)
+
+    buffers = [*generator.named_buffers(), *discriminator.named_buffers()]
+    before = [value._version for _, value in buffers]  # counts writes in place
     try:
-        _, samples = torch.func.grad(scores, has_aux=True)(z)
         with torch.no_grad():
-            size = discriminator.body(samples).shape
+            total(profile)
+        for (name, value), old in zip(buffers, before, strict=True):
+            if value._version != old:
+                raise RuntimeError(f"it writes to the buffer {name.removeprefix('body.')}")
+        scores, samples = torch.func.grad(total, has_aux=True)(profile)[1]
     except RuntimeError as error:
         first = str(error).strip().splitlines()[0]
         raise ConfigError(
             f"generator, discriminator: a pass of latents (2, {generator.latent}) through both "
             f"fails: {first}; allowed: modules whose shapes fit and that do not write to buffers"
         ) from error
-    if len(samples) != 2 or size not in ((2,), (2, 1)):
+    if len(samples) != 2 or scores.shape not in ((2,), (2, 1)):
         raise ConfigError(
-            f"discriminator: scores of shape {tuple(size)} for 2 samples of shape "
+            f"discriminator: scores of shape {tuple(scores.shape)} for 2 samples of shape "
             f"{tuple(samples.shape[1:])}; allowed: (2,) or (2, 1), one raw score per sample"
         )
     return tuple(samples.shape[1:])
