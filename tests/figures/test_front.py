@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import polars as pl
+
+from vral.figures.front import READINGS, front
+
+PUBLISHED = Path(__file__).parents[2] / "runs/published"
+SUMMARY = PUBLISHED / "ratios-digits/summary.csv"
+
+
+def test_every_dot_stands_at_the_published_median():
+    summary = pl.read_csv(SUMMARY)
+    figure = front(summary)
+    assert len(figure.axes) == len(READINGS)
+    methods = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    for ax, metric in zip(figure.axes, READINGS, strict=True):
+        dots = [line for line in ax.lines if line.get_marker() == "o"]
+        spans = [line for line in ax.lines if line.get_alpha() is not None]
+        assert len(dots) == len(spans) == len(methods) == 7
+        row = summary.filter(
+            (pl.col("method") == "wgan-gp") & (pl.col("ratio") == 50) & (pl.col("metric") == metric)
+        )
+        place = methods.index("WGAN-GP")
+        assert dots[place].get_xdata()[0] == row["median"][0]
+        assert list(spans[place].get_xdata()) == [row["low"][0], row["high"][0]]
+    assert "WGAN-GP 5.9" in figure.get_label()
+
+
+def test_methods_without_readings_are_left_out():
+    summary = pl.read_csv(SUMMARY).filter(pl.col("method").is_in(["lsgan", "standard"]))
+    labels = [text.get_text() for text in front(summary).axes[0].get_yticklabels()]
+    assert labels == ["Standard", "LSGAN"]
+
+
+def test_the_published_picture_is_light():
+    assert (PUBLISHED / "front.png").stat().st_size < 200_000
