@@ -15,7 +15,7 @@ from vral.dynamics.systems import ALGORITHMS, play
 from vral.figures.style import STYLE, finish
 from vral.games.game import field
 from vral.optim.rule import Direction
-from vral.study.measured import COMPUTED, Measured, Row
+from vral.study.measured import COMPUTED, Measured, Quantity, Row
 from vral.study.methods import colour
 from vral.train.paths import grid
 
@@ -43,6 +43,19 @@ SPECIFIED: dict[str, dict[str, tuple[float, ...]]] = {
     },
 }
 """Shares on 41 × 41 starts after 3000 rounds at h = 0.2, computed independently at GAMMAS."""
+
+LARGEST_SHARE_OF_CONSENSUS = Quantity("consensus 1", "largest share")
+"""Over the algorithms, under the exact consensus at γ = 1."""
+
+
+def share_of(method: str, gamma: float, algorithm: str) -> Quantity:
+    """The share of starts that arrive."""
+    return Quantity(f"{method} {gamma:g}, {algorithm}", "share")
+
+
+def smallest_share_of(method: str) -> Quantity:
+    """Over the algorithms and those of GAMMAS at which the equilibrium attracts at the step 0.2."""
+    return Quantity(method, "smallest share")
 
 
 def notebook_consensus(game, movers, profile, draw):
@@ -107,12 +120,12 @@ def experiment(
     for (method, algorithm), found in maps.items():
         wanted = SPECIFIED[method][algorithm] if as_specified else [np.nan] * len(gammas)
         for gamma, share, expected in zip(gammas, found.mean((1, 2)), wanted, strict=True):
-            rows.append(Row(f"{method} {gamma:g}, {algorithm}", "share", share, expected, COMPUTED))
+            rows.append(share_of(method, gamma, algorithm).row(share, expected, COMPUTED))
     if as_specified:
         at = GAMMAS.index(1.0)
         best = max(maps[CONSENSUS, algorithm][at].mean() for algorithm in ALGORITHMS)
         rows += [_smallest_share(maps, method) for method in FOLLOWED]
-        rows.append(Row("consensus 1", "largest share", best))
+        rows.append(LARGEST_SHARE_OF_CONSENSUS.row(best))
     shares = pl.DataFrame(
         [
             {"method": m, "algorithm": a, "gamma": gamma, "share": share}
@@ -130,14 +143,13 @@ def attracts(method: str, algorithm: str, gamma: float, step: float) -> bool:
 
 
 def _smallest_share(maps: dict[tuple[str, str], NDArray], method: str) -> Row:
-    """Over algorithms and those of GAMMAS at which the equilibrium attracts at the step of 0.2."""
     shares = [
         share
         for algorithm in ALGORITHMS
         for gamma, share in zip(GAMMAS, maps[method, algorithm].mean((1, 2)), strict=True)
         if attracts(method, algorithm, gamma, STEP)
     ]
-    return Row(method, "smallest share", min(shares))
+    return smallest_share_of(method).row(min(shares))
 
 
 def figure(

@@ -14,7 +14,7 @@ from vral.dynamics.systems import ALGORITHMS, System, play
 from vral.figures.style import STYLE, finish
 from vral.games.dirac import dirac
 from vral.optim.directions import consensus
-from vral.study.measured import Measured, Row
+from vral.study.measured import Measured, Quantity, Row
 from vral.study.methods import colour
 
 OWNERS = ("G", "D")
@@ -52,6 +52,12 @@ FAMILIES: dict[str, tuple[str, Family, float | None]] = {
     ),
 }
 """Name to (its strength, the system at a strength, the strength of critical damping)."""
+
+
+SIMGD_GROWTH = Quantity("SimGD, unregularised", "smallest (ρ² - 1)/(hf)² over h")
+TTUR_SIMGD_GROWTH = Quantity("TTUR, SimGD", "smallest (ρ² - 1)/(h_g h_d f²) over ratios")
+TTUR_FLOW_REAL_PART = Quantity("TTUR, flow", "largest |Re λ| over ratios")
+TTUR_ALTGD_OFF_CIRCLE = Quantity("TTUR, AltGD 1:1", "largest |ρ - 1| over ratios")
 
 
 def flow_jacobians(family: Family, strengths: Sequence[float] | NDArray) -> NDArray:
@@ -160,10 +166,10 @@ def _unregularised(steps: NDArray) -> list[Row]:
             apart = closed_forms.rounds_jacobian(scaled, OWNERS, play("AltGD 1:1"), step)
             circle.append(np.abs(np.abs(np.linalg.eigvals(apart)) - 1).max())
     return [
-        Row("SimGD, unregularised", "smallest (ρ² - 1)/(hf)² over h", min(growth), 1.0),
-        Row("TTUR, SimGD", "smallest (ρ² - 1)/(h_g h_d f²) over ratios", min(two_rates), 1.0),
-        Row("TTUR, flow", "largest |Re λ| over ratios", max(flows), 0.0),
-        Row("TTUR, AltGD 1:1", "largest |ρ - 1| over ratios", max(circle), 0.0),
+        SIMGD_GROWTH.row(min(growth), 1.0),
+        TTUR_SIMGD_GROWTH.row(min(two_rates), 1.0),
+        TTUR_FLOW_REAL_PART.row(max(flows), 0.0),
+        TTUR_ALTGD_OFF_CIRCLE.row(max(circle), 0.0),
     ]
 
 

@@ -15,7 +15,7 @@ from vral.figures.style import STYLE, finish
 from vral.games.dirac import dirac
 from vral.games.planar import mixture
 from vral.games.toy import Toy
-from vral.study.measured import COMPUTED, Measured, Row
+from vral.study.measured import COMPUTED, Measured, Quantity, Row
 from vral.study.methods import colour
 from vral.train.paths import grid
 from vral.types import leaves
@@ -27,6 +27,11 @@ CONSENSUS = "NUM17's consensus, as in the Dirac-GAN notebook"
 R3GAN = "R3GAN, equation 12"
 JACOBIAN = "NUM17's eigenvalue notebook"
 SQUARE = "a Jacobian is square"
+
+CONSENSUS_GRADIENT_ERROR = Quantity(CONSENSUS, "largest error of its gradient")
+EXACT_CONSENSUS_RADIUS = Quantity(CONSENSUS, "r at round 500, exact")
+R3GAN_EIGENVALUE_ERROR = Quantity(R3GAN, "error of the printed Im λ")
+JACOBIAN_ROWS_KEPT = Quantity(JACOBIAN, "rows kept / parameters")
 
 
 def consensus_paths(rounds: int = 500) -> dict[str, NDArray]:
@@ -84,14 +89,8 @@ def experiment(width: int = 4) -> Measured:
     """``width`` is that of the mixture GAN on which the released loop runs; published is 16."""
     paths = consensus_paths()
     rows = [
-        Row(CONSENSUS, "largest error of its gradient", consensus_gap(), 0.0),
-        Row(
-            CONSENSUS,
-            "r at round 500, exact",
-            float(np.linalg.norm(paths["exact"][-1])),
-            10.9687,
-            COMPUTED,
-        ),
+        CONSENSUS_GRADIENT_ERROR.row(consensus_gap(), 0.0),
+        EXACT_CONSENSUS_RADIUS.row(float(np.linalg.norm(paths["exact"][-1])), 10.9687, COMPUTED),
         Row(CONSENSUS, "r at round 500, as released", float(np.linalg.norm(paths["notebook"][-1]))),
     ]
     gammas = np.sort(np.append(np.linspace(0, 2, 81), 2**0.5))
@@ -100,7 +99,7 @@ def experiment(width: int = 4) -> Measured:
     rows += [
         Row(R3GAN, "Im λ at γ = 0.3, by autograd", at, r3gan_imaginary(0.3, printed=False)),
         Row(R3GAN, "Im λ at γ = 0.3, as printed", r3gan_imaginary(0.3, printed=True)),
-        Row(R3GAN, "error of the printed Im λ", abs(at - r3gan_imaginary(0.3, printed=True)), 0.0),
+        R3GAN_EIGENVALUE_ERROR.row(abs(at - r3gan_imaginary(0.3, printed=True)), 0.0),
     ]
     gan = mixture("nonsaturating", width=width, latent=width)
     field_at = field_map(gan.game, gan.start, gan.draw)
@@ -111,7 +110,7 @@ def experiment(width: int = 4) -> Measured:
     case, full_sizes = JACOBIAN, _sizes(mixture("nonsaturating"))
     rows += [
         Row(case, "rows kept", len(kept), parameters, SQUARE),
-        Row(case, "rows kept / parameters", len(kept) / parameters, 1.0, SQUARE),
+        JACOBIAN_ROWS_KEPT.row(len(kept) / parameters, 1.0, SQUARE),
         Row(case, "largest error of the rows kept", _distance_to_rows(kept, whole), 0.0),
         Row(
             case, "eigenvalues it can compute", len(_eigenvalues_or_none(kept)), parameters, SQUARE

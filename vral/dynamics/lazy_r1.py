@@ -16,7 +16,7 @@ from vral.dynamics.closed_forms import rounds_jacobian
 from vral.dynamics.systems import System, play
 from vral.figures.style import FLOOR, STYLE, finish
 from vral.games.dirac import dirac
-from vral.study.measured import COMPUTED, Measured, Row
+from vral.study.measured import COMPUTED, Measured, Quantity, Row
 from vral.study.methods import colour
 
 OWNERS = ("G", "D")
@@ -31,6 +31,11 @@ SPECIFIED = {
     (32, "AltGD 1:1"): 1.012873,
 }
 """ρ per round at h = 0.1 and γ = 1, computed independently."""
+
+
+def wall_of(gamma: float, algorithm: str) -> Quantity:
+    """h·γ·k at the first interval k that is unstable."""
+    return Quantity(f"γ = {gamma:g}, {algorithm}", "h·γ·k at the wall")
 
 
 def rate(gamma: float, interval: int, step: float, algorithm: str) -> float:
@@ -96,8 +101,7 @@ def experiment(
             at = wall(gamma, step, algorithm)
             # Between two penalties the pair turns by h·k·f; 2 is the wall where that is little.
             expected = 2.0 if 0.5 * at / gamma <= 1 else np.nan
-            name = f"γ = {gamma:g}, {algorithm}"
-            rows.append(Row(name, "h·γ·k at the wall", at, expected, "limit of small h·k·f"))
+            rows.append(wall_of(gamma, algorithm).row(at, expected, "limit of small h·k·f"))
     shown = [k for k in (1, 8, 16, 32) if k in intervals]
     paths = radii(gammas, shown, step, rounds, "AltGD 1:1")
     for j, interval in enumerate(shown):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vral.dynamics import lanes
 from vral.dynamics.systems import play
 from vral.figures.style import STYLE, finish
-from vral.study.measured import Measured, Row
+from vral.study.measured import Measured, Quantity, Row
 from vral.study.methods import colour
 
 NONSATURATING_STEPS = (0.1, 0.2, 0.4)
@@ -31,6 +31,11 @@ WEAK = (0.1, 0.05)
 CLIPS = ((1.0, 1), (1.0, 5), (0.3, 3))
 """(c, D updates), alternating."""
 CLIP_STEP = 0.01
+
+SMALLEST_MEAN_RADIUS = Quantity("WGAN-GP", "smallest mean r / g₀")
+"""Over all settings of WGAN-GP here, those of ``WEAK`` with five D updates among them."""
+SPEED_BESIDE_ORIGIN = Quantity("WGAN-GP", "‖v‖ at (0, ±0) / γg₀")
+"""The field's norm just beside (0, 0)."""
 
 
 class Cycle(NamedTuple):
@@ -114,8 +119,8 @@ def _one_centred(rounds: int) -> tuple[list[Row], list[Cycle]]:
         rest.append(float(np.linalg.norm(path, axis=1).mean()))
         label = f"WGAN-GP, γ = {weight:g}, {algorithm}, h = {h:g}"
         cycles.append(Cycle(label, "wgan-gp", path[-400:], math.nan))
-    rows.append(Row("WGAN-GP", "smallest mean r / g₀", min(rest)))
-    rows.append(Row("WGAN-GP", "‖v‖ at (0, ±0) / γg₀", _speed_beside_rest(), 1.0))
+    rows.append(SMALLEST_MEAN_RADIUS.row(min(rest)))
+    rows.append(SPEED_BESIDE_ORIGIN.row(_speed_beside_rest(), 1.0))
     return rows, cycles
 
 

@@ -31,7 +31,7 @@ from vral.optim.directions import consensus
 from vral.optim.transforms import rmsprop
 from vral.study.config import differences
 from vral.study.folders import locked, make_folder, note_command, read_json, write_json
-from vral.study.measured import MEASURED, Measured, Row
+from vral.study.measured import MEASURED, Measured, Quantity, Row
 from vral.train.paths import trajectories
 from vral.types import Profile, map_tensors
 
@@ -214,6 +214,7 @@ def _found(root: Path) -> Spectra:
 
 DAMPING = "-Σ Re λ / Σ |λ|"
 """Of all eigenvalues: 1 where all are real and negative, 0 where they turn only."""
+DAMPING_GAINED = Quantity("after training", f"{DAMPING}, with consensus less without")
 
 
 def measured(found: Spectra) -> list[Row]:
@@ -233,7 +234,7 @@ def measured(found: Spectra) -> list[Row]:
     gained = damping["consensus-w", "after"] - damping["none", "after"]
     if any(found[row, "after"].residual > found[row, "before"].residual for row in ends):
         gained = math.nan
-    return [*rows, Row("after training", f"{DAMPING}, with consensus less without", gained)]
+    return [*rows, DAMPING_GAINED.row(gained)]
 
 
 def _draw(root: Path, setup: Setup, found: Spectra) -> None:

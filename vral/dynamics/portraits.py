@@ -19,7 +19,7 @@ from vral.dynamics.systems import ALGORITHMS, System
 from vral.errors import ConfigError
 from vral.figures.style import STYLE, finish
 from vral.files import replace_file
-from vral.study.measured import Measured, Row
+from vral.study.measured import Measured, Quantity, Row
 from vral.study.methods import colour
 from vral.train.paths import grid, trajectories_by_schedule
 
@@ -28,6 +28,11 @@ VIEW = 2.2
 STARTS = ((1.0, 1.0), (-1.5, 1.0), (-0.3, -0.5))
 FIELD_POINTS = 21
 FRAMES = 90
+
+
+def abscissa_of(label: str) -> Quantity:
+    """The largest real part of the flow's two eigenvalues of (θ, ψ), by the system's label."""
+    return Quantity(label, "abscissa of (θ, ψ)")
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def experiment(
         if system.local is not None:
             k, g, f = system.local
             expected = -(k + g) / 2 + np.emath.sqrt((k - g) ** 2 / 4 - f**2).real
-        rows.append(Row(system.label, "abscissa of (θ, ψ)", pair.real.max(), expected))
+        rows.append(abscissa_of(system.label).row(pair.real.max(), expected))
     tables = {"eigenvalues": pl.DataFrame(eigenvalues)} if eigenvalues else {}
     return Measured(rows, {"portraits": figure(panels, step, rounds)}, tables)
 

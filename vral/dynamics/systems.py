@@ -121,6 +121,8 @@ class System:
         return closed_forms.round_radius(self.local, step, ALGORITHMS[algorithm])
 
 
+GAMMA = 0.3
+"""Weight of the zero-centred penalties where none is given."""
 BANDWIDTH = 0.3
 """Of the Parzen windows in the portraits."""
 META_GUESS = (0.0, 0.0, 0.5, -0.8, 1.1, 0.3, -1.1)
@@ -142,8 +144,19 @@ def stationary(toy: Toy, guess: Sequence[float]) -> tuple[float, ...]:
     return tuple(found.x.tolist())
 
 
+def meta_label(r1: float | None = None) -> str:
+    """Label of VRAL's meta form, without a penalty or under R1 of weight ``r1``."""
+    return "VRAL meta" + ("" if r1 is None else f", R1 {r1:g}")
+
+
+def parzen_label(kl: str, r1: float | None = None) -> str:
+    """Label of VRAL's Parzen form; ``kl`` is "forward" or "backward"."""
+    short = {"forward": "fwd", "backward": "bwd"}[kl]
+    return f"VRAL Parzen {short}" + ("" if r1 is None else f", R1 {r1:g}")
+
+
 def systems(
-    gamma: float = 0.3, convention: str = "common", gamma_convention: str = "paper"
+    gamma: float = GAMMA, convention: str = "common", gamma_convention: str = "paper"
 ) -> dict[str, System]:
     """Every row of the portraits; ``gamma`` weighs the zero-centred penalties.
 
@@ -164,16 +177,16 @@ def systems(
     meta, meta_r1 = vral("meta"), vral("meta", r1=gamma, gamma_convention=gamma_convention)
     half = (0.0, 0.0, 0.5)
 
-    def parzen(direction: str, r1: float) -> System:
+    def parzen(kl: str, r1: float | None = None) -> System:
         """Backward the pair does not depend on the bandwidth h; forward its slope is δ/2h."""
-        short, method, f = {
-            "forward": ("fwd", "vral-parzen", 0.5 / BANDWIDTH),
-            "backward": ("bwd", "vral-parzen-backward", 0.5),
-        }[direction]
-        toy = vral(direction, r1=r1, bandwidth=BANDWIDTH, gamma_convention=gamma_convention)
-        label = f"VRAL Parzen {short}" + (f", R1 {shown}" if r1 else "")
-        local = (0.0, GAMMA_CONVENTIONS[gamma_convention] * r1, f)
-        return System(label, method, toy, local, equilibrium=half)
+        method, f = {
+            "forward": ("vral-parzen", 0.5 / BANDWIDTH),
+            "backward": ("vral-parzen-backward", 0.5),
+        }[kl]
+        penalty = r1 or 0.0
+        toy = vral(kl, r1=penalty, bandwidth=BANDWIDTH, gamma_convention=gamma_convention)
+        local = (0.0, GAMMA_CONVENTIONS[gamma_convention] * penalty, f)
+        return System(parzen_label(kl, r1), method, toy, local, equilibrium=half)
 
     return {
         "gan": System("Standard", "standard", standard, (0.0, 0.0, 0.5)),
@@ -217,15 +230,15 @@ def systems(
         "nk": System(
             "Standard, N-K 1", "standard", standard, (0.25, 0.0, 0.5), gradient_norm(1.0, "G", "D")
         ),
-        "vral-parzen": parzen("backward", 0.0),
+        "vral-parzen": parzen("backward"),
         "vral-parzen-r1": parzen("backward", gamma),
-        "vral-parzen-forward": parzen("forward", 0.0),
+        "vral-parzen-forward": parzen("forward"),
         "vral-parzen-forward-r1": parzen("forward", gamma),
         "vral-meta": System(
-            "VRAL meta", "vral-meta", meta, equilibrium=stationary(meta, META_GUESS)
+            meta_label(), "vral-meta", meta, equilibrium=stationary(meta, META_GUESS)
         ),
         "vral-meta-r1": System(
-            f"VRAL meta, R1 {shown}",
+            meta_label(gamma),
             "vral-meta",
             meta_r1,
             equilibrium=stationary(meta_r1, META_GUESS),

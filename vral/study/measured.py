@@ -27,6 +27,8 @@ COMPUTED = "computed independently"
 
 
 class Row(NamedTuple):
+    """One line of ``measured.csv``."""
+
     case: str
     quantity: str
     measured: float
@@ -37,6 +39,22 @@ class Row(NamedTuple):
     @property
     def told_source(self) -> str:
         return "" if isnan(self.expected) else self.source
+
+
+class Quantity(NamedTuple):
+    """The name of a measured number: the case, and what is measured in it.
+
+    The modules of ``vral.dynamics`` export one for every number that a claim judges, and claims
+    import it from there: a quantity that is renamed or removed fails at import.
+    """
+
+    case: str
+    quantity: str
+
+    def row(
+        self, measured: float | int, expected: float | int = nan, source: str = CLOSED_FORM
+    ) -> Row:
+        return Row(self.case, self.quantity, measured, expected, source)
 
 
 @dataclass(frozen=True)
