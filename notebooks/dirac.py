@@ -33,7 +33,7 @@ import numpy as np
 import polars as pl
 
 from vral import figures
-from vral.diagnostics.spectrum import gamma_sweep
+from vral.diagnostics.gamma_sweep import gamma_sweep
 from vral.dynamics import basins, lazy_r1, portraits
 from vral.dynamics.systems import ALGORITHMS, systems
 from vral.games.dirac import dirac

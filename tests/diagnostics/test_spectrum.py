@@ -10,16 +10,9 @@ from cases import tiny
 from oracles import finite_difference
 from oracles_dynamics import assigned
 
-from vral.diagnostics.spectrum import (
-    Map,
-    Spectrum,
-    arnoldi,
-    field_map,
-    gamma_sweep,
-    jacobian,
-    spectrum,
-    update_map,
-)
+from vral.diagnostics.gamma_sweep import gamma_sweep
+from vral.diagnostics.linearise import Map, field_map, jacobian, update_map
+from vral.diagnostics.spectrum import Spectrum, arnoldi, spectrum
 from vral.errors import ConfigError
 from vral.games.dirac import dirac
 from vral.games.dirac_vral import vral
@@ -50,9 +43,9 @@ def round_map(toy, moves, rule, *point):
     return update_map(toy.game, rule, moves, profile, rule.init(profile), toy.draw)
 
 
-def differences(map):
+def differences(local_map):
     """The Jacobian by central differences."""
-    return finite_difference(map.function, map.point).T.numpy()
+    return finite_difference(local_map.function, local_map.point).T.numpy()
 
 
 # ---- section 2: the Dirac-GAN's field -----------------------------------------------------------
@@ -227,11 +220,11 @@ def test_spectra_of_rounds(row):
         wanted = values if isinstance(values, tuple) else (values, np.conj(values))
         tolerance = DEFECTIVE if values in (0.9, 0.8) else 1e-9
         for order in (moves, moves[::-1]):  # a cyclic product
-            map = round_map(toy, order, descent(toy, 0.2))
-            got = spectrum(map)
+            local_map = round_map(toy, order, descent(toy, 0.2))
+            got = spectrum(local_map)
             assert assigned(got.eigenvalues, wanted) < tolerance
             assert abs(got.radius - radius) < tolerance
-        assert assigned(np.linalg.eigvals(differences(map)), wanted) < 3e-5
+        assert assigned(np.linalg.eigvals(differences(local_map)), wanted) < 3e-5
         if moves != SIM:
             f = 1.0 if objective == "wgan" else 0.5
             g = given.get("r1", 0) + given.get("gradient_penalty", 0)
@@ -331,14 +324,14 @@ STEPPED = {
 def test_the_predicted_step_by_stepping(name):
     """Real rounds from a tiny displacement shrink at 0.95 of the step and grow at 1.05 of it."""
     toy = STEPPED[name]()
-    map = at_equilibrium(toy)
-    step = spectrum(map).largest_step
+    local_map = at_equilibrium(toy)
+    step = spectrum(local_map).largest_step
     sizes = {}
     for factor in (0.95, 1.05):
         x = torch.full((toy.size,), 1e-9, dtype=torch.float64)
         start = torch.linalg.vector_norm(x)
         for _ in range(400):
-            x = x + factor * step * map.function(x)
+            x = x + factor * step * local_map.function(x)
         sizes[factor] = (torch.linalg.vector_norm(x) / start).item()
     assert sizes[0.95] < 0.5
     assert sizes[1.05] > 2
@@ -420,10 +413,10 @@ def test_energy_solutions_of_the_manifold_gan(weight, energy):
     """
     toy = manifold(r1=weight)
     profile = toy.at(1.0, 0, 0, 0, 0, 0, 0, 0, energy)
-    map = field_map(toy.game, profile, toy.draw)
-    assert map.residual < 1e-14
+    local_map = field_map(toy.game, profile, toy.draw)
+    assert local_map.residual < 1e-14
     # Off the manifold: (A₂, ψ₄) and (b₂, ψ₂).
-    matrix = jacobian(map)
+    matrix = jacobian(local_map)
     others = [i for i in range(9) if i not in (1, 3, 5, 7)]
     off = [1, 3, 5, 7]
     assert np.abs(matrix[np.ix_(off, others)]).max() < 1e-12
@@ -473,8 +466,8 @@ def test_parzen_vral_on_a_gaussian_in_the_limit_of_large_batches(form):
     errors = []
     for points in (32, 128, 512):
         toy = vral(form, bandwidth=1.0, spread=(1.0,), points=points)
-        map = field_map(toy.game, toy.at(*point), toy.draw)
-        errors.append(np.abs(map.function(map.point).numpy() - wanted).max())
+        local_map = field_map(toy.game, toy.at(*point), toy.draw)
+        errors.append(np.abs(local_map.function(local_map.point).numpy() - wanted).max())
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 0.01
 
@@ -516,9 +509,9 @@ def test_mean_matching_converges_with_a_critic_that_is_not_constant(form):
     low, high = 0.05, 2.0  # D's own force on w changes sign between
     for _ in range(60):
         w = (low + high) / 2
-        map = field_map(toy.game, toy.at(0.0, w, 0.5), toy.draw)
-        low, high = (w, high) if map.function(map.point)[1] > 0 else (low, w)
-    got = spectrum(map)
+        local_map = field_map(toy.game, toy.at(0.0, w, 0.5), toy.draw)
+        low, high = (w, high) if local_map.function(local_map.point)[1] > 0 else (low, w)
+    got = spectrum(local_map)
     assert got.stationary
     assert got.converges is True
     assert np.abs(got.eigenvalues + 2 * w**2).min() < 1e-9
@@ -572,10 +565,9 @@ def test_arnoldi_equals_dense(mixture_map):
         assert abs(key(got).max() - key(dense.eigenvalues).max()) < 1e-9
 
 
-def test_large_problems_go_to_arnoldi(mixture_map, monkeypatch):
+def test_large_problems_go_to_arnoldi(mixture_map):
     dense = spectrum(mixture_map)
-    monkeypatch.setattr("vral.diagnostics.spectrum.DENSE_LIMIT", 100)
-    got = spectrum(mixture_map, count=6)
+    got = spectrum(mixture_map, count=6, dense_limit=100)
     assert not got.complete
     assert len(got.eigenvalues) == len(got.errors) < 30
     assert abs(got.abscissa - dense.abscissa) < 1e-9
@@ -587,10 +579,10 @@ def test_arnoldi_leaves_out_what_did_not_converge():
     """One restart on a random matrix of 400 finds some of its 20 largest, or none."""
     random = torch.Generator().manual_seed(0)
     matrix = torch.randn(400, 400, generator=random, dtype=torch.float64)
-    map = Map(lambda x: matrix @ x, torch.zeros(400, dtype=torch.float64), False)
-    values, residuals = arnoldi(map, "LM", 20, iterations=1)
+    local_map = Map(lambda x: matrix @ x, torch.zeros(400, dtype=torch.float64), False)
+    values, residuals = arnoldi(local_map, "LM", 20, iterations=1)
     assert len(values) == len(residuals) < 20
-    values, residuals = arnoldi(map, "LM", 20)
+    values, residuals = arnoldi(local_map, "LM", 20)
     dense = np.linalg.eigvals(matrix.numpy())
     assert len(values) == 20
     assert residuals.max() < 1e-8
@@ -605,9 +597,9 @@ def test_heavy_ball_on_its_momenta_too(beta, weight):
     rule = first_order({player: momentum(0.2, beta) for player in "GD"})
     j = np.array([[0, 0.5], [-0.5, -weight]])
     block = np.block([[np.eye(2) + 0.2 * j, 0.2 * beta * np.eye(2)], [j, beta * np.eye(2)]])
-    map = round_map(toy, SIM, rule)
-    assert len(map.point) == 4
-    assert assigned(spectrum(map).eigenvalues, np.linalg.eigvals(block)) < 1e-9
+    local_map = round_map(toy, SIM, rule)
+    assert len(local_map.point) == 4
+    assert assigned(spectrum(local_map).eigenvalues, np.linalg.eigvals(block)) < 1e-9
 
 
 def warmed(rule, toy, value, count=1000.0):
@@ -660,9 +652,11 @@ def test_weight_clipping_stops_d_at_the_bound():
     toy = dirac("wgan", clip=0.5, convention="paper")
     rule = descent(toy, 0.2)
     profile = toy.at(1.0, 0.5)
-    map = update_map(toy.game, rule, ALT, profile, rule.init(profile), toy.draw, toy.projections)
-    np.testing.assert_allclose(map.function(map.point), [0.9, 0.5], atol=1e-12)
-    np.testing.assert_allclose(jacobian(map), [[1, -0.2], [0, 0]], atol=1e-12)
+    local_map = update_map(
+        toy.game, rule, ALT, profile, rule.init(profile), toy.draw, toy.projections
+    )
+    np.testing.assert_allclose(local_map.function(local_map.point), [0.9, 0.5], atol=1e-12)
+    np.testing.assert_allclose(jacobian(local_map), [[1, -0.2], [0, 0]], atol=1e-12)
 
 
 def test_it_says_when_the_point_is_not_stationary(mixture_map):
@@ -766,11 +760,14 @@ def test_gamma_sweep_finds_where_stability_begins():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda map: arnoldi(map, "SM"), "which"),
-        (lambda map: arnoldi(map, "LR", 10_000), "count"),
-        (lambda map: spectrum(map, ["XX"]), "which"),
-        (lambda map: spectrum(Map(map.function, map.point * math.nan, False)), "finite"),
-        (lambda map: gamma_sweep(lambda g: {}, {}, {}, [1.0, -1.0]), "gammas"),
+        (lambda at: arnoldi(at, "SM"), "which"),
+        (lambda at: arnoldi(at, "LR", 10_000), "count"),
+        (lambda at: spectrum(at, ["XX"]), "which"),
+        (
+            lambda at: spectrum(Map(at.function, at.point * math.nan, False)),
+            "finite",
+        ),
+        (lambda at: gamma_sweep(lambda g: {}, {}, {}, [1.0, -1.0]), "gammas"),
     ],
 )
 def test_bad_input_is_one_line(call, said, mixture_map):

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from vral.cli.dynamics import COMMANDS
-from vral.diagnostics.spectrum import field_map, jacobian
+from vral.diagnostics.linearise import field_map, jacobian
 from vral.dynamics import (
     basins,
     closed_forms,

@@ -8,7 +8,7 @@ import pytest
 from cases import one_line_error
 from torch.autograd.functional import jacobian
 
-from vral.diagnostics.spectrum import Map, field_map
+from vral.diagnostics.linearise import Map, field_map
 from vral.dynamics.mixture_spectrum import PANELS, Setup
 
 TINY = {"rounds": 2, "width": 4, "latent": 4, "per_mode": 2}

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from vral.diagnostics.spectrum import field_map, gamma_sweep, jacobian, spectrum
+from vral.diagnostics.gamma_sweep import gamma_sweep
+from vral.diagnostics.linearise import field_map, jacobian
+from vral.diagnostics.spectrum import spectrum
 from vral.dynamics import basins, lanes
 from vral.dynamics.systems import descent, play
 from vral.games.dirac import dirac, location_scales, location_toy
@@ -145,22 +147,22 @@ def test_the_whole_published_mixture_gan_is_differentiated_both_ways():
     assert gap < 1e-5 * torch.linalg.vector_norm(pushed)
 
 
-def test_a_sweep_by_arnoldi_is_the_sweep_by_whole_jacobians(monkeypatch):
+def test_a_sweep_by_arnoldi_is_the_sweep_by_whole_jacobians():
     toy = mixture(width=3, latent=2, per_mode=4)
     shift = torch.randn(toy.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     profile = toy.profile(toy.coordinates(toy.start) + 0.1 * shift)
 
-    def sweep():
+    def sweep(**limit):
         return gamma_sweep(
             lambda gamma: mixture(width=3, latent=2, per_mode=4, r1=gamma).game,
             profile,
             toy.draw,
             [0.0, 2.0],
+            **limit,
         )
 
     whole = sweep()
-    monkeypatch.setattr("vral.diagnostics.spectrum.DENSE_LIMIT", 20)
-    some = sweep()
+    some = sweep(dense_limit=20)
     np.testing.assert_allclose(some.abscissae, whole.abscissae, rtol=0, atol=1e-9)
     assert np.ptp(whole.abscissae) > 1e-3
     assert some.residual == whole.residual > 0

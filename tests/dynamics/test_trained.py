@@ -11,7 +11,9 @@ from cases import PlainDiscriminator, flat, one_line_error, plain_generator, pre
 from oracles import finite_difference
 from torch.nn.functional import softplus
 
-from vral.diagnostics.spectrum import Map, field_map, gamma_sweep, jacobian, spectrum
+from vral.diagnostics.gamma_sweep import gamma_sweep
+from vral.diagnostics.linearise import Map, field_map, jacobian
+from vral.diagnostics.spectrum import spectrum
 from vral.dynamics.trained import open_run
 from vral.study.build import build_gan
 from vral.study.config import resolve

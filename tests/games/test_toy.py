@@ -8,7 +8,7 @@ import pytest
 import torch
 from oracles import OBJECTIVE_CURVES, finite_difference
 
-from vral.diagnostics.spectrum import field_map
+from vral.diagnostics.linearise import field_map
 from vral.errors import ConfigError
 from vral.games.dirac import dirac
 from vral.games.dirac_vral import vral

@@ -16,15 +16,9 @@ from rich.console import Console
 from vral import figures
 from vral.cli.options import execution_of
 from vral.cli.tables import save_figures
-from vral.diagnostics.spectrum import (
-    DENSE_LIMIT,
-    WHICH,
-    Map,
-    Spectrum,
-    Sweep,
-    gamma_sweep,
-    spectrum,
-)
+from vral.diagnostics.gamma_sweep import GammaSweep, gamma_sweep
+from vral.diagnostics.linearise import Map
+from vral.diagnostics.spectrum import DENSE_LIMIT, WHICH, Spectrum, spectrum
 from vral.dynamics.trained import SAMPLES, Trained, TrainedRun, open_run
 from vral.errors import ConfigError, FolderError
 from vral.figures import ratio_label
@@ -242,7 +236,7 @@ def _counts(spectra: dict[str, Spectrum]) -> pl.DataFrame:
     return pl.DataFrame([{"map": name, **found.readings()} for name, found in spectra.items()])
 
 
-def _sweep_text(sweep: Sweep) -> str:
+def _sweep_text(sweep: GammaSweep) -> str:
     low, high = sweep.gammas[0], sweep.gammas[-1]
     lines = [
         f"‖v‖ at γ = {high:g}: {sweep.residual:.3g}"

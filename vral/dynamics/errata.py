@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vral.diagnostics.spectrum import Map, field_map, jacobian
+from vral.diagnostics.linearise import Map, field_map, jacobian
 from vral.dynamics import lanes
 from vral.dynamics.basins import notebook_consensus
 from vral.dynamics.systems import System, play

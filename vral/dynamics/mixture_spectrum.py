@@ -19,7 +19,8 @@ from rich.console import Console
 
 from vral import figures
 from vral.data.draws import rng
-from vral.diagnostics.spectrum import Spectrum, field_map, spectrum
+from vral.diagnostics.linearise import field_map
+from vral.diagnostics.spectrum import Spectrum, spectrum
 from vral.errors import ConfigError, FolderError
 from vral.figures.style import save_figures
 from vral.files import replace_file

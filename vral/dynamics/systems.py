@@ -15,7 +15,7 @@ from scipy.optimize import root
 from torch import Tensor
 from torch.func import vmap
 
-from vral.diagnostics.spectrum import field_map, jacobian, update_map
+from vral.diagnostics.linearise import field_map, jacobian, update_map
 from vral.dynamics import closed_forms
 from vral.games.dirac import CONVENTIONS, GAMMA_CONVENTIONS, dirac
 from vral.games.dirac_vral import vral

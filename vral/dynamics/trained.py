@@ -15,7 +15,7 @@ from torch import Tensor
 
 from vral.data.datasets import Dataset
 from vral.data.draws import DrawStream
-from vral.diagnostics.spectrum import Map, field_map, update_map
+from vral.diagnostics.linearise import Map, field_map, update_map
 from vral.errors import ConfigError, FolderError
 from vral.games.game import Game, field
 from vral.games.gan import Gan

@@ -7,7 +7,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vral.diagnostics.spectrum import Spectrum, Sweep
+from vral.diagnostics.gamma_sweep import GammaSweep
+from vral.diagnostics.spectrum import Spectrum
 from vral.figures.style import FAINT, STYLE, finish, grid
 
 FIELD, ROUND = "#0072b2", "#d55e00"
@@ -67,7 +68,7 @@ def eigenvalues(panels: Sequence[Sequence[tuple[str, Spectrum]]], title: str) ->
         return finish(figure, title, SMALL, f"Eigenvalues. {told}")
 
 
-def damping(sweep: Sweep, title: str) -> Figure:
+def damping(sweep: GammaSweep, title: str) -> Figure:
     """The spectral abscissa against γ, where it is least and where it becomes negative."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.2, 2.8), layout="constrained")
