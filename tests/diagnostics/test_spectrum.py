@@ -683,7 +683,7 @@ def test_counts_and_quantities_of_a_known_spectrum():
     assert calm.rotation == 4
     assert abs(calm.largest_step - 2 / 17) < 1e-12
     assert calm.converges is None  # a null direction leaves it open
-    inside = Spectrum(np.array([1.0, 0.5, -1.1]), 3, 0.0, update=True)
+    inside = Spectrum(np.array([1.0, 0.5, -1.1], complex), 3, 0.0, update=True)
     assert (inside.positive, inside.zero, inside.negative) == (1, 1, 1)
     assert inside.radius == 1.1
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vral.diagnostics.linearise import field_map, jacobian
-from vral.diagnostics.spectrum import DENSE_LIMIT, Spectrum, arnoldi
+from vral.diagnostics.spectrum import DENSE_LIMIT, Complex, Real, Spectrum, arnoldi
 from vral.errors import ConfigError
 from vral.games.game import Game
 from vral.types import Draw, Profile
@@ -19,9 +20,9 @@ HALVINGS = 20
 class GammaSweep:
     """A field's spectral abscissa against the weight γ of a penalty, at one profile."""
 
-    gammas: np.ndarray
-    abscissae: np.ndarray
-    damped: np.ndarray
+    gammas: Real
+    abscissae: Real
+    damped: NDArray[np.bool_]
     """Where the abscissa is negative beyond rounding (``Spectrum.damped``)."""
     residual: float
     """‖v‖ at the largest of the γ."""
@@ -54,7 +55,7 @@ class GammaSweep:
         return float(self.gammas[max(first - 1, 0)]), float(self.gammas[first])
 
 
-def _first_of_the_rest(damped: np.ndarray) -> int:
+def _first_of_the_rest(damped: NDArray[np.bool_]) -> int:
     """The index from which on all are damped; the length if the last is not."""
     return int(np.flatnonzero(~damped).max(initial=-1)) + 1
 
@@ -63,7 +64,7 @@ def gamma_sweep(
     game: Callable[[float], Game],
     profile: Profile,
     draw: Draw,
-    gammas: Sequence[float] | np.ndarray,
+    gammas: Sequence[float] | Real,
     dense_limit: int = DENSE_LIMIT,
 ) -> GammaSweep:
     """The spectral abscissa of ``game(γ)`` at ``profile`` and ``draw`` for every γ of ``gammas``.
@@ -85,7 +86,7 @@ def gamma_sweep(
     eigenvalues = (_all if dense else _rightmost)(game, profile, draw)
 
     def at(gamma: float) -> Spectrum:
-        return Spectrum(eigenvalues(gamma).astype(complex), size, residual)
+        return Spectrum(eigenvalues(gamma), size, residual)
 
     spectra = [at(gamma) for gamma in gammas.tolist()]
     abscissae = np.array([at_gamma.abscissa for at_gamma in spectra])
@@ -102,17 +103,15 @@ def gamma_sweep(
     return replace(sweep, stable_from=high) if dense or low == high else sweep
 
 
-def _all(
-    game: Callable[[float], Game], profile: Profile, draw: Draw
-) -> Callable[[float], np.ndarray]:
+def _all(game: Callable[[float], Game], profile: Profile, draw: Draw) -> Callable[[float], Complex]:
     """γ to all eigenvalues, by the Jacobian that is affine in γ."""
     without = jacobian(field_map(game(0.0), profile, draw))
     slope = jacobian(field_map(game(1.0), profile, draw)) - without
-    return lambda gamma: np.linalg.eigvals(without + gamma * slope)
+    return lambda gamma: np.linalg.eigvals(without + gamma * slope).astype(complex)
 
 
 def _rightmost(
     game: Callable[[float], Game], profile: Profile, draw: Draw
-) -> Callable[[float], np.ndarray]:
+) -> Callable[[float], Complex]:
     """γ to its rightmost eigenvalues, by Arnoldi."""
     return lambda gamma: arnoldi(field_map(game(gamma), profile, draw), "LR")[0]

@@ -8,14 +8,19 @@ always comes first.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 from torch import Tensor
 
 from vral.diagnostics.linearise import Map, jacobian
 from vral.errors import ConfigError
+
+Complex = NDArray[np.complexfloating]
+Real = NDArray[np.floating]
 
 DENSE_LIMIT = 5000
 """Up to this many parameters all eigenvalues are computed, from the dense Jacobian."""
@@ -40,7 +45,7 @@ class Spectrum:
     root, so such a zero may show as slow growth: the error is on the side of caution.
     """
 
-    eigenvalues: np.ndarray
+    eigenvalues: Complex
     """Complex, by falling real part."""
     size: int
     """Number of parameters. Arnoldi computes fewer eigenvalues; all quantities are then those of
@@ -49,7 +54,7 @@ class Spectrum:
     """‖v‖ of a field, ‖F(x) - x‖ of a round."""
     update: bool = False
     """Whether these are the eigenvalues of a round of updates, not of a field."""
-    errors: np.ndarray | None = None
+    errors: Real | None = None
     """‖Jx - λx‖ of Arnoldi's unit eigenvectors, in the order of the eigenvalues."""
     stationary_below: float = 1e-6
     """A point is stationary where the residual is at most this."""
@@ -75,17 +80,17 @@ class Spectrum:
         return rounding + (self.residual if self.stationary else 0.0)
 
     @property
-    def null(self) -> np.ndarray:
+    def null(self) -> NDArray[np.bool_]:
         """Which eigenvalues are null, (eigenvalue,) bool."""
         return np.abs(self.eigenvalues - self.update) <= self.tolerance
 
     @property
-    def growth(self) -> np.ndarray:
+    def growth(self) -> Real:
         """Re λ of a field, |λ| - 1 of a round; positive grows, negative decays."""
         return np.abs(self.eigenvalues) - 1 if self.update else self.eigenvalues.real
 
     @property
-    def growing(self) -> np.ndarray:
+    def growing(self) -> NDArray[np.bool_]:
         """Which eigenvalues grow: positive real parts, or outside the unit circle."""
         return self.growth > self.tolerance
 
@@ -105,7 +110,7 @@ class Spectrum:
         return int((self.growth < -self.tolerance).sum())
 
     @property
-    def rest(self) -> np.ndarray:
+    def rest(self) -> Complex:
         """The eigenvalues that are not null."""
         return self.eigenvalues[~self.null]
 
@@ -242,7 +247,7 @@ def spectrum(
         raise ConfigError("parameters: some are not finite; a spectrum needs finite ones")
     size, errors = len(local_map.point), None
     if which is None and size <= dense_limit:
-        eigenvalues = np.linalg.eigvals(jacobian(local_map, chunk)).astype(complex)
+        eigenvalues: Complex = np.linalg.eigvals(jacobian(local_map, chunk)).astype(complex)
     else:
         eigenvalues, errors = np.empty(0, complex), np.empty(0)
         for kind in which or WHICH:
@@ -264,7 +269,7 @@ def spectrum(
 
 def arnoldi(
     local_map: Map, which: str, count: int = 10, iterations: int | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Complex, Real]:
     """(eigenvalues, residuals ‖Jx - λx‖), (count,) each, of the kind ``which`` of WHICH.
 
     They are fewer where the iteration did not converge.
@@ -286,13 +291,13 @@ def arnoldi(
         return apply
 
     product = of_numpy(local_map.product)
-    operator = LinearOperator(
+    operator = cast(Any, LinearOperator)(  # its __new__ hides its arguments from a type checker
         (size, size), matvec=product, rmatvec=of_numpy(local_map.transposed), dtype=np.float64
     )
     start = np.random.default_rng(0).standard_normal(size)
     basis = min(size, max(4 * count + 1, 40))
     try:
-        values, vectors = eigs(
+        values, vectors = cast(Any, eigs)(
             operator, count, which=which, v0=start, ncv=basis, maxiter=iterations
         )
     except ArpackNoConvergence as stopped:
