@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from vral.claims.readings import Evidence
+from vral.claims.evidence import Evidence
 from vral.claims.verdict import Claim
 from vral.data.datasets import MODES
 from vral.diagnostics.gradients import METRICS
@@ -17,7 +17,8 @@ ROUNDS = 10
 
 
 class Column(NamedTuple):
-    """What a column holds in a cell: one number, a course in time, or a number per seed."""
+    """The values of a column for one arm at one ratio: one number, a course in time, or a number
+    per seed."""
 
     arm: str
     ratio: str
@@ -27,18 +28,18 @@ class Column(NamedTuple):
 
 
 def wobble(seed: int) -> float:
-    """Seeds differ by some per cent, with median 1."""
+    """A factor that differs by some per cent between seeds, with median 1."""
     return 1 + 0.01 * ((seed * 2) % 5 - 2)
 
 
-def readings(
+def evidence(
     claim: Claim,
     columns: tuple[Column, ...],
     seeds: int = 5,
     diverged: frozenset[tuple[str, str, int]] = frozenset(),
     batch: int = 64,
 ) -> Evidence:
-    """All that ``claim`` reads is 1, but for ``columns``."""
+    """Everything that ``claim`` reads is 1, except ``columns``."""
     given: Mapping = {(c.arm, c.ratio, c.name): c for c in columns}
     names = {c.name for c in columns} | {"grad_norm_fake", "grad_square_real", "grad_square_fake"}
     names.add("frechet")
@@ -145,15 +146,16 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "A.same-real.*": (("frechet",), 2, 1.1),
     "A.real-gp": (("grad_norm_real",), 1.5, 1),
 }
-"""Claim to what its subject reads, where the claim is true and where it is false."""
+"""Claim to the columns that it reads of its subject, and their values where the claim is true and
+where it is false."""
 
 
 def true_and_false(claim: Claim) -> tuple[Evidence, Evidence]:
-    """Two studies: in the one the claim holds, in the other it does not."""
+    """Two studies: the claim holds in the first and does not in the second."""
     subject, ratio = claim.arms[0], claim.ratios[0]
 
     def world(*columns: tuple, **more) -> Evidence:
-        return readings(claim, tuple(Column(*column) for column in columns), **more)
+        return evidence(claim, tuple(Column(*column) for column in columns), **more)
 
     def pair(name: str, good, bad, others: tuple = (), **more) -> tuple[Evidence, Evidence]:
         return tuple(world((subject, ratio, name, v), *others, **more) for v in (good, bad))

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import bootstrap, ttest_1samp
 
 from vral.claims.catalogue import CLAIMS
-from vral.claims.readings import deviation
-from vral.claims.verdict import Threshold, as_family, holm, judge, outcomes, p_value
+from vral.claims.quantities import deviation
+from vral.claims.verdict import Threshold, as_family, holm, judge, judgements, p_value
 from vral.study.statistics import LEVEL, bootstrap_median
 
 STUDIES = 1000
@@ -47,7 +47,7 @@ def test_one_seed_has_no_bootstrap_median():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "threshold", "said"),
+    ("low", "high", "threshold", "judged"),
     [
         (2, 3, Threshold(low=2.0), "confirmed"),
         (1, 3, Threshold(low=2.0), "inconclusive"),
@@ -62,15 +62,15 @@ def test_one_seed_has_no_bootstrap_median():
         (nan, nan, Threshold(low=2.0), "inconclusive"),
     ],
 )
-def test_a_verdict_needs_the_whole_interval_on_one_side(low, high, threshold, said):
-    assert outcomes(np.array(low), np.array(high), 5, threshold).item() == said
+def test_a_verdict_needs_the_whole_interval_on_one_side(low, high, threshold, judged):
+    assert judgements(np.array(low), np.array(high), 5, threshold).item() == judged
 
 
 def test_fewer_than_five_seeds_decide_nothing():
     claim = CLAIMS["C7.frechet"]
-    for seeds, said in ((1, "inconclusive"), (4, "inconclusive"), (5, "confirmed")):
+    for seeds, judged in ((1, "inconclusive"), (4, "inconclusive"), (5, "confirmed")):
         values = dict.fromkeys(range(seeds), 0.1)
-        assert judge(claim, values, "digits", Path()).verdict == said
+        assert judge(claim, values, "digits", Path()).verdict == judged
 
 
 # ---- a null effect: the true median lies at the threshold ------------------------------------
@@ -92,16 +92,16 @@ def centred(rng: np.random.Generator, seeds: int):
 @pytest.mark.parametrize("threshold", [Threshold(low=1.0), Threshold(high=1.0)])
 def test_a_null_effect_is_confirmed_at_most_at_the_nominal_rate(seeds, law, threshold):
     values = centred(np.random.default_rng(seeds), seeds)[law]
-    said = outcomes(*bootstrap_median(values)[1:], seeds, threshold)
-    assert (said == "confirmed").mean() <= LEVEL
-    assert (said != "inconclusive").mean() <= 2 * LEVEL
+    judged = judgements(*bootstrap_median(values)[1:], seeds, threshold)
+    assert (judged == "confirmed").mean() <= LEVEL
+    assert (judged != "inconclusive").mean() <= 2 * LEVEL
 
 
 def test_with_five_seeds_the_rate_is_one_in_thirty_two():
     values = centred(np.random.default_rng(0), 5)["lognormal"]
-    said = outcomes(*bootstrap_median(values)[1:], 5, Threshold(low=1.0))
+    judged = judgements(*bootstrap_median(values)[1:], 5, Threshold(low=1.0))
     exact = (values > 1).all(1)  # probability 2⁻⁵
-    np.testing.assert_array_equal(said == "confirmed", exact)
+    np.testing.assert_array_equal(judged == "confirmed", exact)
 
 
 @pytest.mark.parametrize("seeds", [5, 10])
@@ -131,8 +131,8 @@ def null_spread(seeds: int, law: str) -> dict[str, float]:
         "Student's t, 3": lambda: 1 + 0.5 * rng.standard_t(3, shape) / np.sqrt(3),
         "one in twenty": lambda: 1 + 0.5 * np.where(rng.random(shape) < 0.05, 19, -1) / 19**0.5,
     }[law]()
-    said = outcomes(*bootstrap_median(deviation(values))[1:], seeds, Threshold(high=0.5))
-    return {outcome: (said == outcome).mean() for outcome in ("confirmed", "refuted")}
+    judged = judgements(*bootstrap_median(deviation(values))[1:], seeds, Threshold(high=0.5))
+    return {name: (judged == name).mean() for name in ("confirmed", "refuted")}
 
 
 def test_resampling_the_coefficient_of_variation_itself_would_not_hold_the_rate():
@@ -162,20 +162,20 @@ def test_a_change_is_judged_on_the_side_that_the_seeds_agree_on():
     """Asked: 1.25-fold or more."""
     assert FOLD.threshold == Threshold(low=1.25)
     for quotients in ([2.0, 2.5, 3.0, 3.5, 4.0], [1 / 2, 1 / 2.5, 1 / 3, 1 / 3.5, 1 / 4]):
-        found = change(*quotients)
-        assert (found.verdict, found.effect) == ("confirmed", pytest.approx(3))
-        assert (found.low, found.high) == pytest.approx((2, 4))
-    found = change(1.1, 0.95, 1.02, 0.9, 1.2)
-    assert (found.verdict, found.low, found.high) == ("refuted", 1.0, pytest.approx(1.2))
-    assert found.p < 0.1
-    found = change(1.71, 1.24, 0.37, 0.49, 1.57)  # each changes, in both directions
-    assert (found.verdict, found.low) == ("inconclusive", 1.0)
-    assert found.high == pytest.approx(1 / 0.37)
+        verdict = change(*quotients)
+        assert (verdict.verdict, verdict.effect) == ("confirmed", pytest.approx(3))
+        assert (verdict.low, verdict.high) == pytest.approx((2, 4))
+    verdict = change(1.1, 0.95, 1.02, 0.9, 1.2)
+    assert (verdict.verdict, verdict.low, verdict.high) == ("refuted", 1.0, pytest.approx(1.2))
+    assert verdict.p < 0.1
+    verdict = change(1.71, 1.24, 0.37, 0.49, 1.57)  # each changes, in both directions
+    assert (verdict.verdict, verdict.low) == ("inconclusive", 1.0)
+    assert verdict.high == pytest.approx(1 / 0.37)
 
 
 def test_a_side_that_breaks_down_counts_for_the_side_of_the_others():
-    found = judge(FOLD, dict.fromkeys(range(5), 0.3), "", Path(), frozenset({4}))
-    assert (found.verdict, found.high) == ("confirmed", inf)
+    verdict = judge(FOLD, dict.fromkeys(range(5), 0.3), "", Path(), frozenset({4}))
+    assert (verdict.verdict, verdict.high) == ("confirmed", inf)
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.5, 1.0])
@@ -184,8 +184,8 @@ def test_no_change_is_confirmed_at_most_at_the_nominal_rate(spread, true):
     """Studies of five seeds whose quotients scatter around ``true``: at most 1/32 for each side."""
     rng = np.random.default_rng(11)
     quotients = true * np.exp(spread * rng.standard_normal((5000, 5)))
-    said = [change(*study).verdict for study in quotients]
-    assert said.count("confirmed") / 5000 <= LEVEL
+    judged = [change(*study).verdict for study in quotients]
+    assert judged.count("confirmed") / 5000 <= LEVEL
 
 
 # ---- many claims at once -----------------------------------------------------------------------
@@ -253,8 +253,8 @@ def test_the_family_wise_rate_is_held_over_null_claims():
     some = 0
     for _ in range(200):
         values = rng.standard_normal((8, 10))
-        said = outcomes(*bootstrap_median(values)[1:], 10, Threshold(low=0.0))
-        p = [p_value(v, Threshold(low=0.0), s) for v, s in zip(values, said, strict=True)]
+        judged = judgements(*bootstrap_median(values)[1:], 10, Threshold(low=0.0))
+        p = [p_value(v, Threshold(low=0.0), s) for v, s in zip(values, judged, strict=True)]
         some += any(holm(p))
     assert some / 200 <= LEVEL
 

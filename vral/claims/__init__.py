@@ -1,4 +1,4 @@
-"""CLAIMS, and the ledger: what studies' records say about each of them."""
+"""CLAIMS, and the ledger: what the records of studies say about each of them."""
 
 from vral.claims.catalogue import CLAIMS
 from vral.claims.ledger import Unjudged, examine, ledger

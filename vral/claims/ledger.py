@@ -7,9 +7,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from vral.claims import readings
-from vral.claims.catalogue import CLAIMS
-from vral.claims.readings import Evidence, NotRun
+from vral.claims import evidence
+from vral.claims.catalogue import CLAIMS, claims_of
+from vral.claims.evidence import Evidence, NotRun
 from vral.claims.verdict import Claim, Verdict, as_family, judge, judge_number
 from vral.errors import FolderError
 from vral.study import frames
@@ -18,6 +18,7 @@ from vral.study.experiments import EXPERIMENTS, Experiment
 from vral.study.folders import read_marker
 
 HOME_DATASET = RunConfig.model_fields["dataset"].default
+"""The data set of a command that names none."""
 
 
 @dataclass(frozen=True)
@@ -43,25 +44,32 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     """The ledger, and every claim that none of the studies in ``roots`` can judge."""
     distinct = {Path(root).resolve(): Path(root) for root in roots}.values()
     studies = {root: experiment_of(root) for root in distinct}
-    verdicts, open_claims = [], []
+    verdicts: list[Verdict] = []
+    still_open: list[Unjudged] = []
     for root, experiment in studies.items():
-        over = _over_seeds if experiment in EXPERIMENTS else _without_chance
-        for entry in over(root, experiment):
-            (verdicts if isinstance(entry, Verdict) else open_claims).append(entry)
+        judged = _over_seeds if experiment in EXPERIMENTS else _without_chance
+        for entry in judged(root, experiment):
+            if isinstance(entry, Verdict):
+                verdicts.append(entry)
+            else:
+                still_open.append(entry)
     order = list(CLAIMS)
     verdicts.sort(key=lambda verdict: order.index(verdict.claim.id))
-    touched = {entry.claim.id for entry in (*verdicts, *open_claims)}
+    touched = {entry.claim.id for entry in (*verdicts, *still_open)}
     for claim in CLAIMS.values():
         if claim.id not in touched:
             reason = "no study of it was given"
             for dataset in claim.datasets or (HOME_DATASET,):
                 command = _command(claim.experiment, dataset)
-                open_claims.append(Unjudged(claim, dataset, reason, command))
-    return as_family(verdicts), open_claims
+                still_open.append(Unjudged(claim, dataset, reason, command))
+    return as_family(verdicts), still_open
 
 
 def experiment_of(root: Path) -> str:
-    """What a folder's study is of. Raises FolderError where it is none of ours, or corrupt."""
+    """The experiment that the study in ``root`` belongs to.
+
+    Raises FolderError where the folder holds no study of a known experiment, or a corrupt one.
+    """
     marker = root / "study.json"
     if not marker.is_file():
         raise FolderError(
@@ -77,56 +85,72 @@ def experiment_of(root: Path) -> str:
     return name
 
 
-def _claims(experiment: str) -> list[Claim]:
-    return [claim for claim in CLAIMS.values() if claim.experiment == experiment]
-
-
 # ---- over seeds --------------------------------------------------------------------------------
 
 
+def judge_claim(claim: Claim, recorded: Evidence, dataset: str, root: Path) -> Verdict:
+    """The verdict on one claim; raises NotRun where the evidence lacks something.
+
+    The subject is the first arm at the first ratio. Whatever else the test reads is what it is
+    compared with, the subject at other ratios included.
+    """
+    subject, *others = claim.arms
+    first, *rest = claim.ratios
+    return judge(
+        claim,
+        claim.test(recorded),
+        dataset,
+        root,
+        subject_diverged=recorded.diverged_seeds([subject], [first]),
+        others_diverged=recorded.diverged_seeds(others, claim.ratios)
+        | recorded.diverged_seeds([subject], rest),
+    )
+
+
 def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
+    """Every claim of a study over seeds, on each of its data sets."""
     for dataset in sorted({report["config"]["dataset"] for _, report in frames.runs(root)}):
-        found = readings.read(root, dataset)
+        recorded = evidence.read(root, dataset)
         changed = list(_changed(root, EXPERIMENTS[experiment], [dataset]))
-        for claim in _claims(experiment):
+        for claim in claims_of(experiment):
             if claim.datasets and dataset not in claim.datasets:
                 continue
             try:
-                verdict = judge_claim(claim, found, dataset, root)
+                verdict = judge_claim(claim, recorded, dataset, root)
             except NotRun as missing:
                 command = _continuing(root, experiment, dataset)
                 yield Unjudged(claim, dataset, str(missing), command)
                 continue
             texts = [
                 f"{option_name(name)} {value} (not {usual})"
-                for cell, settings in changed
-                if cell[0] in claim.arms and cell[1] in claim.ratios
+                for (arm, ratio), settings in changed
+                if arm in claim.arms and ratio in claim.ratios
                 for name, (usual, value) in settings.items()
             ]
             yield replace(verdict, settings=tuple(dict.fromkeys(texts)))
 
 
 Changes = dict[str, tuple[Any, Any]]
-"""Setting to (the experiment's value, the run's)."""
+"""Setting to (the experiment's value, the run's value)."""
 
 
 def _changed(
     root: Path, row: Experiment, datasets: Collection[str]
 ) -> Iterator[tuple[tuple[str, str], Changes]]:
-    """(arm, ratio) of every run of the experiment's arms, and where its settings are others."""
+    """(arm, ratio) of every run of the experiment's arms, and its settings that differ."""
     arms = {arm.name: arm for arm in row.arms}
     for _, report in frames.runs(root):
         place = frames.coordinates(report["config"])
         if place["method"] not in arms or place["dataset"] not in datasets:
             continue
         usual = row.config(arms[place["method"]], place["ratio"], place["dataset"])
-        theirs = with_defaults(report["config"])
+        actual = with_defaults(report["config"])
         yield (
             (place["method"], place["ratio"]),
             {
-                name: (value, theirs.get(name))
+                name: (value, actual.get(name))
                 for name, value in usual.model_dump(mode="json").items()
-                if value != theirs.get(name)
+                if value != actual.get(name)
                 and name != "seeds"
                 and not (name in ("record_every", "probe_every") and value == 0)
             },
@@ -134,28 +158,30 @@ def _changed(
 
 
 def _continuing(root: Path, experiment: str, dataset: str) -> str:
-    """A command that the folder takes: with its runs' settings, where one can give these.
+    """A command that continues the study in ``root``, with the settings of its runs.
 
-    Where runs differ among each other no one command can; then it names another folder.
+    Where its runs differ from each other, or in what makes an arm, no command can continue it; the
+    command then names another folder.
     """
     row = EXPERIMENTS[experiment]
-    touched = row.datasets if dataset == HOME_DATASET else (dataset,)
-    needed, rounds = [], 0
-    for _, settings in _changed(root, row, touched):
-        own = {name: value for name, (_, value) in settings.items()}
-        usual, theirs = settings.get("rounds", (0, 0))
-        rounds = max(rounds, theirs if theirs > usual else 0)  # a run takes more rounds, not fewer
-        own.pop("rounds", None)
-        needed.append(own)
-    options = needed[0] if needed else {}
-    fixed = {name for arm in row.arms for name in arm.settings}
-    if any(own != options for own in needed) or options.keys() & fixed:
-        return _command(experiment, dataset, _beside(root))
+    datasets = row.datasets if dataset == HOME_DATASET else (dataset,)
+    by_run: list[dict[str, Any]] = []
+    rounds = 0
+    for _, changes in _changed(root, row, datasets):
+        settings = {name: value for name, (_, value) in changes.items()}
+        usual, actual = changes.get("rounds", (0, 0))
+        rounds = max(rounds, actual if actual > usual else 0)  # a run can be lengthened, not cut
+        settings.pop("rounds", None)
+        by_run.append(settings)
+    options = by_run[0] if by_run else {}
+    makes_an_arm = {name for arm in row.arms for name in arm.settings}
+    if any(settings != options for settings in by_run) or options.keys() & makes_an_arm:
+        return _command(experiment, dataset, _new_folder(root))
     return _command(experiment, dataset, root, options | ({"rounds": rounds} if rounds else {}))
 
 
-def _beside(root: Path) -> Path:
-    """A folder that does not exist yet."""
+def _new_folder(root: Path) -> Path:
+    """A folder next to ``root`` that does not exist yet."""
     names = (root.with_name(f"{root.name}-{i}") for i in count(2))
     return next(path for path in names if not path.exists())
 
@@ -163,6 +189,7 @@ def _beside(root: Path) -> Path:
 def _command(
     experiment: str, dataset: str, root: Path | None = None, options: Mapping[str, Any] = {}
 ) -> str:
+    """The ``vral reproduce`` command as one would type it."""
     words = ["vral", "reproduce", experiment]
     if experiment in EXPERIMENTS and dataset != HOME_DATASET:
         words += ["--dataset", dataset]
@@ -175,14 +202,15 @@ def _command(
 
 # ---- without chance ----------------------------------------------------------------------------
 
-NO_SETTINGS = ("--out", "--animate", "--threads")
-"""Options that do not change the numbers."""
+CHANGES_NO_NUMBER = ("--out", "--animate", "--threads")
+"""Options of a deterministic command that leave its numbers as they are."""
 
 
 def _without_chance(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
-    numbers, settings = readings.read_measured(root), _given(root, experiment)
-    command = _command(experiment, "", _beside(root) if settings else root)
-    for claim in _claims(experiment):
+    """Every claim of a deterministic study."""
+    numbers, settings = evidence.read_numbers(root), _settings_given(root, experiment)
+    command = _command(experiment, "", _new_folder(root) if settings else root)
+    for claim in claims_of(experiment):
         try:
             verdict = judge_number(claim, claim.test(numbers), root)
         except NotRun as missing:
@@ -191,36 +219,17 @@ def _without_chance(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]
             yield replace(verdict, settings=settings)
 
 
-def _given(root: Path, experiment: str) -> tuple[str, ...]:
-    """The settings that the folder's last command was given."""
+def _settings_given(root: Path, experiment: str) -> tuple[str, ...]:
+    """The options of the folder's last command that can change its numbers, as one text."""
     _, commands = read_marker(root)
     words = shlex.split(commands[-1]) if commands else []
     if words[:2] != ["reproduce", experiment]:
         return ()
-    kept, rest = [], words[2:]
+    settings, rest = [], words[2:]
     while rest:
         word = rest.pop(0)
-        if word.partition("=")[0] not in NO_SETTINGS:
-            kept.append(word)
+        if word.partition("=")[0] not in CHANGES_NO_NUMBER:
+            settings.append(word)
         elif "=" not in word:
             rest.pop(0)
-    return (shlex.join(kept),) if kept else ()
-
-
-def judge_claim(claim: Claim, found: Evidence, dataset: str, root: Path) -> Verdict:
-    """The verdict on one claim; raises NotRun where ``found`` lacks something.
-
-    The subject is the first arm at the first ratio. Whatever else the test reads is what it is
-    compared with, the subject at other ratios included.
-    """
-    subject, *others = claim.arms
-    first, *rest = claim.ratios
-    compared = found.diverged_seeds(others, claim.ratios) | found.diverged_seeds([subject], rest)
-    return judge(
-        claim,
-        claim.test(found),
-        dataset,
-        root,
-        found.diverged_seeds([subject], [first]),
-        compared,
-    )
+    return (shlex.join(settings),) if settings else ()

@@ -1,25 +1,26 @@
-"""The ledger as Markdown: a row per claim of the source, its parts below; for the README."""
+"""The ledger as Markdown: a row per claim of the source, and its parts in lists below."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from vral.claims.verdict import Verdict
+from vral.claims.verdict import JUDGEMENTS, Verdict
+from vral.claims.withdrawn import doubt
+from vral.claims.wording import MARKS, basis, remarks
 from vral.errors import FolderError
 from vral.files import replace_file
 from vral.study.numbers import number
 
 BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
-MARKS = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?"}
 
 
 def as_markdown(verdicts: Sequence[Verdict], page: Path, figures: str) -> str:
     """Tables with a row per claim, and every part of it in a list that unfolds.
 
-    The first table holds claims over seeds, the second what is deterministic. ``figures`` is the
+    The first table holds claims over seeds, the second the deterministic ones. ``figures`` is a
     folder, relative to that of ``page``, that holds ``<experiment>-<dataset>/*.png``, and
-    ``<experiment>/*.png`` of what is deterministic; a figure that it lacks has no link.
+    ``<experiment>/*.png`` for deterministic studies. A figure that it lacks has no link.
     """
     computed = [verdict for verdict in verdicts if verdict.claim.kind == "deterministic"]
     others = [verdict for verdict in verdicts if verdict.claim.kind != "deterministic"]
@@ -27,20 +28,18 @@ def as_markdown(verdicts: Sequence[Verdict], page: Path, figures: str) -> str:
     if computed:
         lines += ["", "Deterministic:", "", *_table(computed, page, figures)]
     groups = {
-        outcome.capitalize(): [
-            v for v in verdicts if v.verdict == outcome and v.claim.kind != "identity"
-        ]
-        for outcome in MARKS
+        name.capitalize(): [v for v in verdicts if v.verdict == name and v.claim.kind != "identity"]
+        for name in JUDGEMENTS
     }
     identities = [verdict for verdict in verdicts if verdict.claim.kind == "identity"]
     if identities:
         groups["True by arithmetic"] = identities
-    for title, chosen in groups.items():
+    for title, parts in groups.items():
         lines += [
             "",
-            f"<details><summary>{title}: {len(chosen)} parts</summary>",
+            f"<details><summary>{title}: {len(parts)} parts</summary>",
             "",
-            *(f"- {_part(verdict)}" for verdict in chosen),
+            *(f"- {_part(verdict)}" for verdict in parts),
             "",
             "</details>",
         ]
@@ -50,19 +49,19 @@ def as_markdown(verdicts: Sequence[Verdict], page: Path, figures: str) -> str:
 def _table(verdicts: Sequence[Verdict], page: Path, figures: str) -> list[str]:
     groups: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
-        groups[verdict.claim.id.partition(".")[0], verdict.claim.statement].append(verdict)
+        groups[verdict.claim.family, verdict.claim.statement].append(verdict)
     datasets = list(dict.fromkeys(verdict.dataset for verdict in verdicts))
     lines = [
         f"| claim | {' | '.join(datasets)} | figure | command |",
         "|---|" + "---|" * (len(datasets) + 2),
     ]
     for (name, statement), group in groups.items():
-        cells = [_count([v for v in group if v.dataset == dataset]) for dataset in datasets]
+        counts = [_count([v for v in group if v.dataset == dataset]) for dataset in datasets]
         links = dict.fromkeys(_link(verdict, page, figures) for verdict in group)
         experiments = dict.fromkeys(verdict.claim.experiment for verdict in group)
         commands = "<br>".join(f"`vral reproduce {experiment}`" for experiment in experiments)
         lines.append(
-            f"| **{name}** {statement} | {' | '.join(cells)} | {'<br>'.join(links)} | {commands} |"
+            f"| **{name}** {statement} | {' | '.join(counts)} | {'<br>'.join(links)} | {commands} |"
         )
     return lines
 
@@ -78,32 +77,28 @@ def _link(verdict: Verdict, page: Path, figures: str) -> str:
 
 
 def _count(group: Sequence[Verdict]) -> str:
-    """How many parts have which verdict, e.g. ✓ 3 ✗ 1; identities have none."""
-    count = Counter(verdict.verdict for verdict in group if verdict.claim.kind != "identity")
-    told = " ".join(f"{mark} {count[name]}" for name, mark in MARKS.items() if count[name])
-    return told or "identity" * bool(group)
+    """How many parts have which verdict, such as ✓ 3 ✗ 1, and whether these are withdrawn.
+
+    Identities are not counted.
+    """
+    counted = [verdict for verdict in group if verdict.claim.kind != "identity"]
+    if not counted:
+        return "identity" * bool(group)
+    count = Counter(verdict.verdict for verdict in counted)
+    text = " ".join(f"{MARKS[name]} {count[name]}" for name in JUDGEMENTS if count[name])
+    standings = {row.standing for row in map(doubt, counted) if row}
+    return f"{text} ({', '.join(sorted(standings))})" if standings else text
 
 
 def _part(verdict: Verdict) -> str:
     effect = number(verdict.effect)
     if verdict.claim.kind != "deterministic":
         effect += f" [{number(verdict.low, 2)}, {number(verdict.high, 2)}]"
-    return (
+    text = (
         f"**{verdict.claim.id}**, {verdict.dataset}: {verdict.claim.restatement} Measured: "
         f"{effect}, asked: {verdict.claim.threshold}, {basis(verdict)}."
-    ) + f" {settings_note(verdict)}." * bool(verdict.settings)
-
-
-def settings_note(verdict: Verdict) -> str:
-    return f"Other settings than the experiment's: {', '.join(verdict.settings)}"
-
-
-def basis(verdict: Verdict) -> str:
-    """What the verdict rests on: its seeds, or its kind where it is no sample's."""
-    if verdict.claim.kind == "deterministic":
-        return "deterministic"
-    text = f"{verdict.seeds} seeds" + f", {verdict.diverged} diverged" * bool(verdict.diverged)
-    return text + ", identity" * (verdict.claim.kind == "identity")
+    )
+    return " ".join([text, *(f"{remark}." for remark in remarks(verdict))])
 
 
 def write_between_marks(page: Path, text: str) -> None:

@@ -1,24 +1,24 @@
 """What a claim is, and how values over seeds become a verdict on it.
 
-One rule for every claim. A test gives one value per seed; the effect is their median, with its 95 %
-percentile-bootstrap interval over seeds. The claim is confirmed if the whole interval lies within
-its threshold, refuted if all of it lies outside on one side, else inconclusive.
+One rule judges every claim. A test gives one value per seed; the effect is their median, with its
+95 % percentile-bootstrap interval over seeds. The claim is confirmed if the whole interval lies
+within its threshold, refuted if all of it lies outside on one side, else inconclusive.
 
 How far to trust that: with five seeds the interval is the range, so a null effect (a true median at
 the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted as often, whatever the
-law of the values, if they are independent (those of C5.seeds are not, see readings.deviation). With
-n < 5 it would be more than 5 %; such studies are inconclusive.
+distribution of the values, if they are independent (those of C5.seeds are not, see
+quantities.deviation). With n < 5 it would be more than 5 %; such studies are inconclusive.
 
-Two kinds of claim are not of that sort and stand apart, outside the family: what is computed once
-without chance ("deterministic") is judged by its threshold alone, and what arithmetic makes true
-whatever the runs say ("identity") only shows that the code agrees with it.
+Two kinds of claim do not rest on seeds and stand outside the family of verdicts that are judged
+jointly. A "deterministic" claim is computed once without chance and judged by its threshold alone.
+An "identity" is true by arithmetic whatever the runs say; it only shows that the code agrees.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, nan
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ FEWEST_SEEDS = 5
 """The fewest seeds with which a null effect is called confirmed in at most LEVEL of studies."""
 
 Judgement = Literal["confirmed", "refuted", "inconclusive"]
+JUDGEMENTS: tuple[Judgement, ...] = get_args(Judgement)
+"""In the order in which every table counts them."""
 
 Kind = Literal["seeds", "deterministic", "identity"]
 """What an effect rests on: a sample of seeds, one computation without chance, or arithmetic."""
@@ -48,6 +50,16 @@ class Threshold:
             return f"≤ {self.high:g}"
         return f"≥ {self.low:g}" if self.high == inf else f"{self.low:g} … {self.high:g}"
 
+    @classmethod
+    def parse(cls, text: str) -> "Threshold":
+        """The threshold that ``str`` writes as ``text``. Raises ValueError for any other text."""
+        if text.startswith("≤"):
+            return cls(high=float(text[1:]))
+        if text.startswith("≥"):
+            return cls(low=float(text[1:]))
+        low, high = text.split("…")
+        return cls(float(low), float(high))
+
     @property
     def worst(self) -> float:
         """A value that fails."""
@@ -56,7 +68,7 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Registered:
-    """An entry of the register: what a claim asked for from ``since`` (YYYY-MM-DD) on, and why."""
+    """An entry of the register: what a claim asks for from ``since`` (YYYY-MM-DD) on, and why."""
 
     since: str
     threshold: str
@@ -67,9 +79,9 @@ class Registered:
 class Claim:
     """A statement of the source made precise, with the test that judges it.
 
-    ``test`` maps a study's readings to one value per seed: NaN where a seed diverged or where the
-    value does not exist; of a deterministic claim its rows to their one value. It raises
-    ``readings.NotRun`` where the study lacks something.
+    ``test`` maps the evidence of a study to one value per seed, NaN where a seed diverged or where
+    the value does not exist; for a deterministic claim it maps the numbers of ``measured.csv`` to
+    one of them. It raises ``evidence.NotRun`` where the study lacks something.
     """
 
     id: str
@@ -80,28 +92,33 @@ class Claim:
     experiment: str
     """The command under ``vral reproduce`` whose study judges it."""
     figure: str
-    """File name of the figure it belongs to, without its ending."""
+    """File name of the figure that shows it, without its ending."""
     quantity: str
     """What the effect is, with its unit."""
     threshold: Threshold
     would_change: str
     """What would change the verdict."""
     arms: tuple[str, ...]
-    """Arms the test reads; the first is the subject, the others are what it is compared with. Of a
-    deterministic claim the case that its row is about."""
+    """Arms the test reads. The first is the subject, the others are what it is compared with. For a
+    deterministic claim: the case of its row."""
     test: Callable[[Any], Any] = field(repr=False, compare=False)
     ratios: tuple[str, ...] = ("50",)
     datasets: tuple[str, ...] = ()
-    """Data sets it speaks of, all if empty; of a deterministic claim its game."""
+    """Data sets the claim is about, all if empty. For a deterministic claim: its game."""
     divergence: Literal["fails", "supports", "ignored"] = "fails"
-    """What a subject that diverged does to the claim, the whole of that seed; "ignored" where the
-    test reads what was recorded until then."""
+    """What a seed whose subject diverged does to the claim; "ignored" where the test reads what was
+    recorded before the divergence."""
     either_way: bool = False
-    """Of a quotient: how many times it changes, up or down, is judged. The seeds must agree on the
-    side: their median decides it, and where the interval holds 1 there may be no change."""
+    """For a quotient: a change by the threshold's factor counts, up or down. The seeds must agree
+    on the direction: their median decides it, and an interval that holds 1 allows for no change."""
     kind: Kind = "seeds"
     history: tuple[Registered, ...] = ()
-    """Its thresholds with their dates, the one in force last."""
+    """Its thresholds with their dates; the last one is in force."""
+
+    @property
+    def family(self) -> str:
+        """The claim of the source that this is a part of, such as C1."""
+        return self.id.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,7 @@ class Verdict:
     claim: Claim
     dataset: str
     effect: float
-    """Median over seeds of the claim's quantity; low and high are its 95 % interval, and equal to
+    """Median over seeds of the claim's quantity. low and high are its 95 % interval, and equal to
     it where there is no chance."""
     low: float
     high: float
@@ -120,42 +137,48 @@ class Verdict:
     verdict: Judgement
     study: Path
     diverged: int
-    """How many of the seeds diverged in an arm that the test reads."""
+    """Number of seeds that diverged in an arm that the test reads."""
     p: float
-    """Of a test against the threshold over seeds, two-sided (see ``p_value``); 1 if the claim is
+    """Two-sided p of a test against the threshold over seeds (see ``p_value``); 1 if the claim is
     undecided, NaN where it does not belong to the family."""
     settings: tuple[str, ...] = ()
-    """Those of its runs that are not the experiment's."""
+    """Settings of its runs that differ from the experiment's."""
     survives: bool = False
     """Whether the verdict still stands when all verdicts of the ledger are judged as one family."""
 
     @property
     def in_family(self) -> bool:
+        """Whether the verdict rests on seeds, and so counts in the joint judgement."""
         return self.claim.kind == "seeds"
 
 
-def outcomes(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
-    """What intervals [``low``, ``high``] over ``seeds`` seeds say: an array of Judgement."""
+def judgements(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
+    """What the intervals [``low``, ``high``] over ``seeds`` seeds say.
+
+    ``low`` and ``high`` are arrays of one shape; so is the result, an array of Judgement.
+    """
     decided = sides(low, high, threshold)
     return decided if seeds >= FEWEST_SEEDS else np.full_like(decided, "inconclusive")
 
 
 def sides(low: NDArray, high: NDArray, threshold: Threshold) -> NDArray:
-    """Where [``low``, ``high``] lies: all of it within the threshold, outside on one side, or
-    neither, as an array of Judgement."""
+    """On which side of the threshold the whole of [``low``, ``high``] lies, as ``judgements``.
+
+    "inconclusive" where the interval crosses an end of the threshold.
+    """
     inside = (low >= threshold.low) & (high <= threshold.high)
     outside = (high < threshold.low) | (low > threshold.high)
     return np.where(inside, "confirmed", np.where(outside, "refuted", "inconclusive"))
 
 
-def p_value(values: NDArray, threshold: Threshold, outcome: Judgement) -> float:
-    """Two-sided p of the test that the middle of ``values`` (seeds,) lies where ``outcome`` says.
+def p_value(values: NDArray, threshold: Threshold, judgement: Judgement) -> float:
+    """Two-sided p of the test that the centre of ``values`` (seeds,) lies where ``judgement`` says.
 
-    A t-test, of logarithms where values and limit are positive. Where a value is infinite, a seed
-    that failed, there is no mean: then a sign test of the median, which takes NaN for a value
-    against ``outcome``. 1 for an undecided claim.
+    A t-test, of logarithms where values and limits are positive. An infinite value, a seed that
+    failed, has no mean; the test is then a sign test of the median, which counts NaN against
+    ``judgement``. 1 for an undecided claim.
     """
-    if outcome == "inconclusive":
+    if judgement == "inconclusive":
         return 1.0
     low, high = threshold.low, threshold.high
     with np.errstate(invalid="ignore"):
@@ -163,29 +186,32 @@ def p_value(values: NDArray, threshold: Threshold, outcome: Judgement) -> float:
     if positive and all(limit > 0 for limit in (low, high) if np.isfinite(limit)):
         values, high = np.log(values), np.log(high)
         low = np.log(low) if low > 0 else -inf
-    if outcome == "confirmed":
+    if judgement == "confirmed":
         doubt = max(_p_above(values, low), _p_above(-values, -high))
     else:
         doubt = min(_p_above(-values, -low), _p_above(values, high))
     return float(min(1.0, 2 * doubt))
 
 
-def p_of(claim: Claim, values: NDArray, outcome: Judgement) -> float:
-    """``p_value``; what changes less than the threshold either way lies between it and its
-    inverse."""
+def p_of(claim: Claim, values: NDArray, judgement: Judgement) -> float:
+    """``p_value`` of a claim's ``values`` (seeds,).
+
+    For a claim ``either_way`` that is refuted, the alternative is a change by less than the
+    threshold's factor: a quotient between the threshold's inverse and the threshold.
+    """
     limit = claim.threshold.low
-    if claim.either_way and outcome == "refuted":
+    if claim.either_way and judgement == "refuted":
         return p_value(values, Threshold(1 / limit, limit), "confirmed")
-    return p_value(values, claim.threshold, outcome)
+    return p_value(values, claim.threshold, judgement)
 
 
 def _p_above(values: NDArray, limit: float) -> float:
-    """One-sided p of the test that the middle of ``values`` is above ``limit``."""
+    """One-sided p of the test that the centre of ``values`` is above ``limit``."""
     n = len(values)
     if not np.isfinite(values).all():
         return float(binom.sf((values > limit).sum() - 1, n, 0.5)) if limit > -inf else 0.0
     gap, error = values.mean() - limit, values.std(ddof=1) / np.sqrt(n)
-    if error == 0:  # Values that coincide have no t; that of signs remains.
+    if error == 0:  # Equal values have no t statistic; the sign test remains.
         return float(binom.sf(n - 1, n, 0.5)) if gap > 0 else 1.0
     return float(student.sf(gap / error, n - 1))
 
@@ -223,7 +249,7 @@ def judge(
     effect, low, high = (float(end) for end in bootstrap_median(numbers))
     if claim.either_way and low < 1:
         low, high = 1.0, max(high, 1 / low if low > 0 else inf)
-    outcome = outcomes(np.array(low), np.array(high), len(numbers), claim.threshold).item()
+    judgement = judgements(np.array(low), np.array(high), len(numbers), claim.threshold).item()
     return Verdict(
         claim=claim,
         dataset=dataset,
@@ -231,21 +257,21 @@ def judge(
         low=low,
         high=high,
         seeds=len(numbers),
-        verdict=outcome,
+        verdict=judgement,
         study=root,
         diverged=len((subject_diverged | others_diverged) & values.keys()),
-        p=p_of(claim, numbers, outcome) if claim.kind == "seeds" else nan,
+        p=p_of(claim, numbers, judgement) if claim.kind == "seeds" else nan,
     )
 
 
 def judge_number(claim: Claim, value: float, root: Path) -> Verdict:
     """The verdict on a deterministic ``claim``: ``value`` against the threshold, without seeds."""
-    said = sides(np.array(value), np.array(value), claim.threshold).item()
+    judgement = sides(np.array(value), np.array(value), claim.threshold).item()
     (game,) = claim.datasets
-    return Verdict(claim, game, value, value, value, 0, said, root, diverged=0, p=nan)
+    return Verdict(claim, game, value, value, value, 0, judgement, root, diverged=0, p=nan)
 
 
 def as_family(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """The same verdicts with ``survives`` settled among those that belong to the family."""
-    kept = iter(holm([verdict.p for verdict in verdicts if verdict.in_family]))
-    return [replace(v, survives=v.in_family and next(kept)) for v in verdicts]
+    survivors = iter(holm([verdict.p for verdict in verdicts if verdict.in_family]))
+    return [replace(v, survives=v.in_family and next(survivors)) for v in verdicts]

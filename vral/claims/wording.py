@@ -1,11 +1,41 @@
-"""Sentences about verdicts that the terminal, the Markdown table and the page share."""
+"""Words and signs for verdicts that the terminal, the Markdown table and the page share."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import get_args
 
-from vral.claims.verdict import FEWEST_SEEDS, Judgement, Verdict
+from vral.claims.verdict import FEWEST_SEEDS, JUDGEMENTS, Judgement, Verdict
+from vral.claims.withdrawn import WITHDRAWN, doubt
 from vral.study.statistics import LEVEL
+
+MARKS: dict[Judgement, str] = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?"}
+COLOURS: dict[Judgement, str] = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
+"""The terminal's colours."""
+
+
+def basis(verdict: Verdict) -> str:
+    """What the verdict rests on: its seeds, or its kind where it does not rest on seeds."""
+    if verdict.claim.kind == "deterministic":
+        return "deterministic"
+    text = f"{verdict.seeds} seeds" + f", {verdict.diverged} diverged" * bool(verdict.diverged)
+    return text + ", identity" * (verdict.claim.kind == "identity")
+
+
+def settings_note(verdict: Verdict) -> str:
+    """The settings of its runs that differ from the experiment's; empty where there are none."""
+    if not verdict.settings:
+        return ""
+    return f"Other settings than the experiment's: {', '.join(verdict.settings)}"
+
+
+def doubt_note(verdict: Verdict) -> str:
+    """That the verdict is withdrawn or being redone, and why; empty where it stands."""
+    row = doubt(verdict)
+    return f"{row.standing.capitalize()}: {row.reason}" if row else ""
+
+
+def remarks(verdict: Verdict) -> list[str]:
+    """Everything a reader must know beside the verdict, a sentence each without its full stop."""
+    return [note for note in (doubt_note(verdict), settings_note(verdict)) if note]
 
 
 def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
@@ -17,7 +47,7 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
     computed = [verdict for verdict in verdicts if verdict.claim.kind == "deterministic"]
     if computed:
         notes.append(
-            f"{len(computed)} claims are deterministic: {_tally(computed)}. They are computed "
+            f"{len(computed)} claims are deterministic: {tally(computed)}. They are computed "
             "without seeds and judged by their thresholds alone, apart from the family."
         )
     identities = [verdict for verdict in verdicts if verdict.claim.kind == "identity"]
@@ -25,7 +55,7 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
         names = ", ".join(dict.fromkeys(verdict.claim.id for verdict in identities))
         notes.append(
             f"True by arithmetic, whatever the runs say, and so in no count above: {names} "
-            f"({_tally(identities)})."
+            f"({tally(identities)})."
         )
     others = sum(bool(verdict.settings) for verdict in verdicts)
     if others:
@@ -33,30 +63,39 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
             f"{others} of these verdicts are of runs with other settings than the experiment's, "
             "and need not hold for the experiment itself; each names them."
         )
+    for row in WITHDRAWN:
+        concerned = [verdict for verdict in verdicts if doubt(verdict) is row]
+        if concerned:
+            names = ", ".join(dict.fromkeys(verdict.claim.family for verdict in concerned))
+            where = ", ".join(dict.fromkeys(verdict.dataset for verdict in concerned))
+            notes.append(
+                f"{len(concerned)} of these verdicts are {row.standing} ({names} on {where}): "
+                f"{row.reason}."
+            )
     return notes
 
 
-def _tally(verdicts: Sequence[Verdict]) -> str:
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """How many verdicts there are of each judgement, such as "3 confirmed, 1 refuted"."""
     count = Counter(verdict.verdict for verdict in verdicts)
-    kinds = [kind for kind in get_args(Judgement) if count[kind]]
-    return ", ".join(f"{count[kind]} {kind}" for kind in kinds)
+    return ", ".join(f"{count[name]} {name}" for name in JUDGEMENTS if count[name])
 
 
 def _chance_notes(verdicts: Sequence[Verdict]) -> list[str]:
-    """Of verdicts over seeds."""
+    """Notes on verdicts that rest on seeds."""
     count = Counter(verdict.verdict for verdict in verdicts)
     fewest = min(verdict.seeds for verdict in verdicts)
-    kept = sum(verdict.survives for verdict in verdicts)
+    survivors = sum(verdict.survives for verdict in verdicts)
     decided = len(verdicts) - count["inconclusive"]
     notes = [
         f"{len(verdicts)} claims judged, each by itself at the nominal {LEVEL:.0%}: "
-        + ", ".join(f"{count[outcome]} {outcome}" for outcome in get_args(Judgement))
+        + ", ".join(f"{count[name]} {name}" for name in JUDGEMENTS)
         + f". If every effect lay at its threshold, about {2**-4 * len(verdicts):.1f} of them "
         "would be decided by chance with five seeds.",
-        f"{kept} of the {decided} decided stand as one family (Holm at {LEVEL:.0%} over t-tests, "
-        "which suppose a normal law, of logarithms where values are positive; a sign test where a "
-        "seed failed, whose value is infinite). Without such a law none could with five seeds: a "
-        f"sign test's smallest p is then 1/16. Fewest seeds: {fewest}.",
+        f"{survivors} of the {decided} decided stand as one family (Holm at {LEVEL:.0%} over "
+        "t-tests, which suppose a normal law, of logarithms where values are positive; a sign test "
+        "where a seed failed, whose value is infinite). Without such a law none could with five "
+        f"seeds: a sign test's smallest p is then 1/16. Fewest seeds: {fewest}.",
     ]
     if fewest < FEWEST_SEEDS:
         notes.append(
@@ -66,6 +105,7 @@ def _chance_notes(verdicts: Sequence[Verdict]) -> list[str]:
     if any(verdict.diverged for verdict in verdicts):
         notes.append(
             "A seed whose subject (first arm) diverged counts against the claim, or for it where "
-            "the claim says that it breaks down; one whose baseline diverged, as anything."
+            "the claim says that the subject breaks down; a seed whose baseline diverged may have "
+            "any value, so it widens the interval."
         )
     return notes

@@ -14,16 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from vral.claims import Unjudged, Verdict, examine
-from vral.claims.markdown import BEGIN, END, as_markdown, basis, settings_note, write_between_marks
-from vral.claims.wording import family_notes
+from vral.claims.markdown import BEGIN, END, as_markdown, write_between_marks
+from vral.claims.withdrawn import doubt
+from vral.claims.wording import COLOURS, basis, family_notes, remarks
 from vral.cli.options import studies_argument
 from vral.errors import ConfigError
 from vral.study.numbers import number
 from vral.study.statistics import LEVEL
 
 PUBLISHED = "runs/published"
-
-COLOURS = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
 
 
 @click.command("claims")
@@ -90,8 +89,7 @@ def _table(verdicts: Sequence[Verdict]) -> Table:
             f"{escape(_effect(verdict))}, "
             f"asked: {verdict.claim.threshold}; {escape(where)}\n"
             f"[dim]{escape(verdict.claim.quantity)}[/]"
-            + f"\n[yellow]{escape(settings_note(verdict))}[/]"
-            * bool(verdict.settings),
+            + "".join(f"\n[yellow]{escape(remark)}[/]" for remark in remarks(verdict)),
         )
     return table
 
@@ -145,6 +143,7 @@ def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict
                 "diverged": verdict.diverged,
                 "verdict": verdict.verdict,
                 "survives": verdict.survives,
+                "standing": row.standing if (row := doubt(verdict)) else "in force",
             }
             for verdict in verdicts
         ],

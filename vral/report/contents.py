@@ -15,8 +15,8 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from vral.claims import Verdict
+from vral.claims.evidence import Rows, read_rows
 from vral.claims.ledger import experiment_of
-from vral.claims.readings import Rows, read_rows
 from vral.errors import FolderError
 from vral.figures import ratio_label
 from vral.report.explorer import READINGS, explored

@@ -21,8 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
-from vral.claims.markdown import settings_note
-from vral.claims.wording import family_notes
+from vral.claims.wording import family_notes, settings_note
 from vral.figures import ratio_label
 from vral.files import replace_file
 from vral.report import contents

@@ -1,4 +1,4 @@
-"""Quantities of claims on cases done by hand."""
+"""The quantities that claims measure, on cases done by hand."""
 
 import math
 
@@ -6,9 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from vral.claims import readings
-from vral.claims.readings import Evidence, NotRun
-from vral.study import legacy
+from vral.claims import quantities
+from vral.claims.evidence import Evidence, NotRun
 
 
 def made(records=(), probes=(), interpolation=(), diverged=frozenset()) -> Evidence:
@@ -26,31 +25,31 @@ def series(name: str, values, seed: int = 0) -> list[dict]:
 
 
 def test_end_over_peak_and_end_over_start():
-    found = made(probes=series("m", [4, 8, 6, 2, 1, 2]))
-    assert readings.end_over_peak("lsgan", "m", "50")(found) == {0: 0.25}
+    evidence = made(probes=series("m", [4, 8, 6, 2, 1, 2]))
+    assert quantities.end_over_peak("lsgan", "m", "50")(evidence) == {0: 0.25}
     # The run ends at 60 D updates; a third of them is the second probe.
-    assert readings.end_over_start("lsgan", "m", "50", parts=3)(found) == {0: 0.25}
+    assert quantities.end_over_start("lsgan", "m", "50", parts=3)(evidence) == {0: 0.25}
 
 
 def test_deviation_by_hand():
     """Of 1, 2, 3 the others' means are 2.5, 2, 1.5: 0.6, 0 and 1 of them away."""
     unit = 0.6744897501960817
-    found = readings.deviation(np.array([1.0, 2.0, 3.0]))
-    np.testing.assert_allclose(found, np.array([0.6, 0.0, 1.0]) / unit)
+    distances = quantities.deviation(np.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(distances, np.array([0.6, 0.0, 1.0]) / unit)
 
 
 def test_the_median_deviation_of_a_normal_law_is_its_coefficient_of_variation():
     """Times √(n/(n - 1)), for the error of the others' mean."""
     values = np.random.default_rng(0).normal(10, 1, (20_000, 8))
     expected = 0.1 * math.sqrt(8 / 7)
-    assert np.median(readings.deviation(values)) == pytest.approx(expected, rel=0.02)
+    assert np.median(quantities.deviation(values)) == pytest.approx(expected, rel=0.02)
 
 
 def test_spread_leaves_out_what_is_not_known():
-    found = readings.spread(lambda _: {0: 1.0, 1: 3.0, 2: float("nan")})(made())
-    assert list(found) == [0, 1, 2]
-    assert math.isnan(found[2])
-    np.testing.assert_allclose([found[0], found[1]], readings.deviation(np.array([1.0, 3.0])))
+    spread = quantities.spread(lambda _: {0: 1.0, 1: 3.0, 2: float("nan")})(made())
+    assert list(spread) == [0, 1, 2]
+    assert math.isnan(spread[2])
+    np.testing.assert_allclose([spread[0], spread[1]], quantities.deviation(np.array([1.0, 3.0])))
 
 
 def test_the_poincare_ratio_of_functions_with_known_moments():
@@ -63,24 +62,13 @@ def test_the_poincare_ratio_of_functions_with_known_moments():
         (np.sin(nodes), np.cos(nodes), math.tanh(1)),
     ):
         variance = weights @ value**2 - (weights @ value) ** 2
-        ratio = readings.poincare_ratio(variance, weights @ slope**2)
+        ratio = quantities.poincare_ratio(variance, weights @ slope**2)
         assert float(ratio) == pytest.approx(expected)
 
 
 def test_the_poincare_ratio_of_a_constant_is_zero_and_of_a_breach_infinite():
-    found = readings.poincare_ratio(np.array([0.0, 1.0]), np.array([0.0, 0.0]))
-    np.testing.assert_array_equal(found, [0, np.inf])
-
-
-def test_the_filler_adds_what_the_array_itself_says():
-    rng = np.random.default_rng(0)
-    written = rng.standard_normal(legacy.ROWS - legacy.FILLER_ROWS)
-    written = (written - written.mean()) / written.std()
-    for mean, sd in ((0.0, 1.0), (-3.0, 2.0)):
-        whole = np.concatenate([mean + sd * written, np.full(legacy.FILLER_ROWS, 99.0)])
-        added = legacy.filler_variance(mean, sd**2)
-        assert added == pytest.approx(whole.var() - sd**2)
-    assert legacy.filler_variance(0.0, 1.0) == pytest.approx(5.22, abs=0.005)
+    ratios = quantities.poincare_ratio(np.array([0.0, 1.0]), np.array([0.0, 0.0]))
+    np.testing.assert_array_equal(ratios, [0, np.inf])
 
 
 def test_a_path_swings_between_real_and_fake_only():
@@ -90,17 +78,17 @@ def test_a_path_swings_between_real_and_fake_only():
         for pairing, scale in (("random", 1.0), ("nearest", 2.0))
         for gamma, norm in ((-0.5, 100.0), (0.0, 2.0), (0.5, 1.0), (1.0, 5.0), (1.5, 0.001))
     ]
-    found = made(interpolation=rows)
-    assert readings.path_swing("lsgan", "random")(found) == {0: 5.0}
+    evidence = made(interpolation=rows)
+    assert quantities.path_swing("lsgan", "random")(evidence) == {0: 5.0}
     with pytest.raises(NotRun, match="not recorded"):
-        readings.path_swing("lsgan", "random")(made())
+        quantities.path_swing("lsgan", "random")(made())
 
 
 def test_pairs_are_of_the_same_seed_and_a_lacking_one_is_left_out():
     first, second = {0: 2.0, 1: 6.0, 2: 1.0}, {1: 3.0, 2: 0.0, 3: 1.0}
-    assert readings.quotient(lambda _: first, lambda _: second)(made()) == {1: 2.0, 2: math.inf}
+    assert quantities.quotient(lambda _: first, lambda _: second)(made()) == {1: 2.0, 2: math.inf}
     with pytest.raises(NotRun, match="no seed"):
-        readings.quotient(lambda _: first, lambda _: {7: 1.0})(made())
+        quantities.quotient(lambda _: first, lambda _: {7: 1.0})(made())
 
 
 def test_correlation_and_inequality_are_taken_within_a_seed_over_arms_and_checkpoints():
@@ -110,51 +98,51 @@ def test_correlation_and_inequality_are_taken_within_a_seed_over_arms_and_checkp
         for arm, values in (("lsgan", (1, 4)), ("r1", (2, 3)))
         for v in values
     ]
-    found = made(probes=probes)
-    correlation = readings.over_arms(["lsgan", "r1"], "v", "l", readings.rank_correlation)
-    assert correlation(found) == {0: pytest.approx(1), 1: pytest.approx(-1)}
-    worst = readings.over_arms(["lsgan", "r1"], "v", "l", readings.worst_poincare)
-    assert worst(found)[0] == 1.0
+    evidence = made(probes=probes)
+    correlation = quantities.over_arms(["lsgan", "r1"], "v", "l", quantities.rank_correlation)
+    assert correlation(evidence) == {0: pytest.approx(1), 1: pytest.approx(-1)}
+    worst = quantities.over_arms(["lsgan", "r1"], "v", "l", quantities.worst_poincare)
+    assert worst(evidence)[0] == 1.0
     with pytest.raises(NotRun, match="moment at 50 has not been run"):
-        readings.over_arms(["lsgan", "moment"], "v", "l", readings.rank_correlation)(found)
+        quantities.over_arms(["lsgan", "moment"], "v", "l", quantities.rank_correlation)(evidence)
 
 
 def test_what_was_not_run_or_measured_is_said():
-    found = made(records=series("grad_norm_fake", [1, 2]), probes=series("m", [1, 2]))
+    evidence = made(records=series("grad_norm_fake", [1, 2]), probes=series("m", [1, 2]))
     with pytest.raises(NotRun, match="r1 at 50 has not been run"):
-        readings.last("r1", "m")(found)
+        quantities.last("r1", "m")(evidence)
     with pytest.raises(NotRun, match="lipschitz of lsgan at 50 was not measured"):
-        readings.last("lsgan", "lipschitz")(found)
+        quantities.last("lsgan", "lipschitz")(evidence)
 
 
 def test_seeds_that_diverged_before_any_reading_have_no_value_and_are_not_missing():
-    gone = frozenset({("lsgan", "50", 0), ("lsgan", "50", 1)})
+    diverged = frozenset({("lsgan", "50", 0), ("lsgan", "50", 1)})
     empty = pl.DataFrame(schema={"method": pl.String, "ratio": pl.String, "seed": pl.Int64})
-    found = Evidence(empty, empty, empty, gone, 64)
+    evidence = Evidence(empty, empty, empty, diverged, 64)
     for test in (
-        readings.last("lsgan", "frechet"),
-        readings.end_over_peak("lsgan", "frechet", "50"),
-        readings.end_over_start("lsgan", "frechet", "50"),
-        readings.path_swing("lsgan", "random"),
-        readings.spread(readings.last("lsgan", "grad_norm_fake")),
+        quantities.last("lsgan", "frechet"),
+        quantities.end_over_peak("lsgan", "frechet", "50"),
+        quantities.end_over_start("lsgan", "frechet", "50"),
+        quantities.path_swing("lsgan", "random"),
+        quantities.spread(quantities.last("lsgan", "grad_norm_fake")),
     ):
-        values = test(found)
+        values = test(evidence)
         assert list(values) == [0, 1]
         assert np.isnan(list(values.values())).all()
     for test in (
-        readings.over_arms(["lsgan"], "v", "l", readings.rank_correlation),
-        readings.scale_gap("lsgan", "lsgan"),
+        quantities.over_arms(["lsgan"], "v", "l", quantities.rank_correlation),
+        quantities.scale_gap("lsgan", "lsgan"),
     ):
         with pytest.raises(NotRun, match="every seed has diverged before its first reading"):
-            test(found)
+            test(evidence)
 
 
 def test_a_diverged_seed_has_no_value_even_if_it_left_no_rows():
-    gone = frozenset({("lsgan", "50", 0), ("lsgan", "50", 7)})
+    diverged = frozenset({("lsgan", "50", 0), ("lsgan", "50", 7)})
     probes = series("m", [1, 2]) + series("m", [1, 3], seed=1)
     records = series("grad_norm_fake", [1, 2]) + series("grad_norm_fake", [1, 2], seed=1)
-    found = readings.last("lsgan", "m")(made(records, probes, diverged=gone))
-    assert list(found) == [0, 1, 7]
-    assert found[1] == 3
-    assert math.isnan(found[0])
-    assert math.isnan(found[7])
+    values = quantities.last("lsgan", "m")(made(records, probes, diverged=diverged))
+    assert list(values) == [0, 1, 7]
+    assert values[1] == 3
+    assert math.isnan(values[0])
+    assert math.isnan(values[7])

@@ -1,0 +1,67 @@
+"""Verdicts that are not to be quoted, in every form of the ledger."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vral.claims import CLAIMS
+from vral.claims.markdown import as_markdown
+from vral.claims.verdict import JUDGEMENTS, Verdict, judge
+from vral.claims.withdrawn import WITHDRAWN, doubt
+from vral.claims.wording import COLOURS, MARKS, family_notes, remarks
+from vral.study.experiments import EXPERIMENTS
+
+VALUES = {seed: 1 + seed / 100 for seed in range(5)}
+
+
+def verdict(name: str, dataset: str) -> Verdict:
+    return judge(CLAIMS[name], dict(VALUES), dataset, Path("study"))
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "standing"),
+    [
+        ("C1.training", "mnist", "withdrawn"),
+        ("C1.training", "digits", None),
+        ("C1.saturating", "mnist", "withdrawn"),
+        ("C10.clip-all", "mnist", "withdrawn"),
+        ("C7.frechet", "mnist", "withdrawn"),
+        ("C7.frechet", "digits", "being redone"),
+        ("C9.benefit", "digits", "being redone"),
+        ("C3.overlap.held", "segments", "being redone"),
+        ("C6.lipschitz", "digits", None),
+        ("P1.kl.stacked-mnist", "stacked-mnist", None),
+    ],
+)
+def test_the_mnist_study_is_withdrawn_and_four_families_are_being_redone(name, dataset, standing):
+    row = doubt(verdict(name, dataset))
+    assert (row.standing if row else None) == standing
+
+
+def test_a_run_with_the_batch_norm_is_not_withdrawn():
+    other = replace(verdict("C7.frechet", "mnist"), settings=("--norm-g batch (not none)",))
+    assert doubt(other) is None
+    assert not any("norm" in remark for remark in remarks(other) if "settings" not in remark)
+
+
+def test_every_form_says_what_is_withdrawn_and_leaves_the_verdict_as_it_is(tmp_path):
+    mnist, digits = (verdict("C7.frechet", dataset) for dataset in ("mnist", "digits"))
+    assert mnist.verdict == digits.verdict == "confirmed"
+    notes = " ".join(family_notes([mnist, digits]))
+    assert "1 of these verdicts are withdrawn (C7 on mnist)" in notes
+    assert "1 of these verdicts are being redone (C7 on digits)" in notes
+    page = as_markdown([mnist, digits], tmp_path / "page.md", "figures")
+    assert "| ✓ 1 (withdrawn) | ✓ 1 (being redone) |" in page
+    assert "Withdrawn: the protocol lacks the batch norm in G" in page
+    assert "Being redone: the protocol lacks the batch norm in G" in page
+
+
+def test_the_table_names_experiments_and_families_that_exist():
+    for row in WITHDRAWN:
+        assert row.experiments <= EXPERIMENTS.keys()
+        assert row.families <= {claim.family for claim in CLAIMS.values()}
+
+
+def test_signs_and_colours_come_in_the_order_of_the_judgements():
+    assert tuple(MARKS) == tuple(COLOURS) == JUDGEMENTS

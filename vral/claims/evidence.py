@@ -1,0 +1,153 @@
+"""What a study has recorded, as the claims' tests read it.
+
+``Evidence`` holds the finished runs of a study over seeds; ``Numbers`` the rows of a deterministic
+study's ``measured.csv``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from vral.errors import FolderError
+from vral.study import frames
+from vral.study.measured import MEASURED, SCHEMA
+
+Values = dict[int, float]
+"""Seed to value; NaN where the seed diverged or the value does not exist."""
+
+
+class NotRun(Exception):
+    """The study lacks what a test reads; the message says what."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the finished runs of one study have recorded on one data set."""
+
+    records: pl.DataFrame
+    probes: pl.DataFrame
+    interpolation: pl.DataFrame
+    diverged: frozenset[tuple[str, str, int]]
+    """(arm, ratio, seed) of every seed that diverged."""
+    batch: int
+
+    @cached_property
+    def final(self) -> pl.DataFrame:
+        """``frames.final_values`` of the runs; empty where nothing was recorded."""
+        if self.records.is_empty() or self.probes.is_empty():
+            return pl.DataFrame(schema=self.records.schema)
+        return frames.final_values(self.records, self.probes)
+
+    def rows(self, frame: pl.DataFrame, arm: str, ratio: str, *columns: str) -> pl.DataFrame:
+        """The rows of ``frame`` of one arm at one ratio, which must have values in ``columns``.
+
+        Raises NotRun where there are none. Where every seed that ran diverged before its first
+        reading, the result is an empty frame.
+        """
+        rows = frame.filter((pl.col("method") == arm) & (pl.col("ratio") == ratio))
+        if rows.is_empty():
+            if self.diverged_seeds([arm], [ratio]):
+                return rows
+            raise NotRun(f"{arm} at {ratio} has not been run")
+        for column in columns:
+            if column not in frame.columns or rows[column].is_null().all():
+                raise NotRun(f"{column} of {arm} at {ratio} was not measured")
+        return rows
+
+    def diverged_seeds(self, arms: Sequence[str], ratios: Sequence[str]) -> frozenset[int]:
+        """The seeds that diverged in any of these arms at any of these ratios."""
+        return frozenset(s for arm, ratio, s in self.diverged if arm in arms and ratio in ratios)
+
+    def by_seed(
+        self,
+        frame: pl.DataFrame,
+        arm: str,
+        ratio: str,
+        columns: Sequence[str],
+        reduce: Callable[..., float],
+    ) -> Values:
+        """``reduce`` of ``columns`` for every seed of an arm at a ratio.
+
+        ``reduce`` takes one array per column, in the order of time. A seed that diverged has NaN.
+        Raises NotRun as ``rows`` does.
+        """
+        rows = self.rows(frame, arm, ratio, *columns)
+        diverged = self.diverged_seeds([arm], [ratio])
+        values = dict.fromkeys(diverged, float("nan"))
+        for (seed,), part in rows.group_by("seed"):
+            if seed not in diverged:
+                arrays = (part[name].cast(pl.Float64).to_numpy() for name in columns)
+                with np.errstate(all="ignore"):  # 0/0 is NaN, a value that does not exist
+                    values[seed] = float(reduce(*arrays))
+        return dict(sorted(values.items()))
+
+
+def read(root: Path, dataset: str) -> Evidence:
+    """The evidence of the study in ``root`` on ``dataset``; unfinished runs are left out.
+
+    Raises FolderError where a file of the study is corrupt.
+    """
+    unfinished: set[tuple[str, str, int]] = set()
+    batches = set()
+    for _, report in frames.runs(root):
+        config = report["config"]
+        if config["dataset"] == dataset:
+            batches.add(config["batch"])
+            if report["status"] not in ("finished", "diverged"):
+                arm = frames.coordinates(config)["method"]
+                unfinished |= {(arm, config["ratio"], seed) for seed in config["seeds"]}
+    left_out = pl.DataFrame(
+        sorted(unfinished),
+        schema={"method": pl.String, "ratio": pl.String, "seed": pl.Int64},
+        orient="row",
+    )
+
+    def table(kind: str) -> pl.DataFrame:
+        frame = frames.read(root, kind).filter(pl.col("dataset") == dataset)
+        frame = frame.with_columns(pl.col("seed").cast(pl.Int64))
+        frame = frame.join(left_out, on=left_out.columns, how="anti")
+        return frame.sort("round") if "round" in frame.columns else frame
+
+    diverged = frozenset(
+        (entry["method"], entry["ratio"], entry["seed"])
+        for entry in frames.diverged(root)
+        if entry["dataset"] == dataset
+    )
+    return Evidence(
+        table("records"), table("probes"), table("interpolation"), diverged, max(batches)
+    )
+
+
+# ---- without chance ----------------------------------------------------------------------------
+
+Numbers = dict[tuple[str, str], float]
+"""(case, quantity) to the number that a deterministic study has measured."""
+
+Rows = list[tuple[str, str, float, float, str | None]]
+"""The rows of ``measured.csv``: case, quantity, measured, expected, source of the expected."""
+
+
+def read_rows(root: Path) -> Rows:
+    """The rows of ``measured.csv`` in ``root``; none where the file does not exist.
+
+    Raises FolderError where the file does not have the columns that such a study writes.
+    """
+    path = root / MEASURED
+    if not path.exists():
+        return []
+    try:
+        frame = pl.read_csv(path, schema=SCHEMA)
+    except (pl.exceptions.PolarsError, OSError):
+        raise FolderError(
+            f"{path} is corrupt; restore it, or delete its folder to start again"
+        ) from None
+    return frame.rows()
+
+
+def read_numbers(root: Path) -> Numbers:
+    """The measured numbers of ``root`` by name. Raises FolderError as ``read_rows`` does."""
+    return {(case, quantity): number for case, quantity, number, *_ in read_rows(root)}

@@ -1,0 +1,47 @@
+"""The register: what each claim asks for, since when, and why.
+
+``register.csv`` is the only place that names a claim's threshold and its exact quantity. To change
+either, add a line; the earlier lines stay as they are, and the last line of a claim is in force.
+The thresholds are those of the project's specification where it names one.
+"""
+
+import csv
+from collections import defaultdict
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from vral.claims.verdict import Claim, Registered, Threshold
+
+
+class Line(NamedTuple):
+    """One line of the register."""
+
+    quantity: str
+    entry: Registered
+
+
+@cache
+def register() -> dict[str, tuple[Line, ...]]:
+    """The lines of every claim, by its id, in the order of the file."""
+    lines = defaultdict(list)
+    with (files("vral.claims") / "register.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            entry = Registered(row["since"], row["threshold"], row["note"])
+            lines[row["id"]].append(Line(row["quantity"], entry))
+    return {name: tuple(of_claim) for name, of_claim in lines.items()}
+
+
+def registered(name: str, **fields: Any) -> Claim:
+    """The claim ``name`` with its threshold, quantity and history from the register.
+
+    ``fields`` are the other fields of Claim. Raises KeyError where the register lacks the claim.
+    """
+    lines = register()[name]
+    return Claim(
+        id=name,
+        quantity=lines[-1].quantity,
+        threshold=Threshold.parse(lines[-1].entry.threshold),
+        history=tuple(line.entry for line in lines),
+        **fields,
+    )

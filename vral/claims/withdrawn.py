@@ -1,0 +1,63 @@
+"""Results that were published and are no longer relied on, with the reason.
+
+A verdict stays what its runs say; this table says which verdicts are not to be quoted, and every
+form of the ledger shows it beside them. A row goes when its claims have been judged again.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vral.claims.verdict import Verdict
+
+Standing = Literal["withdrawn", "being redone"]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A part of the ledger that is not to be quoted."""
+
+    standing: Standing
+    reason: str
+    experiments: frozenset[str] = frozenset()
+    """Experiments concerned, all if empty."""
+    datasets: frozenset[str] = frozenset()
+    """Data sets concerned, all if empty."""
+    families: frozenset[str] = frozenset()
+    """Families of claims concerned (C3, …), all if empty."""
+    mended_by: str = ""
+    """An option that runs may have been given, with which the reason does not hold for them."""
+
+    def concerns(self, verdict: Verdict) -> bool:
+        """Whether ``verdict`` belongs to this part."""
+        claim = verdict.claim
+        return (
+            (not self.experiments or claim.experiment in self.experiments)
+            and (not self.datasets or verdict.dataset in self.datasets)
+            and (not self.families or claim.family in self.families)
+            and not (self.mended_by and any(self.mended_by in text for text in verdict.settings))
+        )
+
+
+LACKS_BATCH_NORM = "the protocol lacks the batch norm in G that the authors' networks always had"
+
+WITHDRAWN = (
+    Doubt(
+        "withdrawn",
+        LACKS_BATCH_NORM,
+        experiments=frozenset({"ratios", "well-trained", "clipping"}),
+        datasets=frozenset({"mnist"}),
+        mended_by="--norm-g",
+    ),
+    Doubt(
+        "being redone",
+        LACKS_BATCH_NORM,
+        families=frozenset({"C3", "C7", "C8", "C9"}),
+        mended_by="--norm-g",
+    ),
+)
+"""The first row that concerns a verdict holds for it."""
+
+
+def doubt(verdict: Verdict) -> Doubt | None:
+    """Why ``verdict`` is not to be quoted; None where it stands."""
+    return next((row for row in WITHDRAWN if row.concerns(verdict)), None)
