@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from vral.claims import quantities
-from vral.claims.evidence import Evidence, NotRun
+from vral.claims.evidence import Evidence, NotRunError
 
 
 def made(records=(), probes=(), interpolation=(), diverged=frozenset()) -> Evidence:
@@ -80,14 +80,14 @@ def test_a_path_swings_between_real_and_fake_only():
     ]
     evidence = made(interpolation=rows)
     assert quantities.path_swing("lsgan", "random")(evidence) == {0: 5.0}
-    with pytest.raises(NotRun, match="not recorded"):
+    with pytest.raises(NotRunError, match="not recorded"):
         quantities.path_swing("lsgan", "random")(made())
 
 
 def test_pairs_are_of_the_same_seed_and_a_lacking_one_is_left_out():
     first, second = {0: 2.0, 1: 6.0, 2: 1.0}, {1: 3.0, 2: 0.0, 3: 1.0}
     assert quantities.quotient(lambda _: first, lambda _: second)(made()) == {1: 2.0, 2: math.inf}
-    with pytest.raises(NotRun, match="no seed"):
+    with pytest.raises(NotRunError, match="no seed"):
         quantities.quotient(lambda _: first, lambda _: {7: 1.0})(made())
 
 
@@ -103,15 +103,15 @@ def test_correlation_and_inequality_are_taken_within_a_seed_over_arms_and_checkp
     assert correlation(evidence) == {0: pytest.approx(1), 1: pytest.approx(-1)}
     worst = quantities.over_arms(["lsgan", "r1"], "v", "l", quantities.worst_poincare)
     assert worst(evidence)[0] == 1.0
-    with pytest.raises(NotRun, match="moment at 50 has not been run"):
+    with pytest.raises(NotRunError, match="moment at 50 has not been run"):
         quantities.over_arms(["lsgan", "moment"], "v", "l", quantities.rank_correlation)(evidence)
 
 
 def test_what_was_not_run_or_measured_is_said():
     evidence = made(records=series("grad_norm_fake", [1, 2]), probes=series("m", [1, 2]))
-    with pytest.raises(NotRun, match="r1 at 50 has not been run"):
+    with pytest.raises(NotRunError, match="r1 at 50 has not been run"):
         quantities.last("r1", "m")(evidence)
-    with pytest.raises(NotRun, match="lipschitz of lsgan at 50 was not measured"):
+    with pytest.raises(NotRunError, match="lipschitz of lsgan at 50 was not measured"):
         quantities.last("lsgan", "lipschitz")(evidence)
 
 
@@ -133,7 +133,7 @@ def test_seeds_that_diverged_before_any_reading_have_no_value_and_are_not_missin
         quantities.over_arms(["lsgan"], "v", "l", quantities.rank_correlation),
         quantities.scale_gap("lsgan", "lsgan"),
     ):
-        with pytest.raises(NotRun, match="every seed has diverged before its first reading"):
+        with pytest.raises(NotRunError, match="every seed has diverged before its first reading"):
             test(evidence)
 
 

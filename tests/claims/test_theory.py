@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vral.claims.catalogue import CLAIMS
-from vral.claims.evidence import NotRun, read_numbers
+from vral.claims.evidence import NotRunError, read_numbers
 from vral.claims.verdict import Claim, judge_number
 from vral.cli.reproduce import reproduce
 from vral.study.experiments import EXPERIMENTS
@@ -41,8 +41,8 @@ def test_a_number_within_the_threshold_confirms_and_one_outside_refutes(claim):
 
 def test_a_missing_row_is_named():
     for claim in COMPUTED:
-        case, quantity = row_of(claim)
-        with pytest.raises(NotRun, match=re.escape(f"measured.csv has no row {case}: {quantity}")):
+        message = f"measured.csv has no row {': '.join(row_of(claim))}"
+        with pytest.raises(NotRunError, match=re.escape(message)):
             claim.test({})
 
 

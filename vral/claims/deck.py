@@ -457,8 +457,7 @@ PARZEN = {
 
 
 def _sd_off(arm: str) -> Test:
-    """Distance of D's standard deviation from 0.95, the middle of [0.8, 1.1]: the larger distance
-    of the two classes."""
+    """Distance of D's standard deviation from 0.95, the larger of the two classes' distances."""
     return paired(
         lambda real, fake: max(abs(np.sqrt(real) - 0.95), abs(np.sqrt(fake) - 0.95)),
         last(arm, "score_var_real"),

@@ -20,7 +20,7 @@ Values = dict[int, float]
 """Seed to value; NaN where the seed diverged or the value does not exist."""
 
 
-class NotRun(Exception):
+class NotRunError(Exception):
     """The study lacks what a test reads; the message says what."""
 
 
@@ -45,17 +45,17 @@ class Evidence:
     def rows(self, frame: pl.DataFrame, arm: str, ratio: str, *columns: str) -> pl.DataFrame:
         """The rows of ``frame`` of one arm at one ratio, which must have values in ``columns``.
 
-        Raises NotRun where there are none. Where every seed that ran diverged before its first
+        Raises NotRunError where there are none. Where every seed that ran diverged before its first
         reading, the result is an empty frame.
         """
         rows = frame.filter((pl.col("method") == arm) & (pl.col("ratio") == ratio))
         if rows.is_empty():
             if self.diverged_seeds([arm], [ratio]):
                 return rows
-            raise NotRun(f"{arm} at {ratio} has not been run")
+            raise NotRunError(f"{arm} at {ratio} has not been run")
         for column in columns:
             if column not in frame.columns or rows[column].is_null().all():
-                raise NotRun(f"{column} of {arm} at {ratio} was not measured")
+                raise NotRunError(f"{column} of {arm} at {ratio} was not measured")
         return rows
 
     def diverged_seeds(self, arms: Sequence[str], ratios: Sequence[str]) -> frozenset[int]:
@@ -73,7 +73,7 @@ class Evidence:
         """``reduce`` of ``columns`` for every seed of an arm at a ratio.
 
         ``reduce`` takes one array per column, in the order of time. A seed that diverged has NaN.
-        Raises NotRun as ``rows`` does.
+        Raises NotRunError as ``rows`` does.
         """
         rows = self.rows(frame, arm, ratio, *columns)
         diverged = self.diverged_seeds([arm], [ratio])

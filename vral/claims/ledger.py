@@ -9,7 +9,7 @@ from typing import Any
 
 from vral.claims import evidence
 from vral.claims.catalogue import CLAIMS, claims_of
-from vral.claims.evidence import Evidence, NotRun
+from vral.claims.evidence import Evidence, NotRunError
 from vral.claims.verdict import Claim, Verdict, as_family, judge, judge_number
 from vral.errors import FolderError
 from vral.study import frames
@@ -89,7 +89,7 @@ def experiment_of(root: Path) -> str:
 
 
 def judge_claim(claim: Claim, recorded: Evidence, dataset: str, root: Path) -> Verdict:
-    """The verdict on one claim; raises NotRun where the evidence lacks something.
+    """The verdict on one claim; raises NotRunError where the evidence lacks something.
 
     The subject is the first arm at the first ratio. Whatever else the test reads is what it is
     compared with, the subject at other ratios included.
@@ -117,7 +117,7 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
                 continue
             try:
                 verdict = judge_claim(claim, recorded, dataset, root)
-            except NotRun as missing:
+            except NotRunError as missing:
                 command = _continuing(root, experiment, dataset)
                 yield Unjudged(claim, dataset, str(missing), command)
                 continue
@@ -213,7 +213,7 @@ def _without_chance(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]
     for claim in claims_of(experiment):
         try:
             verdict = judge_number(claim, claim.test(numbers), root)
-        except NotRun as missing:
+        except NotRunError as missing:
             yield Unjudged(claim, claim.datasets[0], str(missing), command)
         else:
             yield replace(verdict, settings=settings)

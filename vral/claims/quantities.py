@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, spearmanr
 
-from vral.claims.evidence import Evidence, NotRun, Numbers, Values
+from vral.claims.evidence import Evidence, NotRunError, Numbers, Values
 from vral.study import frames
 from vral.study.legacy import legacy_scales
 from vral.study.measured import MEASURED
@@ -24,7 +24,7 @@ def measured(case: str, quantity: str) -> Callable[[Numbers], float]:
 
     def value(numbers: Numbers) -> float:
         if (case, quantity) not in numbers:
-            raise NotRun(f"{MEASURED} has no row {case}: {quantity}")
+            raise NotRunError(f"{MEASURED} has no row {case}: {quantity}")
         return numbers[case, quantity]
 
     return value
@@ -45,7 +45,7 @@ def paired(function: Callable[..., float], *tests: Test) -> Test:
         columns = [test(evidence) for test in tests]
         common = sorted(set.intersection(*(set(column) for column in columns)))
         if not common:
-            raise NotRun("no seed is common to the arms")
+            raise NotRunError("no seed is common to the arms")
         with np.errstate(all="ignore"):
             return {s: float(function(*(np.float64(c[s]) for c in columns))) for s in common}
 
@@ -127,7 +127,7 @@ def path_swing(arm: str, pairing: str) -> Test:
         if "gamma" in table.columns:
             table = table.filter((pl.col("pairing") == pairing) & pl.col("gamma").is_between(0, 1))
         elif not evidence.diverged_seeds([arm], ["50"]):
-            raise NotRun("the interpolation table was not recorded")
+            raise NotRunError("the interpolation table was not recorded")
         columns = ["grad_norm_mean"]
         return evidence.by_seed(table, arm, "50", columns, lambda x: x.max() / x.min())
 
@@ -163,7 +163,7 @@ def over_arms(
         )
         recorded = [part.select("seed", first, second) for part in parts if part.height]
         if not recorded:
-            raise NotRun("every seed has diverged before its first reading")
+            raise NotRunError("every seed has diverged before its first reading")
         frame = pl.concat(recorded)
         by_seed = {seed: frame.filter(pl.col("seed") == seed) for seed in sorted(seeds)}
         return {
@@ -176,7 +176,7 @@ def over_arms(
 
 def rank_correlation(first: NDArray, second: NDArray) -> float:
     """Spearman's rank correlation."""
-    return float(spearmanr(first, second).statistic)
+    return float(np.asarray(spearmanr(first, second))[0])
 
 
 def worst_poincare(variance: NDArray, gradient_square: NDArray) -> float:
@@ -195,7 +195,7 @@ def scale_gap(first: str, second: str) -> Test:
         for arm in (first, second):
             evidence.rows(evidence.final, arm, "50", "grad_square_fake")
         if "grad_square_fake" not in evidence.final.columns:
-            raise NotRun("every seed has diverged before its first reading")
+            raise NotRunError("every seed has diverged before its first reading")
         scaled = legacy_scales(evidence.final, evidence.batch)
 
         def column(arm: str, name: str) -> Test:

@@ -1,5 +1,4 @@
-"""The project's own questions: the deck's future work (Q), mode collapse (P), and what the
-original code's defects do by themselves (A)."""
+"""Claims on the deck's open questions (Q), on mode collapse (P) and the original's defects (A)."""
 
 from typing import Any
 

@@ -25,10 +25,10 @@ class Line(NamedTuple):
 def register() -> dict[str, tuple[Line, ...]]:
     """The lines of every claim, by its id, in the order of the file."""
     lines = defaultdict(list)
-    with (files("vral.claims") / "register.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            entry = Registered(row["since"], row["threshold"], row["note"])
-            lines[row["id"]].append(Line(row["quantity"], entry))
+    text = (files("vral.claims") / "register.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        entry = Registered(row["since"], row["threshold"], row["note"])
+        lines[row["id"]].append(Line(row["quantity"], entry))
     return {name: tuple(of_claim) for name, of_claim in lines.items()}
 
 

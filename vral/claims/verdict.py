@@ -81,7 +81,7 @@ class Claim:
 
     ``test`` maps the evidence of a study to one value per seed, NaN where a seed diverged or where
     the value does not exist; for a deterministic claim it maps the numbers of ``measured.csv`` to
-    one of them. It raises ``evidence.NotRun`` where the study lacks something.
+    one of them. It raises ``evidence.NotRunError`` where the study lacks something.
     """
 
     id: str
