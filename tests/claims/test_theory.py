@@ -10,7 +10,7 @@ import pytest
 from vral.claims.catalogue import CLAIMS
 from vral.claims.evidence import NotRunError, read_numbers
 from vral.claims.verdict import Claim, judge_number
-from vral.cli.reproduce import reproduce
+from vral.cli.dynamics import COMMANDS
 from vral.study.experiments import EXPERIMENTS
 
 COMPUTED = [claim for claim in CLAIMS.values() if claim.kind == "deterministic"]
@@ -48,7 +48,7 @@ def test_a_missing_row_is_named():
 
 def test_a_computed_claim_has_a_command():
     for claim in COMPUTED:
-        assert claim.experiment in reproduce.commands
+        assert claim.experiment in COMMANDS
         assert claim.experiment not in EXPERIMENTS
 
 
