@@ -355,16 +355,16 @@ def test_divergence_is_recorded_with_update_and_reading(tmp_path, lr):
 @pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
 def test_a_diverging_lane_leaves_the_others_alone(tmp_path, monkeypatch, sickness):
     """Parameters that are no numbers, and finite ones whose losses or scores are not."""
-    healthy = build.initial_profile
+    healthy = build.start
 
-    def sick(gan, seed):
-        profile = healthy(gan, seed)
-        if seed == 1:
+    def sick(networks, seeds, device):
+        profile = healthy(networks, seeds, device)
+        if 1 in seeds:
             for value in profile["D"].values():
-                value *= sickness
+                value[seeds.index(1)] *= sickness
         return profile
 
-    monkeypatch.setattr(build, "initial_profile", sick)
+    monkeypatch.setattr(build, "start", sick)
     config = ring("lsgan", rounds=8)
     report = execute(config.model_copy(update={"seeds": (0, 1, 2)}), tmp_path / "three", CPU)
     assert report["status"] == "finished"

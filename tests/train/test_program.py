@@ -165,7 +165,7 @@ def test_fakes_of_one_pass_are_those_of_many():
         profile = {name: {k: v[0] for k, v in p.items()} for name, p in state.profile.items()}
         draws = [double(draw) for _, draw in training.stream.round([("D",)] * 3)]
         draws = [{name: value[0] for name, value in draw.items()} for draw in draws]
-        for draw, more in zip(draws, training.gan.with_fakes(profile, draws), strict=True):
+        for draw, more in zip(draws, training.gan.draw_fakes(profile, draws), strict=True):
             alone = training.gan.generate(profile["G"], draw["latent"])
             torch.testing.assert_close(more["fake"], alone, rtol=1e-12, atol=1e-12)
             assert set(more) == {*draw, "fake"}

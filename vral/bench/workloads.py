@@ -13,9 +13,10 @@ from vral.data.datasets import DATASETS, Dataset
 from vral.data.draws import rng
 from vral.errors import ConfigError
 from vral.nets import NETWORKS, NetworkPair, mlp
-from vral.study.build import Training, build, initial_profile, networks
+from vral.study.build import Training, build
 from vral.study.config import RunConfig, resolve
 from vral.train.loop import train
+from vral.train.play import start
 from vral.train.records import Recorder
 from vral.train.state import Clock
 
@@ -145,8 +146,9 @@ Contender = Callable[[int], None]
 def loop_of(loop: type[PlainLoop], case: Case, data: Dataset) -> PlainLoop:
     """``loop`` on modules that start from the parameters that we start from."""
     training = build(case.config, replace(data, train=data.train[:64]), pair=case.pair)
-    for player, module in networks(training.gan).items():
-        module.load_state_dict(initial_profile(training.gan, 0)[player])
+    first = start(training.gan.networks, (0,))
+    for player, module in training.gan.networks.items():
+        module.load_state_dict({name: value[0] for name, value in first[player].items()})
         module.to(data.train.device)
     return loop(training.gan, case.config, data.train)
 

@@ -22,11 +22,12 @@ from vral.games.gan import Gan
 from vral.nets.network import weight_names
 from vral.optim import Rule
 from vral.penalties import clip_weights, r1
-from vral.study.build import build, move_needs, networks
+from vral.study.build import build
 from vral.study.config import RunConfig, resolve, with_defaults
 from vral.study.folders import read_run
 from vral.study.machine import Execution
 from vral.train import checkpoint
+from vral.train.play import move_needs
 from vral.train.state import TrainState
 from vral.types import Draw, Move, Params, Profile, map_tensors
 
@@ -105,7 +106,7 @@ class TrainedRun:
         return map_tensors(lambda value: value[lane] if value.ndim else value, tree)
 
     def _draw(self, samples: int) -> Draw:
-        everybody = tuple(networks(self.gan))
+        everybody = tuple(self.gan.networks)
         needs = {everybody: move_needs(self.gan, self.rule, everybody)}
         stream = DrawStream(self.data.train, needs, samples, (DRAW_SEED,))
         (_, draw), *_ = stream.round([everybody])

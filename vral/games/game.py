@@ -9,9 +9,10 @@ from torch import Tensor
 from vral.types import Draw, Params, Profile
 
 Loss = Callable[[Profile, Draw], tuple[Tensor, Any]]
-"""(profile, draw) to (scalar loss, whatever is worth looking at)."""
+"""Maps (profile, draw) to (scalar loss, an auxiliary value for readings)."""
 
 Game = Mapping[str, Loss]
+"""The loss of every player."""
 
 
 def field(
@@ -19,16 +20,17 @@ def field(
 ) -> tuple[dict[str, Params], dict[str, tuple[Tensor, Any]]]:
     """Each mover's gradient of its own loss in its own parameters, all at the same profile.
 
-    Returns ``(gradients, outcomes)``: per mover the gradient, shaped like its parameters, and the
-    pair (loss, auxiliary value) of its loss. A player never sees another's gradient, so no tensor
-    need be detached.
+    Returns ``(gradients, evaluations)``: for every mover the gradient, shaped like its parameters,
+    and the pair (loss, auxiliary value) of its loss. A player never sees another's gradient, so no
+    tensor need be detached. Raises KeyError for a mover that is no player of ``game``. Source: the
+    vector field of Mescheder et al. 2017, with the sign of descent.
     """
-    gradients, outcomes = {}, {}
+    gradients, evaluations = {}, {}
     for player in movers:
 
         def own_loss(params: Params, player: str = player) -> tuple[Tensor, Any]:
             return game[player]({**profile, player: params}, draw)
 
         differentiate = torch.func.grad_and_value(own_loss, has_aux=True)
-        gradients[player], outcomes[player] = differentiate(profile[player])
-    return gradients, outcomes
+        gradients[player], evaluations[player] = differentiate(profile[player])
+    return gradients, evaluations

@@ -1,16 +1,19 @@
-"""The two-player game of a generator G and a discriminator D, with any pair of score losses."""
+"""The two-player game of a generator G and a discriminator D, with any pair of score losses.
+
+This file is the formula. Runs of the laboratory play ``games.fused.FusedGan``, the same game with
+fewer passes through the networks.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from vral.data.draws import Noise
 from vral.games.game import Loss
 from vral.nets import Discriminator, Generator
-from vral.nets.backward import score_factor_last, unit_cotangents
 from vral.objectives import Objective
 from vral.parzen import backward_kl, forward_kl
 from vral.penalties import Penalty, input_gradient
@@ -61,58 +64,42 @@ def mean_matching_loss(score_real: Scores, score_fake: Scores) -> Scalar:
 
 @dataclass(frozen=True)
 class Gan:
-    """G against D. ``losses`` is the game; meta-discriminators add players to it (games.meta).
+    """The game of G against D (Goodfellow et al. 2014); ``losses`` maps both players to losses.
 
-    ``instance_noise`` and ``hidden_noise`` are standard deviations of Gaussian noise on D's input
-    and on the activations of its hidden stages, in D's moves and in G's. Penalties act at the
-    noisy inputs of a noise-free D.
+    Meta-discriminators add players to it (games.meta). ``instance_noise`` and ``hidden_noise`` are
+    standard deviations of Gaussian noise on D's input and on the activations of its hidden stages,
+    in D's moves and in G's. Penalties act at the noisy inputs of a noise-free D.
     """
 
     generator: Generator
     discriminator: Discriminator
     shape: tuple[int, ...]
+    """The shape of one sample."""
     discriminator_loss: DiscriminatorLoss
     generator_loss: GeneratorLoss
     generator_needs_real: bool = False
     discriminator_needs: Mapping[str, Noise] = field(default_factory=dict)
     """What D's loss and penalties draw beyond samples: "mix", "target_real", "target_fake"."""
     penalties: tuple[tuple[float, Penalty], ...] = ()
+    """Pairs (weight, penalty) that D adds to its loss."""
     instance_noise: float = 0.0
     hidden_noise: float = 0.0
-    factor_last: bool = False
-    """D's move shares its backward pass with the readings (nets.backward); for compiled steps."""
+
+    def without_noise(self) -> Self:
+        """The same game with clean inputs and hidden stages, for measuring."""
+        return replace(self, instance_noise=0.0, hidden_noise=0.0)
 
     def generate(self, params: Params, latent: Latents) -> Samples:
+        """G at ``params``: latents (batch, latent) to samples (batch, *sample)."""
         return functional_call(self.generator, params, (latent,))
 
-    def with_fakes(self, profile: Profile, draws: list[Draw]) -> list[Draw]:
-        """``draws`` of moves in which G stands still, the fakes of all from one pass of G.
-
-        With batch statistics in G each draw's batch keeps its own.
-        """
-        latents = [draw["latent"] for draw in draws if "latent" in draw]
-        if not latents:
-            return draws
-        if self.generator.mixes_samples:
-            generate = torch.func.vmap(lambda latent: self.generate(profile["G"], latent))
-            made = generate(torch.stack(latents)).unbind()
-        else:
-            sizes = [len(latent) for latent in latents]
-            made = self.generate(profile["G"], torch.cat(latents)).split(sizes)
-        fakes = iter(made)
-        return [{**draw, "fake": next(fakes)} if "latent" in draw else draw for draw in draws]
-
     def fake(self, profile: Profile, draw: Draw) -> Samples:
-        """G's samples at the draw's latents, unless the draw brings them (``with_fakes``)."""
-        return draw["fake"] if "fake" in draw else self.generate(profile["G"], draw["latent"])
+        """G's samples at the draw's latents."""
+        return self.generate(profile["G"], draw["latent"])
 
     def critic(self, params: Params, noise: Tensor | None = None) -> Critic:
         """D at ``params`` as a function of samples."""
         return lambda x: functional_call(self.discriminator, params, (x, noise))
-
-    def without_noise(self) -> "Gan":
-        """The same game with clean inputs and hidden stages, for measuring."""
-        return replace(self, instance_noise=0.0, hidden_noise=0.0)
 
     def noisy(self, samples: Samples, draw: Draw, kind: str) -> Samples:
         """D's input: the samples of one kind ("real" or "fake") with their instance noise."""
@@ -125,56 +112,33 @@ class Gan:
         return self.hidden_noise * draw[f"hidden_{kind}"] if self.hidden_noise else None
 
     def score_real(self, profile: Profile, draw: Draw) -> Scores:
+        """D(x) of the draw's real samples, (batch,)."""
         real = self.noisy(draw["real"], draw, "real")
         return self.critic(profile["D"], self.hidden(draw, "real"))(real)
 
     def score_fake(self, profile: Profile, draw: Draw) -> Scores:
+        """D(G(z)) at the draw's latents, (batch,)."""
         fake = self.noisy(self.fake(profile, draw), draw, "fake")
         return self.critic(profile["D"], self.hidden(draw, "fake"))(fake)
 
     def score(self, profile: Profile, draw: Draw) -> Scored:
-        """Both kinds of samples and their scores."""
+        """Both kinds of samples, as D sees them, and their scores."""
         real = self.noisy(draw["real"], draw, "real")
         fake = self.noisy(self.fake(profile, draw), draw, "fake")
-
-        def score(x: Samples, noise: Tensor | None) -> Scores:
-            if self.factor_last:
-                return score_factor_last(self.discriminator, profile["D"], x, noise)
-            return self.critic(profile["D"], noise)(x)
-
-        return Scored(real, fake, *self._on_both(score, draw, real, fake))
+        score_real = self.critic(profile["D"], self.hidden(draw, "real"))(real)
+        score_fake = self.critic(profile["D"], self.hidden(draw, "fake"))(fake)
+        return Scored(real, fake, score_real, score_fake)
 
     def input_gradients(
         self, profile: Profile, draw: Draw, scored: Scored
     ) -> tuple[Samples, Samples]:
-        """∇ₓD on D's real and on its fake inputs."""
-
-        def gradient(x: Samples, noise: Tensor | None) -> Samples:
-            if self.factor_last:
-                return unit_cotangents(self.discriminator, profile["D"], x, noise)[1][0]
-            return input_gradient(self.critic(profile["D"], noise), x)
-
-        return self._on_both(gradient, draw, scored.real, scored.fake)
-
-    def _on_both(
-        self,
-        function: Callable[[Samples, Tensor | None], Tensor],
-        draw: Draw,
-        real: Samples,
-        fake: Samples,
-    ) -> tuple[Tensor, Tensor]:
-        """``function(samples, hidden noise)`` on D's real and fake inputs, per sample.
-
-        The two share one pass, unless batch statistics in D would mix them.
-        """
-        noise_real, noise_fake = self.hidden(draw, "real"), self.hidden(draw, "fake")
-        if self.discriminator.mixes_samples:
-            return function(real, noise_real), function(fake, noise_fake)
-        noise = None if noise_real is None else torch.cat([noise_real, noise_fake])
-        both = function(torch.cat([real, fake]), noise)
-        return both[: len(real)], both[len(real) :]
+        """∇ₓD at D's real and at its fake inputs, sample by sample."""
+        critic_real = self.critic(profile["D"], self.hidden(draw, "real"))
+        critic_fake = self.critic(profile["D"], self.hidden(draw, "fake"))
+        return input_gradient(critic_real, scored.real), input_gradient(critic_fake, scored.fake)
 
     def discriminator_move(self, profile: Profile, draw: Draw) -> tuple[Scalar, Scored]:
+        """D's loss, penalties included, and what D saw."""
         scored = self.score(profile, draw)
         loss = self.discriminator_loss(profile, scored, draw)
         for weight, penalty in self.penalties:
@@ -182,6 +146,7 @@ class Gan:
         return loss, scored
 
     def generator_move(self, profile: Profile, draw: Draw) -> tuple[Scalar, tuple[()]]:
+        """G's loss."""
         if self.generator_needs_real:
             scored = self.score(profile, draw)
             return self.generator_loss(scored.score_real, scored.score_fake), ()
@@ -190,12 +155,16 @@ class Gan:
 
     @property
     def losses(self) -> dict[str, Loss]:
+        """The game: each player's loss."""
         return {"D": self.discriminator_move, "G": self.generator_move}
 
     def inputs(self, *kinds: str) -> dict[str, Noise | None]:
-        """What scoring samples of these kinds draws at random."""
-        named = {"real": {"real": None}, "fake": {"latent": Noise((self.generator.latent,))}}
-        needs = {name: noise for kind in kinds for name, noise in named[kind].items()}
+        """The random inputs of scoring samples of these kinds, "real" or "fake"."""
+        samples: dict[str, dict[str, Noise | None]] = {
+            "real": {"real": None},
+            "fake": {"latent": Noise((self.generator.latent,))},
+        }
+        needs = {name: noise for kind in kinds for name, noise in samples[kind].items()}
         for kind in kinds:
             if self.instance_noise:
                 needs[f"instance_{kind}"] = Noise(self.shape)
@@ -211,3 +180,8 @@ class Gan:
             "D": self.inputs("real", "fake") | dict(self.discriminator_needs),
             "G": self.inputs(*kinds),
         }
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Each player's network."""
+        return {"G": self.generator, "D": self.discriminator}

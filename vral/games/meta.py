@@ -1,7 +1,8 @@
 """VRAL: D's scores are judged by two meta-discriminators, F on fakes and R on reals.
 
-F tells N(m_f, 1) from D(G(z)), R tells N(m_r, 1) from D(x), and D fools both. At the optimum of F
-its logit is log N(v; m_f, 1) - log p(v), p the density of the fake scores, and likewise for R.
+F tells samples of N(m_f, 1) from scores D(G(z)), R tells samples of N(m_r, 1) from scores D(x),
+and D fools both (Grewal et al. 2017). At the optimum of F its logit is log N(v; m_f, 1) - log p(v),
+where p is the density of the fake scores; likewise for R.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,14 @@ from torch.nn.functional import softplus
 from vral.data.draws import Noise
 from vral.games.game import Loss
 from vral.games.gan import DiscriminatorLoss, Gan
-from vral.types import Draw, Params, Profile, Scalar, Scored, Scores
+from vral.types import Draw, Move, Params, Profile, Scalar, Scored, Scores
 
 
 class MetaDiscriminator(nn.Module):
-    """Scores (batch,) to logits: one a score, 1 → width → 1 with ReLU (the default), or with
-    ``batch`` given one logit for the whole batch as a vector, batch → width → 1.
+    """R's or F's network: scores (batch,) to logits.
+
+    By default it judges single scores, 1 → width → 1 with ReLU, and returns (batch,) logits. With
+    ``batch`` given it judges a batch of scores as one vector, batch → width → 1, and returns (1,).
     """
 
     def __init__(self, width: int = 28, batch: int | None = None):
@@ -29,22 +32,24 @@ class MetaDiscriminator(nn.Module):
         self.logit = nn.Linear(width, 1)
 
     def forward(self, scores: Scores) -> Tensor:
+        """Logits of the samples' being the Gaussian's."""
         columns = scores[None, :] if self.batch else scores[:, None]
         return self.logit(self.hidden(columns).relu()).squeeze(1)
 
 
 @dataclass(frozen=True)
 class MetaPair:
-    """R and F: one architecture, two parameter sets, and what the two of them minimise."""
+    """R and F: one architecture, two sets of parameters, and their losses."""
 
     network: nn.Module
-    """Scores (batch,) to logits, as a MetaDiscriminator."""
+    """Maps scores (batch,) to logits, as a MetaDiscriminator does."""
     mean_real: float
     mean_fake: float
     minimax: bool = False
-    """D's side: minimax instead of non-saturating."""
+    """D's loss against R and F: minimax instead of non-saturating."""
 
     def logits(self, params: Params, scores: Scores) -> Tensor:
+        """The network's logits at ``params``."""
         return functional_call(self.network, params, (scores,))
 
     def meta_loss(self, params: Params, targets: Scores, scores: Scores) -> Scalar:
@@ -59,6 +64,8 @@ class MetaPair:
 
     @property
     def discriminator_loss(self) -> DiscriminatorLoss:
+        """D's loss: to fool R with its real scores and F with its fake ones."""
+
         def loss(profile: Profile, scored: Scored, draw: Draw) -> Scalar:
             real = self.fooling(profile["R"], scored.score_real)
             return real + self.fooling(profile["F"], scored.score_fake)
@@ -68,31 +75,40 @@ class MetaPair:
 
 @dataclass(frozen=True)
 class MetaGan(Gan):
-    """The four-player game G, D, R, F."""
+    """The four-player game of G, D, R and F (Grewal et al. 2017)."""
 
     meta: MetaPair = field(kw_only=True)
 
     def real_meta_move(self, profile: Profile, draw: Draw) -> tuple[Scalar, tuple[()]]:
+        """R's loss."""
         scores = self.score_real(profile, draw)
         return self.meta.meta_loss(profile["R"], draw["target_real"], scores), ()
 
     def fake_meta_move(self, profile: Profile, draw: Draw) -> tuple[Scalar, tuple[()]]:
+        """F's loss."""
         scores = self.score_fake(profile, draw)
         return self.meta.meta_loss(profile["F"], draw["target_fake"], scores), ()
 
     @property
     def losses(self) -> dict[str, Loss]:
+        """The game: each player's loss."""
         return {**super().losses, "R": self.real_meta_move, "F": self.fake_meta_move}
 
     @property
     def needs(self) -> dict[str, dict[str, Noise | None]]:
+        """The random inputs of each player's move."""
         return {
             **super().needs,
             "R": {**self.inputs("real"), "target_real": Noise((), mean=self.meta.mean_real)},
             "F": {**self.inputs("fake"), "target_fake": Noise((), mean=self.meta.mean_fake)},
         }
 
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Each player's network; R and F share an architecture."""
+        return {**super().networks, "R": self.meta.network, "F": self.meta.network}
 
-def meta_round(k: int, once: bool = False) -> Sequence[tuple[str, ...]]:
+
+def meta_round(k: int, once: bool = False) -> Sequence[Move]:
     """D's side of a round: F, R, D in turn k times; with ``once`` F and R move only once."""
     return (("F",), ("R",), *([("D",)] * k)) if once else (("F",), ("R",), ("D",)) * k

@@ -4,15 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-import torch
-
 from vral.data.datasets import Dataset
-from vral.data.draws import DrawStream, Noise, rng, twice
+from vral.data.draws import DrawStream, Noise
 from vral.diagnostics.gradients import gan_readings
+from vral.games.fused import FusedGan, FusedMetaGan
 from vral.games.game import field
 from vral.games.gan import (
     DiscriminatorLoss,
-    Gan,
     mean_matching_loss,
     no_loss,
     objective_loss,
@@ -20,22 +18,23 @@ from vral.games.gan import (
     target_loss,
 )
 from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
-from vral.nets import NETWORKS, OUTPUTS, NetworkPair, initial_parameters
+from vral.nets import NETWORKS, OUTPUTS, NetworkPair
 from vral.nets.network import weight_names
 from vral.objectives import OBJECTIVES
 from vral.optim import RULES, TRANSFORMS, Rule, clipped_whole, held
 from vral.penalties import PENALTIES, clip_weights, moments
 from vral.study.config import RunConfig
+from vral.train.play import draw_stream, start
 from vral.train.program import Executor, Steps
 from vral.train.schedule import Ratio, alternating, round_moves
-from vral.train.state import TrainState, initial_state
+from vral.train.state import TrainState
 from vral.train.step import PRECISIONS, make_step, over_lanes
-from vral.types import Move, Profile
+from vral.types import Move
 
 
 def build_gan(
     config: RunConfig, shape: tuple[int, ...], output: str, pair: NetworkPair | None = None
-) -> Gan:
+) -> FusedGan:
     """The game of ``config`` on samples of ``shape`` with range ``output``; ``pair`` stands in for
     the networks that the configuration names.
     """
@@ -71,7 +70,7 @@ def build_gan(
         "hidden_noise": config.hidden_noise,
     }
     if config.objective != "meta":
-        return Gan(discriminator_loss=_discriminator_loss(config), **parts)
+        return FusedGan(discriminator_loss=_discriminator_loss(config), **parts)
     batch = config.batch if config.meta_input == "batch" else None
     meta = MetaPair(
         MetaDiscriminator(config.meta_width, batch),
@@ -79,7 +78,7 @@ def build_gan(
         config.mean_fake,
         minimax=config.meta_game == "minimax",
     )
-    return MetaGan(discriminator_loss=meta.discriminator_loss, meta=meta, **parts)
+    return FusedMetaGan(discriminator_loss=meta.discriminator_loss, meta=meta, **parts)
 
 
 def _discriminator_loss(config: RunConfig) -> DiscriminatorLoss:
@@ -100,27 +99,10 @@ def _discriminator_needs(config: RunConfig, shape: tuple[int, ...]) -> dict[str,
     return needs
 
 
-def networks(gan: Gan) -> dict[str, torch.nn.Module]:
-    """Each player's module."""
-    players = {"G": gan.generator, "D": gan.discriminator}
-    if isinstance(gan, MetaGan):
-        players |= {"R": gan.meta.network, "F": gan.meta.network}
-    return players
-
-
-def initial_profile(gan: Gan, seed: int) -> Profile:
-    """The parameters that seed starts from; G's and D's are the same for every method."""
-    cpu = torch.device("cpu")
-    return {
-        player: initial_parameters(module, rng(cpu, seed, "init", player))
-        for player, module in networks(gan).items()
-    }
-
-
-def build_rule(config: RunConfig, gan: Gan) -> Rule:
+def build_rule(config: RunConfig, gan: FusedGan) -> Rule:
     common = config.rule if config.rule in TRANSFORMS else config.transform
     transforms, rates = {}, {}
-    for player in networks(gan):
+    for player in gan.networks:
         suffix = {"D": "d", "G": "g"}.get(player, "meta")
         own = getattr(config, f"rule_{suffix}")
         rates[player] = getattr(config, f"lr_{suffix}") or config.lr
@@ -133,18 +115,11 @@ def build_rule(config: RunConfig, gan: Gan) -> Rule:
     return RULES[config.rule].build(transforms, rates, config)
 
 
-def move_needs(gan: Gan, rule: Rule, move: Move) -> dict[str, Noise | None]:
-    """The random inputs of a move under ``rule``, which may look at every player's loss."""
-    players = move if rule.direction is field else tuple(gan.losses)
-    needs = {name: noise for player in players for name, noise in gan.needs[player].items()}
-    return needs if rule.draws == 1 else twice(needs)
-
-
 @dataclass(frozen=True)
 class Training:
     """All that the loop needs, built from a configuration and its data."""
 
-    gan: Gan
+    gan: FusedGan
     rule: Rule
     steps: Steps
     """The step of a move, without and with readings."""
@@ -180,7 +155,7 @@ def build(
     moves = dict.fromkeys(round_of(0))
     differentiated = rule.direction is not field
 
-    def steps(gan: Gan) -> Steps:
+    def steps(gan: FusedGan) -> Steps:
         readings = gan_readings(gan, config.eps)
         return {
             (move, recorded): make_step(
@@ -200,7 +175,7 @@ def build(
         if differentiated:  # In G's parameters too, which fakes made beforehand would hide.
             return draws
         with precision():
-            return gan.with_fakes(profile, draws)
+            return gan.draw_fakes(profile, draws)
 
     longest = max(1, IN_ONE_PASS // config.batch)
     to_compile = None
@@ -209,20 +184,21 @@ def build(
         once = not (differentiated or gan.discriminator.mixes_samples)
         to_compile = steps(replace(gan, factor_last=once))
     plain = steps(gan)
+    profile = start(gan.networks, config.seeds, data.train.device)
     return Training(
         gan,
         rule,
         plain,
         Executor(plain, over_lanes(with_fakes, lanes), longest, to_compile),
         round_of,
-        DrawStream(
+        draw_stream(
+            gan,
+            rule,
+            list(moves),
             data.train,
-            {move: move_needs(gan, rule, move) for move in moves},
             config.batch,
             config.seeds,
             same_real=config.real_batch == "same",
         ),
-        initial_state(
-            rule, [initial_profile(gan, seed) for seed in config.seeds], data.train.device
-        ),
+        TrainState(dict(profile), rule.init(profile)),
     )

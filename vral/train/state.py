@@ -1,13 +1,14 @@
 """What survives from one update to the next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from vral.optim import Rule
-from vral.types import Params
+from vral.types import Move, Params, Profile
 
 
 class TrainState(NamedTuple):
@@ -21,20 +22,35 @@ class TrainState(NamedTuple):
 class Clock:
     """Three ways to tell the time; ``images`` (a fourth) is ``d_updates`` × batch.
 
-    A held G takes its turns without moving: ``g_updates`` then counts turns, not updates.
+    A G that stays takes its turns without moving: ``g_updates`` then counts turns, not updates.
     """
 
     round: int = 0
     d_updates: int = 0
     g_updates: int = 0
 
+    def tick(self, move: Move) -> None:
+        """Count one update of the players of ``move``."""
+        self.d_updates += "D" in move
+        self.g_updates += "G" in move
+
+
+def stacked(
+    profiles: Sequence[Profile], device: torch.device | None = None
+) -> dict[str, dict[str, Tensor]]:
+    """One profile with a lane for each of ``profiles``."""
+    return {
+        player: {
+            name: torch.stack([profile[player][name] for profile in profiles]).to(device)
+            for name in params
+        }
+        for player, params in profiles[0].items()
+    }
+
 
 def initial_state(
-    rule: Rule, lanes: Sequence[Mapping[str, Params]], device: torch.device
+    rule: Rule, profiles: Sequence[Profile], device: torch.device | None = None
 ) -> TrainState:
-    """Stack one initial profile per lane and start ``rule`` on it."""
-    profile = {
-        player: {name: torch.stack([lane[player][name] for lane in lanes]).to(device) for name in p}
-        for player, p in lanes[0].items()
-    }
-    return TrainState(profile, rule.init(profile))
+    """``rule`` started on a stack of initial profiles, one per lane."""
+    profile = stacked(profiles, device)
+    return TrainState(dict(profile), rule.init(profile))

@@ -19,9 +19,11 @@ Info = dict[str, Tensor]
 Step = Callable[[TrainState, Draw], tuple[TrainState, Info]]
 
 ReadInfo = Callable[[Profile, Draw, Mapping[str, Params], Mapping[str, tuple[Tensor, Any]]], Info]
-"""(profile, draw, gradients, outcomes) to readings, all of one lane and before the update."""
+"""Maps (profile, draw, gradients, evaluations) of one lane before the update to readings."""
 
-PRECISIONS: dict[str, Callable[[str], Callable[[], AbstractContextManager]]] = {
+Precision = Callable[[], AbstractContextManager[Any]]
+
+PRECISIONS: dict[str, Callable[[str], Precision]] = {
     "float32": lambda device: nullcontext,
     "bf16": lambda device: partial(torch.autocast, device, torch.bfloat16),
 }
@@ -29,6 +31,7 @@ PRECISIONS: dict[str, Callable[[str], Callable[[], AbstractContextManager]]] = {
 parameters, optimiser, scores and losses stay in float32."""
 
 Projections = Mapping[str, Callable[[Params], Params]]
+"""What is done to a player's parameters after its update, e.g. weight clipping."""
 
 
 def make_step(
@@ -38,29 +41,32 @@ def make_step(
     lanes: int,
     readings: ReadInfo | None = None,
     projections: Projections | None = None,
-    precision: Callable[[], AbstractContextManager] = nullcontext,
+    precision: Precision = nullcontext,
 ) -> Step:
     """The step in which ``movers`` update together, on ``lanes`` stacked runs.
 
-    Every mover's loss is always in the info; ``readings`` adds to it. ``projections`` act on a
-    mover's parameters after its update. Gradients and readings are taken inside ``precision()``.
-    The gradients that readings see are the rule's direction.
+    Every mover's loss is always in the info, under "loss_" and the player's name, with shape
+    (lanes,); ``readings`` adds to it. ``projections`` act on a mover's parameters after its update.
+    Gradients and readings are taken inside ``precision()``. The gradients that readings see are the
+    rule's direction.
     """
 
-    def evaluate(profile: Profile, draw: Draw) -> tuple[dict[str, Params], Info]:
+    def evaluate(draw: Draw, profile: Profile) -> tuple[dict[str, Params], Info]:
+        """What the movers follow, and the readings; of one lane, or of a stack of one."""
+        if lanes == 1:
+            draw, profile = without_lane(draw), without_lane(profile)
         with precision():
-            gradients, outcomes = rule.direction(game, movers, profile, draw)
-            info = {f"loss_{player}": outcomes[player][0] for player in movers}
+            followed, evaluations = rule.direction(game, movers, profile, draw)
+            info = {f"loss_{player}": evaluations[player][0] for player in movers}
             if readings is not None:
-                info |= readings(profile, draw, gradients, outcomes)
-        return gradients, info
+                info |= readings(profile, draw, followed, evaluations)
+        return (with_lane(followed), with_lane(info)) if lanes == 1 else (followed, info)
 
-    on_lanes = over_lanes(evaluate, lanes)
+    on_lanes = evaluate if lanes == 1 else torch.func.vmap(evaluate)
 
     def step(state: TrainState, draw: Draw) -> tuple[TrainState, Info]:
-        profile, opt, info = rule.update(
-            lambda profile: on_lanes(profile, draw), movers, state.profile, state.opt
-        )
+        vector_field = partial(on_lanes, draw)
+        profile, opt, info = rule.update(vector_field, movers, state.profile, state.opt)
         for player in movers:
             if projections and player in projections:
                 profile[player] = projections[player](profile[player])
@@ -70,14 +76,22 @@ def make_step(
 
 
 def over_lanes(function: Callable[..., Any], lanes: int) -> Callable[..., Any]:
-    """``function`` of trees of tensors on ``lanes`` stacked runs; a stack of one without vmap."""
+    """``function`` of trees of tensors, on ``lanes`` stacked runs.
+
+    A stack of one goes without vmap, here and in ``make_step``. Under vmap a product of matrices
+    becomes a batch of products, for which BLAS rounds differently: lane 0 of a stack of one would
+    not have the bits of the bare run, and every operation would pay for the dispatch.
+    """
     if lanes > 1:
         return torch.func.vmap(function)
+    return lambda *trees: with_lane(function(*map(without_lane, trees)))
 
-    def on_lane(*trees: Any) -> Any:
-        result = function(*(map_tensors(lambda t: t[0], tree) for tree in trees))
-        if isinstance(result, tuple):
-            return tuple(map_tensors(lambda t: t[None], part) for part in result)
-        return map_tensors(lambda t: t[None], result)
 
-    return on_lane
+def without_lane(tree: Any) -> Any:
+    """The only lane of a stack of one."""
+    return map_tensors(lambda tensor: tensor[0], tree)
+
+
+def with_lane(tree: Any) -> Any:
+    """A stack of one."""
+    return map_tensors(lambda tensor: tensor[None], tree)
