@@ -62,7 +62,9 @@ if TYPE_CHECKING:
     from vral.study.frames import read as read
     from vral.study.methods import METHODS as METHODS
     from vral.study.run import execute as execute
+    from vral.train.play import draw_stream as draw_stream
     from vral.train.play import play as play
+    from vral.train.play import start as start
     from vral.train.state import TrainState as TrainState
     from vral.train.step import make_step as make_step
     from vral.types import Scored as Scored
@@ -101,7 +103,7 @@ __getattr__, __dir__, __all__ = lazy.exports(
         "vral.optim.transforms": ["TRANSFORMS", "Adam", "Momentum", "RmsProp", "Sgd", "Still"],
         "vral.train.state": ["TrainState"],
         "vral.train.step": ["make_step"],
-        "vral.train.play": ["play"],
+        "vral.train.play": ["draw_stream", "play", "start"],
         "vral.diagnostics.linearise": ["field_map", "jacobian", "update_map"],
         "vral.diagnostics.spectrum": ["spectrum"],
         "vral.diagnostics.gamma_sweep": ["gamma_sweep"],

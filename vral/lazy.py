@@ -16,12 +16,12 @@ def exports(
     """
     module_of = {name: module for module, names in homes.items() for name in names}
 
-    def __getattr__(name: str) -> Any:
+    def get(name: str) -> Any:
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(module_of[name]), name)
 
-    def __dir__() -> list[str]:
+    def names() -> list[str]:
         return sorted(module_of)
 
-    return __getattr__, __dir__, sorted(module_of)
+    return get, names, sorted(module_of)
