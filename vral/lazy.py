@@ -21,7 +21,7 @@ def exports(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(module_of[name]), name)
 
-    def names() -> list[str]:
+    def listed() -> list[str]:
         return sorted(module_of)
 
-    return get, names, sorted(module_of)
+    return get, listed, sorted(module_of)
