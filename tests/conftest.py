@@ -1,20 +1,36 @@
-"""One thread, and a cache that belongs to the test session."""
+"""One thread a worker, and a cache that belongs to the test session."""
+
+import os
 
 import pytest
 import torch
 from click.testing import CliRunner
+from filelock import FileLock
 
 from vral.cli.main import main
+from vral.diagnostics import quality
 
 torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory):
-    """$VRAL_CACHE for the whole session: nothing is read from or left in the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
+    """$VRAL_CACHE of the whole session: nothing is read from or left in the user's cache.
+
+    pytest-xdist's workers share it, so that one of them trains the digits' classifier for all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
+    cached_classifier = quality.cached_classifier
+
+    def one_worker_at_a_time(data, cache):
+        with FileLock(f"{folder}.lock"):
+            return cached_classifier(data, cache)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VRAL_CACHE", str(folder))
+        patch.setattr(quality, "cached_classifier", one_worker_at_a_time)
         yield folder
 
 

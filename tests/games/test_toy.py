@@ -89,28 +89,6 @@ def test_dirac_field_at_two_points(name):
         np.testing.assert_allclose(velocity(toy, *point), wanted, rtol=0, atol=1e-9)
 
 
-def test_consensus_in_closed_form():
-    """The exact field is that of ½‖v‖² by differences; the notebook's second term is halved."""
-    for point in POINTS:
-        at = torch.tensor(point, dtype=torch.float64)
-        half_square = lambda x: torch.tensor(sum(v**2 for v in closed.gan(*x.numpy())) / 2)  # noqa: E731
-        slope = finite_difference(half_square, at).numpy()
-        wanted = np.array(closed.gan(*point)) - 1.0 * slope
-        np.testing.assert_allclose(closed.consensus(*point, 1.0), wanted, rtol=0, atol=1e-8)
-    np.testing.assert_allclose(
-        [*closed.consensus(1, 1, 1.0), *closed.consensus(0.5, -1.5, 1.0)],
-        [-0.2355167239, 0.3023661188, 0.2331650520, 1.2165019557],
-        rtol=0,
-        atol=1e-9,
-    )
-    np.testing.assert_allclose(
-        [*closed.consensus(1, 1, 1.0, 0.5), *closed.consensus(0.5, -1.5, 1.0, 0.5)],
-        [-0.2883938167, 0.2494890260, 0.5106456240, 1.1240084317],
-        rtol=0,
-        atol=1e-9,
-    )
-
-
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("point", [(1.0, 1.0, 0.2), (0.5, -1.5, -0.7)])
 def test_dirac_field_of_every_objective_with_a_bias(objective, point):
