@@ -1,5 +1,7 @@
 """The front page's picture: four readings of every method at one ratio, readable on a phone."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from matplotlib import rc_context
@@ -33,7 +35,8 @@ def front(summary: pl.DataFrame, ratio: str = "50", note: str = "") -> Figure:
     """
     rows = summary.filter(pl.col("ratio").cast(pl.String) == ratio)
     methods = [name for name in METHODS if name in rows["method"]]
-    with rc_context(STYLE | {"font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9}):
+    larger: dict[Any, Any] = {**STYLE, "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9}
+    with rc_context(larger):
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.subplots(2, 2, sharey=True)
         for ax, (metric, (title, scale)) in zip(axes.flat, READINGS.items(), strict=True):

@@ -139,7 +139,7 @@ def _sample_shape(discriminator: ModuleDiscriminator, generator: Generator) -> t
     z = reference.detach().new_zeros(2, generator.latent)
 
     def total(profile: Profile) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        samples = functional_call(generator, profile["G"], (z,))
+        samples = functional_call(generator, dict(profile["G"]), (z,))
         with_params = {k.removeprefix("body."): v for k, v in profile["D"].items()}
         scores = functional_call(discriminator.body, with_params, (samples,))
         return scores.sum(), (scores, samples)
