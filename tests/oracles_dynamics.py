@@ -190,3 +190,13 @@ def vral_location_field(form, theta, w, b, gap, bandwidth, deviation):
         -theta * by_mean[1] - 2 * w * deviation**2 * by_variance,
         -by_mean[0] - by_mean[1],
     )
+
+
+def swapped_labels(form: str, h: float) -> np.ndarray:
+    """(θ, w, b) where both Parzen forms with m_r = 1, m_f = 0, s = 1 rest with labels swapped."""
+    if form == "forward":  # 2v² + (2h² - 3)v + h² = 0, the larger root
+        v = (3 - 2 * h**2 + math.sqrt((3 - 2 * h**2) ** 2 - 8 * h**2)) / 4
+    else:  # 2v(1 - 1/a - h²/a²) = -1 with a = v + h²
+        roots = np.roots([2, 2 * (2 * h**2 - 1) + 1, 2 * h**4 - 4 * h**2 + 2 * h**2, h**4])
+        v = max(roots[np.abs(roots.imag) < 1e-9].real)
+    return np.array([1 / math.sqrt(v), math.sqrt(v), 0.0])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import oracles_dynamics as closed
+import pytest
 import torch
 from oracles import finite_difference
 from oracles_dynamics import assigned
@@ -92,3 +93,17 @@ def test_block_lemma_on_random_matrices():
             bound = -low * gram / (high * low + gram)
             still = np.abs(eigenvalues.imag) == 0
             assert (real <= bound + slack)[still].all()
+
+
+@pytest.mark.parametrize(
+    ("form", "bandwidths"), [("forward", (0.05, 0.3, 0.7)), ("backward", (0.05, 0.2, 0.4))]
+)
+def test_swapped_labels_are_a_stable_point_of_the_closed_parzen_field(form, bandwidths):
+    for h in bandwidths:
+        at = torch.tensor(closed.swapped_labels(form, h))
+
+        def flow(x, h=h):
+            return torch.tensor(closed.vral_location_field(form, *x.numpy(), 1.0, h, 1.0))
+
+        assert torch.linalg.vector_norm(flow(at)) < 1e-12
+        assert np.linalg.eigvals(finite_difference(flow, at).T.numpy()).real.max() < -0.05

@@ -406,32 +406,28 @@ def test_parzen_vral_on_a_gaussian_in_the_limit_of_large_batches(form):
     assert errors[2] < 0.01
 
 
-@pytest.mark.parametrize(("form", "bandwidths"), [("forward", (0.05, 0.3, 0.7)),
-                                                  ("backward", (0.05, 0.2, 0.4))])  # fmt: skip
-def test_swapped_labels_are_a_stable_point_of_parzen_vral(form, bandwidths):
+@pytest.mark.parametrize(
+    ("form", "bandwidth"),
+    [("forward", 0.3), ("forward", 0.7), ("backward", 0.2), ("backward", 0.4)],
+)
+def test_swapped_labels_are_a_stable_point_of_parzen_vral(form, bandwidth):
     """b = m_f and wθ = δ: G is content although it makes N(θ, s²), and every eigenvalue decays.
 
     A batch of equally likely points has its stationary point next to that of the Gaussian, from
-    which Newton's method goes there.
+    which Newton's method goes there. (At h = 0.05 a batch of 512 is no Gaussian any more: its
+    outermost scores stand alone under their windows.)
     """
-    for h in bandwidths:
-        if form == "forward":  # 2v² + (2h² - 3)v + h² = 0, the larger root
-            v = (3 - 2 * h**2 + math.sqrt((3 - 2 * h**2) ** 2 - 8 * h**2)) / 4
-        else:  # 2v(1 - 1/a - h²/a²) = -1 with a = v + h²
-            roots = np.roots([2, 2 * (2 * h**2 - 1) + 1, 2 * h**4 - 4 * h**2 + 2 * h**2, h**4])
-            v = max(roots[np.abs(roots.imag) < 1e-9].real)
-        predicted = np.array([1 / math.sqrt(v), math.sqrt(v), 0.0])
-        assert np.linalg.norm(closed.vral_location_field(form, *predicted, 1.0, h, 1.0)) < 1e-12
-        toy, point = vral(form, bandwidth=h, spread=(1.0,), points=512), predicted
-        for _ in range(6):
-            local_map = field_map(toy.game, toy.at(*point), toy.draw)
-            value = local_map.function(local_map.point).numpy()
-            point = point - np.linalg.solve(jacobian(local_map), value)
-        got = spectrum(field_map(toy.game, toy.at(*point), toy.draw))
-        np.testing.assert_allclose(point, predicted, atol=0.06)
-        assert got.residual < 1e-12
-        assert got.converges is True
-        assert got.abscissa < -0.05
+    predicted = point = closed.swapped_labels(form, bandwidth)
+    toy = vral(form, bandwidth=bandwidth, spread=(1.0,), points=512)
+    for _ in range(6):
+        local_map = field_map(toy.game, toy.at(*point), toy.draw)
+        value = local_map.function(local_map.point).numpy()
+        point = point - np.linalg.solve(jacobian(local_map), value)
+    got = spectrum(field_map(toy.game, toy.at(*point), toy.draw))
+    np.testing.assert_allclose(point, predicted, atol=0.03)
+    assert got.residual < 1e-12
+    assert got.converges is True
+    assert got.abscissa < -0.05
 
 
 def test_swapped_labels_are_a_stable_point_of_minimax_meta_vral():
