@@ -1,10 +1,10 @@
-"""How the terminal writes numbers."""
+"""How numbers are written."""
 
 from math import inf, nan
 
 import pytest
 
-from vral.study.numbers import number
+from vral.study.numbers import duration, number, typeset
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,28 @@ from vral.study.numbers import number
 )
 def test_numbers(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (-4.5e-9, "−4.5·10⁻⁹"),
+        (0.5557, "0.556"),
+        (1.2e9, "1.2·10⁹"),
+        (1071.2, "1071"),
+        (0.0, "0"),
+        (None, "–"),
+        (nan, "–"),
+        (inf, "∞"),
+        (-inf, "−∞"),
+    ],
+)
+def test_numbers_are_typeset(value, text):
+    assert typeset(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(45.4, "45 s"), (89, "89 s"), (90, "2 min"), (7200, "2.0 h")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

@@ -1,4 +1,4 @@
-"""Finished studies as one self-contained HTML page, and as one PDF of its figures."""
+"""Finished studies as one self-contained HTML page, and their figures as one PDF."""
 
 from typing import TYPE_CHECKING
 

@@ -1,10 +1,9 @@
-"""What the page says of a study: figures, verdicts, results, settings, where the numbers come from.
+"""What the page says about a study: figures, verdicts, results, and where the numbers come from.
 
-Nothing here knows HTML. A study is read once; its data sets become a section each.
+Nothing here knows HTML. A study is read once; each of its data sets becomes a section.
 """
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,16 +18,16 @@ from vral.claims.evidence import Rows, read_rows
 from vral.claims.ledger import experiment_of
 from vral.errors import FolderError
 from vral.figures import ratio_label
-from vral.report.explorer import READINGS, explored
+from vral.report.explorer import explored
 from vral.report.pictures import Picture, figures_of, picture, saved_picture
+from vral.report.settings import portable_command
 from vral.study import frames
 from vral.study.experiments import EXPERIMENTS, Experiment
 from vral.study.folders import read_marker
 from vral.study.methods import arm_order, label
-from vral.study.numbers import number as plain_number
+from vral.study.numbers import typeset
 
-Cell = tuple[str, str]
-"""(method, ratio)."""
+ArmAtRatio = tuple[str, str]
 
 SHOWN_READINGS: dict[str, dict[str, str]] = {
     "histograms": {
@@ -50,20 +49,21 @@ SHOWN_READINGS: dict[str, dict[str, str]] = {
     },
     "transport": {"w1": "W1 to held-out data"},
 }
-"""What a figure's alternative text gives in numbers; others give the experiment's first three."""
+"""The readings that a figure's alternative text gives in numbers, by the figure's name.
 
-COORDINATES = ("method", "variant", "ratio", "dataset", "seeds")
+The text of any other figure gives the first three of the experiment's readings.
+"""
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study folder with what was read of it."""
+    """A study folder with what was read from it."""
 
     root: Path
     experiment: str
     commands: tuple[str, ...]
     reports: tuple[dict[str, Any], ...]
-    """Its run.json files."""
+    """The run.json files."""
     records: pl.DataFrame
     probes: pl.DataFrame
 
@@ -77,7 +77,7 @@ class Study:
 
 
 def read_study(root: Path) -> Study:
-    """Raises FolderError where ``root`` is no study, or one without readings."""
+    """The study in ``root``. Raises FolderError where it is none, or one without readings."""
     experiment = experiment_of(root)
     _, commands = read_marker(root)
     records, probes = frames.read(root, "records"), frames.read(root, "probes")
@@ -87,14 +87,14 @@ def read_study(root: Path) -> Study:
                 f"STUDY: every seed in {root} diverged before its first reading, so there is "
                 "nothing to draw; vral claims judges it"
             )
-        raise FolderError(f"STUDY: {root} has no readings yet; its command goes on with it")
+        raise FolderError(f"STUDY: {root} has no readings yet; its command continues it")
     reports = tuple(report for _, report in frames.runs(root))
     return Study(root, experiment, tuple(dict.fromkeys(commands)), reports, records, probes)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement of the source with every test of it."""
+    """A statement of the source with the verdicts of every test of it."""
 
     id: str
     text: str
@@ -103,19 +103,19 @@ class Statement:
 
 
 def by_statement(verdicts: Sequence[Verdict]) -> list[Statement]:
-    """Verdicts under the statements that they test, in their order."""
+    """Verdicts grouped under the statements that they test, in their order."""
     groups: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         groups.setdefault(verdict.claim.statement, []).append(verdict)
     return [
-        Statement(found[0].claim.id.split(".")[0], text, found[0].claim.source, tuple(found))
-        for text, found in groups.items()
+        Statement(group[0].claim.family, text, group[0].claim.source, tuple(group))
+        for text, group in groups.items()
     ]
 
 
 @dataclass(frozen=True)
 class Plate:
-    """A figure with its words and the verdicts that it supports."""
+    """A figure with its caption, its alternative text and the verdicts that it supports."""
 
     name: str
     anchor: str
@@ -137,19 +137,19 @@ class Section:
 
     @cached_property
     def final(self) -> pl.DataFrame:
-        """A row per cell and seed."""
+        """A row per seed of an arm at a ratio, as ``frames.final_values`` gives them."""
         here = pl.col("dataset") == self.dataset
         return frames.final_values(
             self.study.records.filter(here), self.study.probes.filter(here), self.diverged
         )
 
     @cached_property
-    def values(self) -> dict[Cell, dict[str, dict[str, Any]]]:
-        """Cell → reading → its row of the summary, in the order of the tables."""
-        found: dict[Cell, dict[str, dict[str, Any]]] = {}
+    def values(self) -> dict[ArmAtRatio, dict[str, dict[str, Any]]]:
+        """(arm, ratio) → reading → its row of the summary, in the order of the tables."""
+        values: dict[ArmAtRatio, dict[str, dict[str, Any]]] = {}
         for row in frames.summary(self.final).to_dicts():
-            found.setdefault((row["method"], row["ratio"]), {})[row["metric"]] = row
-        return found
+            values.setdefault((row["method"], row["ratio"]), {})[row["metric"]] = row
+        return values
 
     @cached_property
     def headings(self) -> dict[str, str]:
@@ -160,8 +160,8 @@ class Section:
     @cached_property
     def reports(self) -> list[dict[str, Any]]:
         """The run.json files of its runs, in the order of the figures."""
-        found = [r for r in self.study.reports if r["config"]["dataset"] == self.dataset]
-        return sorted(found, key=lambda r: self._order(r["config"]))
+        reports = [r for r in self.study.reports if r["config"]["dataset"] == self.dataset]
+        return sorted(reports, key=lambda r: self._order(r["config"]))
 
     @staticmethod
     def _order(config: Mapping[str, Any]) -> tuple[tuple[int, str], tuple[float, str]]:
@@ -173,9 +173,9 @@ class Section:
 
     @property
     def commands(self) -> list[str]:
-        """The study's commands that trained on this data set, as anybody can give them."""
-        found = (anybodys(command, self.dataset) for command in self.study.commands)
-        return list(dict.fromkeys(command for command in found if command))
+        """The study's commands for this data set, in a form that runs on any machine."""
+        commands = (portable_command(command, self.dataset) for command in self.study.commands)
+        return list(dict.fromkeys(command for command in commands if command))
 
     @property
     def seeds(self) -> list[int]:
@@ -183,38 +183,40 @@ class Section:
 
     @property
     def diverged(self) -> list[dict[str, Any]]:
+        """The seeds that diverged here, as ``frames.diverged`` gives them."""
         return [e for e in frames.diverged(self.study.root) if e["dataset"] == self.dataset]
 
     @property
     def unfinished(self) -> list[dict[str, Any]]:
-        """Runs whose readings end before their last round."""
+        """The run.json files of runs whose readings end before their last round."""
         return [r for r in self.reports if r["status"] not in ("finished", "diverged")]
 
     @property
     def hours(self) -> float:
-        """Wall time of all runs, one after the other."""
+        """Sum of the wall times of all runs."""
         return sum(report.get("seconds", 0) for report in self.reports) / 3600
 
     @property
     def machines(self) -> list[dict[str, Any]]:
-        """Every machine and set of versions that runs were made with, each once."""
-        found: list[dict[str, Any]] = []
+        """Every machine and set of versions that made a run, each once."""
+        machines: list[dict[str, Any]] = []
         for report in self.reports:
-            if report.get("machine", {}) not in found:
-                found.append(report.get("machine", {}))
-        return found
+            if report.get("machine", {}) not in machines:
+                machines.append(report.get("machine", {}))
+        return machines
 
     @cached_property
     def explored(self) -> dict[str, Any]:
+        """What the run explorer draws of this section."""
         here = pl.col("dataset") == self.dataset
-        held = all(config.get("generator") == "held" for config in self.configs)
+        g_held = all(config.get("generator") == "held" for config in self.configs)
         curves = explored(
-            self.study.records.filter(here), self.study.probes.filter(here), self.final, held
+            self.study.records.filter(here), self.study.probes.filter(here), self.final, g_held
         )
         return {"anchor": self.anchor, "title": f"{self.study.experiment}, {self.dataset}"} | curves
 
     def plates(self) -> list[Plate]:
-        """Every figure, those with verdicts as the others."""
+        """Every figure, whether it supports verdicts or not."""
         return [self._plate(name, figure) for name, figure in self.figures.items()]
 
     def _plate(self, name: str, figure: Figure) -> Plate:
@@ -226,64 +228,43 @@ class Section:
         )
 
     def _in_words(self, name: str) -> str:
-        """The medians that a figure shows at its end, cell by cell."""
+        """The medians at the end of the runs that figure ``name`` shows, as a sentence."""
         measured = {reading for values in self.values.values() for reading in values}
         wanted = SHOWN_READINGS.get(name, {})
         readings = {k: text for k, text in wanted.items() if k in measured} or dict(
             list(self.headings.items())[:3]
         )
-        cells = []
-        for (method, ratio), values in self.values.items():
+        parts = []
+        for (arm, ratio), values in self.values.items():
             texts = [
                 f"{text} {typeset(values[k]['median'])}"
                 for k, text in readings.items()
                 if k in values
             ]
             if texts:
-                cells.append(f"{label(method)} at {ratio_label(ratio)}: {', '.join(texts)}")
+                parts.append(f"{label(arm)} at {ratio_label(ratio)}: {', '.join(texts)}")
         count = len(self.seeds)
-        of = f"Medians over {count} seeds" if count > 1 else "Values of the one seed"
-        return f"{of} at the end: {'; '.join(cells)}."
+        what = f"Medians over {count} seeds" if count > 1 else "Values of the one seed"
+        return f"{what} at the end: {'; '.join(parts)}."
 
 
-PLACES = ("--out", "--data-root")
-"""Options that name a folder of one machine and change no number."""
+def sections(study: Study, number: int, ledger: Sequence[Verdict]) -> list[Section]:
+    """A section per data set of ``study``.
 
-
-def anybodys(command: str, dataset: str) -> str | None:
-    """A command of study.json without the folders of its machine.
-
-    None where it asks for another data set.
+    ``number`` is the study's place on the page and keeps anchors apart; ``ledger`` holds the
+    verdicts of all studies.
     """
-    try:
-        words = shlex.split(command)
-    except ValueError:  # No command of ours; it is shown as it stands.
-        return f"vral {command}"
-    # An option's value follows it as a word of its own or after "=".
-    pairs = re.findall(r"(--[a-z-]+)(?:=|\0)([^\0]*)", "\0".join(words))
-    if dict(pairs).get("--dataset", dataset) != dataset:
-        return None
-    kept = [
-        word
-        for before, word in zip(["", *words], words, strict=False)
-        if before not in PLACES and word.partition("=")[0] not in PLACES
-    ]
-    return shlex.join(["vral", *kept])
-
-
-def sections(found: Study, number: int, ledger: Sequence[Verdict]) -> list[Section]:
-    """A study's data sets; ``number`` is its place on the page and keeps anchors apart."""
     result = []
-    for dataset in found.datasets:
-        configs = [r["config"] for r in found.reports if r["config"]["dataset"] == dataset]
-        verdicts = [v for v in ledger if v.study == found.root and v.dataset == dataset]
+    for dataset in study.datasets:
+        configs = [r["config"] for r in study.reports if r["config"]["dataset"] == dataset]
+        verdicts = [v for v in ledger if v.study == study.root and v.dataset == dataset]
         result.append(
             Section(
-                found,
+                study,
                 dataset,
-                f"study{number}-{slug(found.experiment)}-{slug(dataset)}",
+                f"study{number}-{slug(study.experiment)}-{slug(dataset)}",
                 verdicts,
-                figures_of(found.experiment, found.root, configs),
+                figures_of(study.experiment, study.root, configs),
             )
         )
     return result
@@ -291,7 +272,7 @@ def sections(found: Study, number: int, ledger: Sequence[Verdict]) -> list[Secti
 
 @dataclass(frozen=True)
 class Theory:
-    """A study without chance: its rows, and its figures as its command has drawn them."""
+    """A deterministic study: its rows, and its figures as its command has drawn them."""
 
     root: Path
     experiment: str
@@ -305,12 +286,16 @@ class Theory:
         return by_statement(self.verdicts)
 
     def alt(self, name: str) -> str:
+        """The alternative text of figure ``name``."""
         texts = " ".join(statement.text for statement in self.statements)
         return f"Figure {name} of {self.experiment}. {texts} Its numbers are in the table below."
 
 
 def read_theory(root: Path, number: int, ledger: Sequence[Verdict]) -> Theory:
-    """Raises FolderError where a file of it is corrupt."""
+    """The deterministic study in ``root``. Raises FolderError where one of its files is corrupt.
+
+    ``number`` and ``ledger`` are as for ``sections``.
+    """
     experiment = experiment_of(root)
     return Theory(
         root,
@@ -323,86 +308,10 @@ def read_theory(root: Path, number: int, ledger: Sequence[Verdict]) -> Theory:
 
 
 def figure_anchor(section: str, name: str) -> str:
+    """The anchor of figure ``name`` in the section with this anchor."""
     return f"{section}-{slug(name)}"
 
 
 def slug(text: str) -> str:
-    """Safe in an address, whatever a name holds."""
+    """``text`` in lower-case letters, digits and hyphens, which are safe in an address."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-# --- settings ------------------------------------------------------------------------------------
-
-
-def common_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Settings that are the same in every run."""
-    first = configs[0]
-    return {
-        name: value
-        for name, value in first.items()
-        if name not in COORDINATES and all(config.get(name) == value for config in configs)
-    }
-
-
-def differing_settings(
-    configs: Sequence[Mapping[str, Any]],
-) -> tuple[list[str], list[tuple[str, list[str]]]]:
-    """The names of the other settings, and a row (method, values) per method.
-
-    A value that depends on the ratio is written with it: "1 at 1:1, 5 at 50:1".
-    """
-    common = common_settings(configs)
-    names = [
-        name
-        for name in dict.fromkeys(key for config in configs for key in config)
-        if name not in common and name not in COORDINATES
-    ]
-    cells: dict[str, list[dict[Any, list[str]]]] = {}
-    for config in configs:
-        row = cells.setdefault(frames.coordinates(config)["method"], [{} for _ in names])
-        for found, name in zip(row, names, strict=True):
-            ratios = found.setdefault(config.get(name), [])
-            if config["ratio"] not in ratios:
-                ratios.append(config["ratio"])
-    return names, [(method, [_by_ratio(found) for found in row]) for method, row in cells.items()]
-
-
-def _by_ratio(found: Mapping[Any, list[str]]) -> str:
-    if len(found) == 1:
-        return setting(next(iter(found)))
-    return ", ".join(
-        f"{setting(value)} at {ratio_label(ratio)}"
-        for value, ratios in found.items()
-        for ratio in ratios
-    )
-
-
-def setting(value: Any) -> str:
-    """A setting as a reader writes it: 1e-05 as 1·10⁻⁵, nothing as a dash."""
-    if value is None:
-        return "–"
-    return typeset(value) if isinstance(value, float) else str(value)
-
-
-# --- words and numbers ---------------------------------------------------------------------------
-
-
-def typeset(value: float | None, digits: int = 3) -> str:
-    """As the terminal's numbers, with a minus sign and powers of ten: −4.5·10⁻⁹."""
-    if value is None or value != value:
-        return "–"
-    if value in (float("inf"), -float("inf")):
-        return "∞" if value > 0 else "−∞"
-    raw = plain_number(value, digits)
-    mantissa, _, exponent = raw.replace("-", "−").partition("e")
-    if not exponent:
-        return mantissa
-    return f"{mantissa}·10{exponent.translate(SUPERSCRIPTS)}"
-
-
-SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def described(reading: str) -> str:
-    """What a reading is, in words."""
-    return next((texts[reading] for texts in READINGS.values() if reading in texts), reading)

@@ -1,10 +1,9 @@
 """What the page's run explorer draws: bands over seeds and every seed's final value, as JSON.
 
-Curves are binned to at most POINTS per cell and reading, so that a page stays small however long a
-run was.
+Each curve has at most POINTS bins, so that a page stays small however long a run was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from vral.study.statistics import band
 
 POINTS = 120
 DIGITS = 4
-"""Significant digits: finer than a pixel."""
+"""Significant digits of every value: finer than a pixel."""
 
 CLOCKS = {
     "g_updates": "generator updates",
@@ -30,34 +29,37 @@ CLOCKS = {
     "images": "images seen by D",
     "round": "rounds",
 }
-"""The columns of every record that can be the horizontal axis, but for HELD_LACKS."""
+"""The columns of every record that can be the horizontal axis, and their labels."""
 
-HELD_LACKS = "g_updates"
-"""No clock where G is held: it counts turns at which G does not move."""
+NO_CLOCK_WITH_G_HELD = "g_updates"
+"""With G held this column counts turns at which G does not move."""
 
-READINGS = {"At D's updates": METRICS, "Of a probe, on held-out data": PROBE_METRICS}
-"""Heading → reading → what it is."""
+READINGS = {"Training, at D's updates": METRICS, "Probes, on held-out data": PROBE_METRICS}
+"""Heading of the menu → reading → what it is, in words."""
+
+Times = dict[str, list[float | None]]
+"""Clock → the mean time of each bin of a curve."""
 
 
 def explored(
-    records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame, held: bool = False
+    records: pl.DataFrame, probes: pl.DataFrame, final: pl.DataFrame, g_held: bool = False
 ) -> dict[str, Any]:
     """Curves and final values of one study on one data set.
 
-    ``records``, ``probes`` and ``final`` hold the rows of one data set; ``held`` says that G does
-    not move. "over" are the clocks to choose from. A curve is
-    {"method": i, "ratio": j, "clock": k, "median": […], "low": […], "high": […]} with ``k`` the
-    place in "clocks" of its bins' mean times; a final value is one row {"method": i, "ratio": j,
+    ``records``, ``probes`` and ``final`` hold the rows of one data set; ``g_held`` says that G does
+    not move. In the result, "over" lists the clocks to choose from. A curve is {"method": i,
+    "ratio": j, "clock": k, "median": […], "low": […], "high": […]}, where k is the position in
+    "clocks" of its bins' mean times. Final values come in rows {"method": i, "ratio": j,
     "seeds": […], "values": […]} of the seeds that have not diverged.
     """
-    methods = sorted(set(final["method"]), key=arm_order)
+    arms = sorted(set(final["method"]), key=arm_order)
     ratios = sorted(set(final["ratio"]), key=ratio_key)
-    clocks: list[dict[str, list[float]]] = []
+    clocks: list[Times] = []
     curves: dict[str, list[dict[str, Any]]] = {}
     finals: dict[str, list[dict[str, Any]]] = {}
-    for i, method in enumerate(methods):
+    for i, arm in enumerate(arms):
         for j, ratio in enumerate(ratios):
-            here = (pl.col("method") == method) & (pl.col("ratio") == ratio)
+            here = (pl.col("method") == arm) & (pl.col("ratio") == ratio)
             place = {"method": i, "ratio": j}
             for frame, readings in zip((records, probes), READINGS.values(), strict=True):
                 for name, curve in _curves(frame.filter(here), readings, clocks):
@@ -67,25 +69,30 @@ def explored(
     return {
         "methods": [
             {"name": name, "label": label(name), "colour": to_hex(style.colour)}
-            for name, style in arm_styles(methods).items()
+            for name, style in arm_styles(arms).items()
         ],
         "ratios": [{"name": name, "label": ratio_label(name)} for name in ratios],
-        "over": [clock for clock in CLOCKS if not (held and clock == HELD_LACKS)],
+        "over": [clock for clock in CLOCKS if not (g_held and clock == NO_CLOCK_WITH_G_HELD)],
         "clocks": clocks,
         "curves": curves,
         "finals": finals,
     }
 
 
-def _curves(frame: pl.DataFrame, readings: Mapping[str, str], clocks: list[dict[str, list[float]]]):
-    """(name, curve) of every reading in a cell; bins' times are added to ``clocks`` once."""
+def _curves(
+    frame: pl.DataFrame, readings: Mapping[str, str], clocks: list[Times]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(reading, curve) for every reading in ``frame``, which holds one arm at one ratio.
+
+    The times of a curve's bins are added to ``clocks`` unless an earlier curve has the same.
+    """
     columns = [pl.col(clock).mean().alias(clock) for clock in CLOCKS]
     times = frame.group_by(on=pl.col("round")).agg(columns).sort("round")
     for name in readings:
-        found = band(frame, "round", name, POINTS)
-        if found.is_empty():
+        curve = band(frame, "round", name, POINTS)
+        if curve.is_empty():
             continue
-        middle = found["round"].to_numpy()
+        middle = curve["round"].to_numpy()
         # A bin's mean round falls between two rounds; the other clocks run evenly between them.
         now = {clock: numbers(np.interp(middle, times["round"], times[clock])) for clock in CLOCKS}
         if now not in clocks:
@@ -93,12 +100,12 @@ def _curves(frame: pl.DataFrame, readings: Mapping[str, str], clocks: list[dict[
         yield (
             name,
             {"clock": clocks.index(now)}
-            | {part: numbers(found[part].to_numpy()) for part in ("median", "low", "high")},
+            | {part: numbers(curve[part].to_numpy()) for part in ("median", "low", "high")},
         )
 
 
-def _finals(final: pl.DataFrame):
-    """(name, {"seeds", "values"}) of every reading with a final value."""
+def _finals(final: pl.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(reading, {"seeds": […], "values": […]}) for every reading with a final value."""
     for name in [name for readings in READINGS.values() for name in readings]:
         if name in final.columns:
             rows = final.filter(pl.col(name).is_not_null() & pl.col(name).is_finite())
@@ -108,5 +115,5 @@ def _finals(final: pl.DataFrame):
 
 
 def numbers(values: NDArray) -> list[float | None]:
-    """Rounded to DIGITS significant digits; NaN, which JSON does not have, as None."""
+    """``values`` rounded to DIGITS significant digits; None where not finite: JSON has no NaN."""
     return [float(f"{v:.{DIGITS - 1}e}") if np.isfinite(v) else None for v in values]

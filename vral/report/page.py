@@ -1,8 +1,8 @@
 """The page itself: one HTML file that asks the network for nothing.
 
 Style, scripts, figures and the explorer's library are inside it. A content security policy names
-the scripts by their hashes, so that a browser runs these and nothing else, and opens no connection;
-Jinja2 escapes every value, so a hostile name is text. The same studies give the same bytes.
+the scripts by their hashes, so that a browser runs these and no others, and opens no connection.
+Jinja2 escapes every value, so a hostile name stays text. The same studies give the same bytes.
 """
 
 import base64
@@ -21,24 +21,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
-from vral.claims.wording import family_notes, settings_note
+from vral.claims.verdict import JUDGEMENTS
+from vral.claims.wording import family_notes, remarks
 from vral.figures import ratio_label
 from vral.files import replace_file
-from vral.report import contents
+from vral.report import contents, settings
 from vral.report.contents import Section, Theory
-from vral.report.explorer import CLOCKS, READINGS
+from vral.report.explorer import CLOCKS, POINTS, READINGS
 from vral.report.pictures import CREATOR
 from vral.study.frames import FINAL_SHARE
 from vral.study.methods import label
-
-OUTCOMES = ("confirmed", "refuted", "inconclusive")
+from vral.study.numbers import typeset
 
 STRIP = 100
-"""Units across a verdict's drawing."""
+"""Width of a verdict's drawing, in its own units."""
 MARGIN = 0.08
-"""Free on both sides, as a share of what it shows."""
+"""Space left free on both sides, as a share of the range shown."""
 WIDE = 30
-"""Positive values further apart than this are drawn on a log scale."""
+"""Positive values whose quotient exceeds this are drawn on a log scale."""
 
 
 def render(
@@ -48,11 +48,10 @@ def render(
     command: str,
     pdf: str,
 ) -> str:
-    """The page of these sections and, behind them, of what was computed without chance.
+    """The page: ``sections``, then the deterministic studies ``theories``.
 
-    ``command`` made it, ``pdf`` names the file of figures.
-
-    ``still_open`` are the claims that the studies do not judge.
+    ``still_open`` are the claims that the studies do not judge, ``command`` is the one that writes
+    the page, and ``pdf`` names the file of figures beside it.
     """
     environment = Environment(
         loader=PackageLoader("vral.report"),
@@ -62,11 +61,10 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "typeset": contents.typeset,
-        "described": contents.described,
-        "setting": contents.setting,
+        "typeset": typeset,
+        "setting": settings.setting,
         "label": label,
-        "settings_note": settings_note,
+        "remarks": remarks,
         "ratio": ratio_label,
         "base64": lambda data: base64.b64encode(data).decode(),
     }
@@ -92,11 +90,12 @@ def render(
         notes=family_notes(verdicts),
         verdicts=verdicts,
         still_open=still_open,
-        tally=[(outcome, tally[outcome]) for outcome in OUTCOMES],
+        tally=[(judgement, tally[judgement]) for judgement in JUDGEMENTS],
         strip=strip,
         share=FINAL_SHARE,
-        common_settings=contents.common_settings,
-        differing_settings=contents.differing_settings,
+        points=POINTS,
+        common_settings=settings.common_settings,
+        differing_settings=settings.differing_settings,
         figure_anchor=contents.figure_anchor,
         style=Markup(_resource("style.css")),
         scripts=[Markup(script) for script in scripts],
@@ -107,7 +106,7 @@ def render(
 
 
 def explorer_data(sections: Sequence[Section]) -> dict[str, Any]:
-    """What explorer.js reads."""
+    """The data that explorer.js reads."""
     studies = [section.explored for section in sections]
     known = {name for study in studies for name in (*study["curves"], *study["finals"])}
     readings = [
@@ -121,7 +120,7 @@ def explorer_data(sections: Sequence[Section]) -> dict[str, Any]:
 
 
 def script_json(content: Any) -> str:
-    """JSON that can stand in a script element: no character of it ends the element.
+    """``content`` as JSON in which no character can end the script element that holds it.
 
     Raises ValueError on NaN, which JSON does not have.
     """
@@ -134,7 +133,8 @@ def script_json(content: Any) -> str:
 def strip(verdict: Verdict) -> dict[str, Any] | None:
     """Where a verdict's interval, effect and threshold lie on a strip from 0 to STRIP.
 
-    Logarithmic where all is positive and far apart. None where the effect is not a number.
+    The scale is logarithmic where all values are positive and WIDE apart. None where the effect is
+    not finite.
     """
     low, high = verdict.claim.threshold.low, verdict.claim.threshold.high
     shown = [v for v in (verdict.effect, verdict.low, verdict.high, low, high) if isfinite(v)]
@@ -166,7 +166,7 @@ def _resource(name: str) -> str:
 
 
 def _bokeh() -> list[str]:
-    """The library and its plotting interface, without talk on the console."""
+    """Bokeh and its plotting interface, quiet on the browser's console."""
     return Resources(mode="inline", components=["bokeh", "bokeh-api"], log_level="warn").js_raw
 
 
@@ -175,7 +175,7 @@ def _hash(script: str) -> str:
 
 
 MARKS = (f'<meta name="generator" content="{CREATOR}">', f"/Creator ({CREATOR})")
-"""What a page and a PDF of this command hold, and nothing else is likely to."""
+"""Texts that pages and PDFs of this command hold, and other files hardly do."""
 
 
 def is_ours(path: Path) -> bool:
@@ -184,5 +184,6 @@ def is_ours(path: Path) -> bool:
 
 
 def write_page(path: Path, text: str) -> None:
+    """Write the page; ``path`` is whole or absent at any time."""
     with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A study's figures as the page embeds them, and as one PDF."""
+"""A study's figures: as PNG for the page, and as one PDF."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +21,13 @@ from vral.study.methods import arm_order
 DPI = 192
 """Two pixels of the picture for each CSS pixel (1/96 inch)."""
 MOST_PIXELS = 2400
-"""Wider figures are drawn coarser: no page shows them wider than half of this."""
+"""Width of the largest picture. Wider figures are drawn coarser: in CSS pixels the page shows none
+wider than half of this."""
 COLOURS = 256
-"""A palette takes a third of the bytes of full colour."""
+"""Size of a picture's palette, which takes a third of the bytes of full colour."""
 MEANS = 3
-"""Rounds of k-means on it: without them a figure's large greys take the hues of its thin lines."""
+"""Rounds of k-means that refine the palette. Without them the large grey areas of a figure take up
+the palette, and its thin lines lose their hues."""
 
 CREATOR = "vral report"
 
@@ -42,13 +44,14 @@ class Picture:
 def figures_of(
     experiment: str, root: Path, configs: Sequence[Mapping[str, Any]]
 ) -> dict[str, Figure]:
-    """Every figure of an experiment on one data set, over all that its runs in ``root`` cover.
+    """Every figure of an experiment on one data set, over everything its runs in ``root`` cover.
 
     ``configs`` are the settings in the run.json of these runs.
     """
-    found = Selection.covering(root, configs)
-    methods, ratios = sorted(found.methods, key=arm_order), sorted(found.ratios, key=ratio_key)
-    return FIGURES[experiment](replace(found, methods=methods, ratios=ratios))
+    selection = Selection.covering(root, configs)
+    methods = sorted(selection.methods, key=arm_order)
+    ratios = sorted(selection.ratios, key=ratio_key)
+    return FIGURES[experiment](replace(selection, methods=methods, ratios=ratios))
 
 
 def picture(figure: Figure) -> Picture:
@@ -60,7 +63,7 @@ def picture(figure: Figure) -> Picture:
 
 
 def saved_picture(file: Path | io.BytesIO) -> Picture:
-    """A figure that was drawn before. Raises FolderError where the file is no picture."""
+    """The picture in ``file``, with a palette. Raises FolderError where the file is no picture."""
     try:
         whole = Image.open(file).convert("RGB")
     except OSError:
@@ -74,7 +77,7 @@ def saved_picture(file: Path | io.BytesIO) -> Picture:
 
 
 def write_pdf(path: Path, title: str, figures: Iterable[Figure]) -> None:
-    """One page per figure; the same figures give the same bytes."""
+    """Write the figures to ``path``, one page each; the same figures give the same bytes."""
     about = {"Title": title, "Creator": CREATOR, "CreationDate": None}
     with (
         rc_context(STYLE),

@@ -1,4 +1,7 @@
-"""Runs and studies: from a configuration to records, tables and statistics over seeds."""
+"""Runs and studies: from a configuration to records, tables and statistics over seeds.
+
+``from vral import study; study.read(root, "records")`` reads what a study has recorded.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from vral.study.experiments import EXPERIMENTS as EXPERIMENTS
     from vral.study.experiments import Arm as Arm
     from vral.study.experiments import Experiment as Experiment
+    from vral.study.frames import coordinates as coordinates
     from vral.study.frames import read as read
     from vral.study.frames import runs as runs
     from vral.study.measured import Measured as Measured
@@ -23,7 +27,7 @@ __getattr__, __dir__, __all__ = lazy.exports(
     {
         "vral.study.config": ["RunConfig", "resolve"],
         "vral.study.experiments": ["EXPERIMENTS", "Arm", "Experiment"],
-        "vral.study.frames": ["read", "runs"],
+        "vral.study.frames": ["coordinates", "read", "runs"],
         "vral.study.measured": ["Measured"],
         "vral.study.methods": ["METHODS", "Method"],
         "vral.study.run": ["execute"],

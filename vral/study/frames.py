@@ -1,4 +1,4 @@
-"""A study's records as data frames, and their statistics over seeds."""
+"""A study's records as data frames: read them, reduce each seed to final values, summarise."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,49 +15,58 @@ from vral.train.records import read_parts
 from vral.train.schedule import Ratio
 
 COORDINATES = ("method", "ratio", "dataset")
-
+"""The columns that place a run in its study; "method" is its arm, variant included."""
 
 FINAL_SHARE = 0.2
 """The last part of a run whose mean counts as its final value."""
 
 
 def runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every run folder under ``root`` (or ``root`` itself) with its run.json."""
+    """Every run folder under ``root`` (or ``root`` itself) with its run.json.
+
+    Raises FolderError where a run.json is corrupt.
+    """
     for path in sorted(root.rglob("run.json")):
-        yield path.parent, read_run(path.parent)
+        report = read_run(path.parent)
+        if report is not None:
+            yield path.parent, report
 
 
 def coordinates(config: Mapping[str, Any]) -> dict[str, str]:
-    """Where a run stands in its study; "method" is its arm, variant included."""
+    """The COORDINATES of the run with this configuration (the "config" of its run.json)."""
     arm = arm_name(config["method"], config.get("variant", ""))
     return {"method": arm, "ratio": config["ratio"], "dataset": config["dataset"]}
 
 
 def read(root: Path, kind: str) -> pl.DataFrame:
-    """All tables of a ``kind`` under ``root`` ("records", "probes", "interpolation").
+    """All tables of a ``kind`` under ``root``: "records", "probes" or "interpolation".
 
-    COORDINATES are columns of them.
+    A row per seed and D update (records), probe (probes), or pairing and γ of a probe
+    (interpolation). COORDINATES and "seed" are columns, then the clocks and the readings. Without
+    any run the result has no rows. Raises FolderError where a file is corrupt.
     """
-    frames = []
+    tables = []
     for folder, report in runs(root):
         frame = read_parts(folder / kind)
         if frame is not None:
-            names = {k: pl.lit(value) for k, value in coordinates(report["config"]).items()}
-            frames.append(frame.with_columns(**names))
-    empty = pl.DataFrame(schema=dict.fromkeys(COORDINATES, pl.String) | {"seed": pl.Int64})
-    return pl.concat([empty, *frames], how="diagonal_relaxed")
+            place = {k: pl.lit(value) for k, value in coordinates(report["config"]).items()}
+            tables.append(frame.with_columns(**place))
+    empty = pl.DataFrame(
+        schema={**dict.fromkeys(COORDINATES, pl.String()), "seed": pl.Int64()},
+    )
+    return pl.concat([empty, *tables], how="diagonal_relaxed")
 
 
 def restrict(
     frame: pl.DataFrame,
-    methods: Collection[str],
+    arms: Collection[str],
     ratios: Collection[str],
     seeds: Collection[int],
     dataset: str,
 ) -> pl.DataFrame:
-    """The rows of a study that were asked for."""
+    """The rows of ``frame`` for these arms, ratios and seeds on one data set."""
     return frame.filter(
-        pl.col("method").is_in(list(methods))
+        pl.col("method").is_in(list(arms))
         & pl.col("ratio").is_in(list(ratios))
         & pl.col("seed").is_in(list(seeds))
         & (pl.col("dataset") == dataset)
@@ -67,20 +76,22 @@ def restrict(
 def final_values(
     records: pl.DataFrame, probes: pl.DataFrame, diverged: Sequence[Mapping[str, Any]] = ()
 ) -> pl.DataFrame:
-    """One row per cell and seed: means over the last FINAL_SHARE of the rounds, the last probe.
+    """One row per seed of an arm at a ratio on a data set.
 
-    Of a round's mean ‖∇D‖ on fakes in the last half of the run, "grad_norm_swing" is the largest
-    over the smallest, "grad_norm_variation" the coefficient of variation. "diverged" marks the
-    seeds among ``diverged``; their row tells how they ended.
+    A training reading is its mean over the last FINAL_SHARE of the rounds; a probe's readings are
+    those of the last probe. Two columns are about each round's mean ‖∇D‖ on fakes in the last half
+    of the run: "grad_norm_swing" is the largest over the smallest, "grad_norm_variation" the
+    coefficient of variation. "diverged" marks the seeds among ``diverged`` (entries as
+    ``diverged()`` gives them); their row holds the values before the divergence.
     """
     keys = [*COORDINATES, "seed"]
-    numbers = [
+    readings = [
         name for name, dtype in records.schema.items() if dtype.is_float() and name not in keys
     ]
     last = pl.col("round").max().over(keys)
     late = records.filter(pl.col("round") >= (1 - FINAL_SHARE) * last)
     means = late.group_by(keys).agg(
-        *(pl.col(name).mean() for name in numbers), round=pl.col("round").max()
+        *(pl.col(name).mean() for name in readings), round=pl.col("round").max()
     )
     by_round = (
         records.filter(pl.col("round") >= 0.5 * last)
@@ -97,23 +108,24 @@ def final_values(
     scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
     clocks = ("round", "d_updates", "g_updates", "images")
     final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))
-    gone = pl.DataFrame(
+    marks = pl.DataFrame(
         [{name: entry[name] for name in keys} for entry in diverged],
         schema={name: records.schema[name] for name in keys},
     ).with_columns(diverged=pl.lit(True))
-    joined = means.join(final.drop(*clocks), on=keys, how="left").join(gone, on=keys, how="left")
+    joined = means.join(final.drop(*clocks), on=keys, how="left").join(marks, on=keys, how="left")
     return joined.with_columns(pl.col("diverged").fill_null(False)).sort(keys)
 
 
 def summary(final: pl.DataFrame) -> pl.DataFrame:
-    """Per cell and metric: the number of seeds, the median and its interval.
+    """``final_values`` over seeds: a row per arm, ratio, data set and metric.
 
-    Seeds that have diverged are left out: they have no final value.
+    Its columns are COORDINATES, "metric", "seeds" (how many), "median", "low" and "high" (the
+    median's 95 % interval). Seeds that have diverged have no final value and are left out.
     """
     final = final.filter(~pl.col("diverged"))
     metrics = [name for name, dtype in final.schema.items() if dtype.is_float()]
     rows = []
-    for names, group in final.group_by(COORDINATES):
+    for place, group in final.group_by(COORDINATES):
         for metric in metrics:
             values = group[metric].drop_nulls().to_numpy()
             values = values[np.isfinite(values)]
@@ -121,24 +133,33 @@ def summary(final: pl.DataFrame) -> pl.DataFrame:
                 continue
             middle, low, high = map(float, bootstrap_median(values))
             rows.append(
-                dict(zip(COORDINATES, names, strict=True))
+                dict(zip(COORDINATES, place, strict=True))
                 | {"metric": metric, "seeds": len(values)}
                 | {"median": middle, "low": low, "high": high}
             )
     rows.sort(key=lambda r: (arm_order(r["method"]), ratio_key(r["ratio"]), r["metric"]))
-    numbers = {"seeds": pl.Int64, "median": pl.Float64, "low": pl.Float64, "high": pl.Float64}
-    texts = dict.fromkeys((*COORDINATES, "metric"), pl.String)
-    return pl.DataFrame(rows, schema=texts | numbers)
+    return pl.DataFrame(
+        rows,
+        schema={
+            **dict.fromkeys((*COORDINATES, "metric"), pl.String()),
+            "seeds": pl.Int64(),
+            **dict.fromkeys(("median", "low", "high"), pl.Float64()),
+        },
+    )
 
 
 def ratio_key(ratio: str) -> tuple[float, str]:
-    """Sorts ratios by their D updates per round."""
+    """A key that sorts ratios by their D updates per update of G."""
     d, g = Ratio.parse(ratio).at(0)
     return d / g, ratio
 
 
 def diverged(root: Path) -> list[dict[str, Any]]:
-    """Every seed of a study that diverged: its cell, its update and the reading that showed it."""
+    """Every seed of a study that diverged.
+
+    An entry holds the run's COORDINATES, the "seed", its "d_update", and the "reading" that showed
+    the divergence with its "value".
+    """
     return [
         coordinates(report["config"]) | entry
         for _, report in runs(root)
@@ -147,15 +168,18 @@ def diverged(root: Path) -> list[dict[str, Any]]:
 
 
 def not_compiled(root: Path) -> list[tuple[Path, str]]:
-    """Every run of a study that was to be compiled and could not, and why."""
+    """The folder of every run that was to be compiled and could not, and the reason."""
     modes = [(folder, report.get("mode", {})) for folder, report in runs(root)]
     return [(folder, mode["failure"]) for folder, mode in modes if mode.get("failure")]
 
 
-def last_samples(root: Path, method: str, ratio: str, dataset: str) -> NDArray | None:
-    """The last sample grid of a cell's first seed; the seed's folder decides, None if absent."""
+def last_samples(root: Path, arm: str, ratio: str, dataset: str) -> NDArray | None:
+    """The last grid of samples of an arm at a ratio on a data set, from its first seed.
+
+    The first folder that has grids decides; None where there is none.
+    """
     for folder, report in runs(root):
-        if tuple(coordinates(report["config"]).values()) == (method, ratio, dataset):
+        if tuple(coordinates(report["config"]).values()) == (arm, ratio, dataset):
             grids = sorted((folder / "samples").glob("round-*.npz"))
             if grids:
                 with np.load(grids[-1]) as arrays:

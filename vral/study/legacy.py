@@ -4,11 +4,12 @@ import polars as pl
 
 
 def legacy_scales(frame: pl.DataFrame, batch: int) -> pl.DataFrame:
-    """The two scales on which the original VRAL code reported one and the same ‖∇D‖.
+    """``frame`` with E‖∇D‖² on the two scales on which the original VRAL code reported it.
 
-    It differentiated the batch *mean* of D, so each squared norm carries 1/B². Its Standard,
-    -log D, LSGAN and BGAN scripts summed over the samples, (1/B) E‖∇D‖²; its VRAL, Parzen and WGAN
-    scripts averaged, (1/B²) E‖∇D‖²: the former come out B = 64 times larger for the same D.
+    That code differentiated the batch *mean* of D, so each squared norm carries 1/B². Its Standard,
+    -log D, LSGAN and BGAN scripts summed over the samples: (1/B) E‖∇D‖². Its VRAL, Parzen and WGAN
+    scripts averaged: (1/B²) E‖∇D‖². The former come out B = 64 times larger for the same D. The new
+    columns are legacy_{real,fake}_{summed,averaged}; ``batch`` is B.
     """
     return frame.with_columns(
         **{
@@ -20,10 +21,13 @@ def legacy_scales(frame: pl.DataFrame, batch: int) -> pl.DataFrame:
 
 
 FILLER_ROWS, FILLER, ROWS = 32, 99.0, 60_000
-"""The original's arrays of WGAN outputs: 32 of 60,000 rows are never written and stay 99."""
+"""In the original's arrays of WGAN outputs 32 of 60,000 rows are never written and stay 99."""
 
 
 def filler_variance(mean: float, variance: float) -> float:
-    """What those rows add to the variance of D's outputs; +5.22 at N(0, 1)."""
+    """What the unwritten rows add to the variance of D's outputs; +5.22 at N(0, 1).
+
+    ``mean`` and ``variance`` are those of the rows that were written.
+    """
     share = FILLER_ROWS / ROWS
     return share * (1 - share) * (FILLER - mean) ** 2 - share * variance

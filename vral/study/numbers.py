@@ -4,7 +4,10 @@ import math
 
 
 def number(value: float, digits: int = 3) -> str:
-    """``digits`` significant digits; very small and very large ones as 1.2e-5."""
+    """``value`` with ``digits`` significant digits; very small and very large ones as 1.2e-5.
+
+    NaN is "–".
+    """
     if value != value:
         return "–"
     if abs(value) == math.inf:
@@ -17,8 +20,22 @@ def number(value: float, digits: int = 3) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
+SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def typeset(value: float | None, digits: int = 3) -> str:
+    """``number`` as a book sets it, with a minus sign and powers of ten: −4.5·10⁻⁹.
+
+    None is "–", like NaN.
+    """
+    if value is None:
+        return "–"
+    mantissa, _, exponent = number(value, digits).replace("-", "−").partition("e")
+    return f"{mantissa}·10{exponent.translate(SUPERSCRIPTS)}" if exponent else mantissa
+
+
 def duration(seconds: float) -> str:
-    """In the unit a person would choose."""
+    """``seconds`` in the unit a person would choose: 45 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""Statistics over seeds: the median and its exact bootstrap interval."""
+"""Statistics over seeds: the median, its exact bootstrap interval, and bands over time."""
 
 import warnings
 
@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 LEVEL = 0.05
-"""Of an interval over seeds, and of a family of verdicts that are judged together."""
+"""Error level of an interval over seeds, and of a family of verdicts judged together."""
 
 
 def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Median over the last axis (seeds) and its 95 % percentile-bootstrap interval, without luck.
+    """Median over seeds and its 95 % percentile-bootstrap interval, computed without resampling.
 
-    ``values`` is (…, seeds). The k-th smallest of n values is at least a resample's median with
-    probability P(Bin(n, k/n) ≥ ⌈n/2⌉), so the ends are those of infinitely many resamples. For an
-    even n the low end is that of the lower median and the high end that of the upper one: a mean of
-    the two would not hold the nominal rate for skewed laws.
+    ``values`` is (…, seeds); the median, the low end and the high end are (…). The k-th smallest of
+    n values is at least a resample's median with probability P(Bin(n, k/n) ≥ ⌈n/2⌉), so the ends
+    are those of infinitely many resamples. For an even n the low end is that of the lower median
+    and the high end that of the upper one: a mean of the two would not hold the nominal rate for
+    skewed distributions.
 
-    ±∞ are values like others. NaN is a seed of which nothing is known: the low end takes it for -∞
-    and the high end for ∞; the median leaves it out. One seed has no interval; its ends are NaN.
+    ±∞ count like other values. NaN is a seed of which nothing is known: the low end takes it for -∞
+    and the high end for ∞; the median leaves it out. The ends for a single seed are NaN.
     """
     n = values.shape[-1]
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
@@ -28,7 +29,7 @@ def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         middle = np.asarray(np.nanmedian(values, axis=-1))
     if n < 2:
         return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
-    at_least = binom.sf((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n)
+    at_least = np.asarray(binom.sf((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n))
     k = int(np.argmax(at_least > LEVEL / 2))
     least = np.sort(np.where(np.isnan(values), -np.inf, values), axis=-1)
     most = np.sort(np.where(np.isnan(values), np.inf, values), axis=-1)
@@ -38,14 +39,17 @@ def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
 def band(frame: pl.DataFrame, clock: str, metric: str, points: int = 200) -> pl.DataFrame:
     """A metric over ``clock`` in at most ``points`` bins: median over seeds and their interval.
 
-    Within a bin each seed is first averaged, so that all D updates of a round count.
+    The result has the columns ``clock``, "median", "low" and "high", a row per bin. Within a bin
+    each seed is first averaged, so that all D updates of a round count. Values that are missing or
+    not finite are left out; the result is empty where none remain.
     """
     if metric not in frame.columns:
         return pl.DataFrame()
     frame = frame.filter(pl.col(metric).is_not_null() & pl.col(metric).is_finite())
     if frame.is_empty():
         return frame
-    width = max(1, -(-(frame[clock].max() + 1) // points))
+    end = int(frame[clock].to_numpy().max()) + 1
+    width = max(1, -(-end // points))
     binned = (
         frame.with_columns(bin=pl.col(clock) // width)
         .group_by("bin", "seed")

@@ -1,0 +1,181 @@
+"""The page: what it holds, what it refuses, and the files of ``vral report``."""
+
+import dataclasses
+import json
+import re
+import shlex
+from importlib.resources import files
+from math import inf, nan
+from pathlib import Path
+
+import pytest
+from markupsafe import escape
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from studies import FOLDER, HOSTILE, report
+from wcag import contrast
+
+from vral.claims import CLAIMS, Threshold, Verdict, examine
+from vral.errors import FolderError
+from vral.report import contents, page
+from vral.study.folders import write_json
+from vral.study.measured import MEASURED, Measured, Row
+
+
+def test_the_pdf_has_a_page_per_figure_and_no_date(written, tmp_path):
+    pdf = written.file.with_suffix(".pdf").read_bytes()
+    assert len(re.findall(rb"/Type /Page\b", pdf)) == 5
+    assert b"CreationDate" not in pdf
+
+
+def test_the_page_tells_what_made_it_and_what_diverged(written):
+    text = written.file.read_text()
+    assert f"<code>{escape(shlex.join(['vral', 'report', FOLDER]))}</code>" in text
+    assert text.count("WGAN at 50:1, seed ") == 5
+    for verdict in examine([written.root])[0]:
+        assert f'id="verdict-study1-ratios-ring-{verdict.claim.id}"' in text
+
+
+def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp_path):
+    assert page.is_ours(written.file)
+    assert page.is_ours(written.file.with_suffix(".pdf"))
+    for name in ("notes.html", "notes.pdf"):
+        (tmp_path / name).write_text("what I think of vral report")
+        result = report(written.root, "--out", tmp_path / "notes.html")
+        assert result.exit_code == 2
+        assert f"{tmp_path / name} exists and is none of vral report's" in result.stderr
+        assert [p.name for p in tmp_path.iterdir()] == [name]
+        assert (tmp_path / name).read_text() == "what I think of vral report"
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Missing argument"),
+        (["nowhere"], "STUDY: nowhere given, which holds no study.json"),
+        (["empty"], "STUDY: empty has no readings yet"),
+        (["other"], "STUDY: other holds the experiment 'tea'; allowed: "),
+        (["broken"], "Error: broken/study.json is corrupt"),
+        (["odd"], "Error: odd/study.json is corrupt"),
+        (["list"], "Error: list/study.json is corrupt"),
+        (["study", "--out", "page.pdf"], "--out: page.pdf given; allowed: a file that ends in"),
+        (["study", "--out", "no/page.html"], "--out: no/page.html given; allowed: a file in an"),
+        (["study", "--out", "folder.html"], "folder.html exists and is none"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    for name, experiment in {"empty": "ratios", "other": "tea"}.items():
+        Path(name).mkdir()
+        write_json(Path(name, "study.json"), {"experiment": experiment, "commands": []})
+    corrupt = {"broken": "{", "odd": '{"experiment": [], "commands": 3}'}
+    for name, text in {**corrupt, "list": '["experiment", "commands"]'}.items():
+        Path(name).mkdir()
+        Path(name, "study.json").write_text(text)
+    Path("folder.html").mkdir()
+    Path("study").symlink_to(written.root)
+    before = sorted(tmp_path.rglob("*"))
+    result = report(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stderr.strip().count("\n") == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.fixture
+def theory(tmp_path):
+    """A study without seeds, its case as hostile as can be; one claim of it holds."""
+    root = tmp_path / "errata"
+    (root / "figures").mkdir(parents=True)
+    write_json(root / "study.json", {"experiment": "errata", "commands": ["x"]})
+    rows = [
+        Row("R3GAN, equation 12", "error of the printed Im λ", 0.25, 0.0),
+        Row(HOSTILE, "Im λ", 1.5),
+    ]
+    Measured(rows).measured.write_csv(root / MEASURED)
+    Figure(figsize=(3, 2)).savefig(root / "figures" / "errata.png", dpi=100)
+    return root
+
+
+def test_what_has_no_seeds_stands_on_the_page_as_deterministic(theory):
+    (judged,), _ = examine([theory])
+    found = contents.read_theory(theory, 1, [judged])
+    text = page.render([], [found], [], "vral report errata", "x.pdf")
+    cells = re.findall(r"<td data-label=\"(\w+)\".*?</td>", text, re.DOTALL)
+    assert cells == ["Effect", "Asked", "Seeds", "Verdict", "Figure"]
+    assert '<span class="where">deterministic</span>' in text
+    assert '<span class="effect">0.25</span></span>' in text
+    assert "jointly</span>" not in text
+    assert '<a href="#theory1-errata-errata">errata</a>' in text
+    assert 'id="theory1-errata-errata"' in text
+    assert 'width="150" height="100"' in text
+    assert str(escape(HOSTILE)) in text
+    assert HOSTILE not in text
+
+
+def test_only_studies_without_seeds_make_no_page(theory):
+    result = report(theory)
+    assert result.exit_code == 2
+    assert "STUDY: only studies without seeds given" in result.stderr
+    (theory / "figures" / "errata.png").write_text("no picture")
+    with pytest.raises(FolderError, match=r"errata\.png is corrupt"):
+        contents.read_theory(theory, 1, [])
+
+
+def test_arguments_that_are_no_studies_are_named_and_left_out(theory, tmp_path):
+    (tmp_path / "README.md").touch()
+    result = report(tmp_path / "README.md", theory)
+    left_out, error = result.stderr.splitlines()
+    assert left_out == f"STUDY: left out, without a study.json: {tmp_path / 'README.md'}"
+    assert "only studies without seeds given" in error
+
+
+def test_no_text_can_end_a_script_element():
+    text = "</script><!-- <script> & \u2028 \u2029 'quoted' \"twice\""
+    made = page.script_json({text: [text]})
+    assert json.loads(made) == {text: [text]}
+    assert not set("<>&\u2028\u2029") & set(made)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        page.script_json([nan])
+
+
+def verdict(effect, low, high, threshold):
+    claim = dataclasses.replace(CLAIMS["C4.lsgan"], threshold=threshold)
+    return Verdict(claim, "ring", effect, low, high, 5, "inconclusive", Path("x"), 0, 1.0)
+
+
+def test_a_strip_keeps_the_order_of_what_it_shows():
+    drawing = page.strip(verdict(2.0, 1.0, 4.0, Threshold(0.5, 3.0)))
+    order = [drawing["threshold"][0], drawing["ends"][0], drawing["effect"]]
+    order += [drawing["threshold"][1], drawing["ends"][1]]
+    assert order == sorted(order)
+    assert not drawing["logarithmic"]
+    # Linear: 1 lies midway between 0.5 and 1.5 wherever the margins are.
+    middle = page.strip(verdict(1.0, 0.5, 1.5, Threshold(low=0.5)))
+    assert middle["effect"] == pytest.approx(sum(middle["ends"]) / 2, abs=0.01)
+    assert middle["threshold"][1] == page.STRIP
+
+
+def test_a_strip_of_far_apart_values_is_logarithmic():
+    drawing = page.strip(verdict(1e-3, 1e-6, 1.0, Threshold(high=1e-3)))
+    assert drawing["logarithmic"]
+    assert drawing["effect"] == pytest.approx(sum(drawing["ends"]) / 2, abs=0.01)
+    assert page.strip(verdict(nan, -inf, inf, Threshold(high=1.0))) is None
+    assert page.strip(verdict(1.0, -inf, inf, Threshold(high=2.0)))["ends"] == [0, page.STRIP]
+
+
+def test_the_colours_of_texts_meet_wcag_aa_on_both_grounds_of_both_themes():
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
+    assert contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.01)
+    style = (files("vral.report") / "templates" / "style.css").read_text(encoding="utf-8")
+    pairs = re.findall(r"--(\w+): light-dark\((#\w{6}), (#\w{6})\)", style)
+    colours = {name: themes for name, *themes in pairs}
+    texts = ("ink", "soft", "link", "confirmed", "refuted", "inconclusive")
+    for theme in (0, 1):
+        for text in texts:
+            for ground in ("ground", "raised"):
+                ink, paper = (
+                    [255 * v for v in to_rgb(colours[name][theme])] for name in (text, ground)
+                )
+                assert contrast(ink, paper) >= 4.5, (text, ground, theme)
