@@ -1,11 +1,11 @@
 """The page that the tests read, built once per session."""
 
-import fcntl
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from filelock import FileLock
 from studies import FOLDER, write_hostile_page
 
 
@@ -24,8 +24,7 @@ def written(tmp_path_factory) -> Written:
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "report"
     folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(f"{folder}.lock"):
         if not (folder / "done").exists():
             write_hostile_page(folder)
             (folder / "done").touch()
