@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest, norm
@@ -120,3 +121,13 @@ def test_score_statistics_keep_real_before_fake():
     }
     assert row["auc"] == 0.8125
     assert all(type(value) is float for value in row.values())
+
+
+def test_score_statistics_take_the_scores_of_any_module_with_their_graph():
+    critic = torch.nn.Linear(2, 1)
+    samples = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    real, fake = critic(samples + 1), critic(samples)
+    row = score_statistics(real, fake)
+    plain = score_statistics(*(s.detach().numpy().ravel() for s in (real, fake)), 1.0, 0.0)
+    assert row == plain
+    assert row["held_out_var_real"] == pytest.approx(real.var(correction=0).item(), rel=1e-5)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 Array = NDArray[np.floating]
 
@@ -40,9 +41,16 @@ def overlap(real: Array, fake: Array, bins: int = 50) -> float:
 
 
 def score_statistics(
-    real: Array, fake: Array, mean_real: float, mean_fake: float
+    real: Array | Tensor, fake: Array | Tensor, mean_real: float = 1.0, mean_fake: float = 0.0
 ) -> dict[str, float]:
-    """All of the above with moments, as columns of a probe."""
+    """All of the above with moments, as columns of a probe.
+
+    ``real`` and ``fake`` are raw scores, (n,) or (n, 1), arrays or tensors, of any critic;
+    ``mean_real`` and ``mean_fake`` are the means of the unit Gaussians that VRAL asks for. Raises
+    ValueError (scikit-learn's) for scores that are not finite. Source: the columns ``ks_*`` and
+    ``overlap`` judge the claim of Grewal et al. 2017 that D's outputs match two Gaussians.
+    """
+    real, fake = _scores(real), _scores(fake)
     return {
         "auc": auc(real, fake),
         "ks_real": ks_distance(real, mean_real),
@@ -53,3 +61,8 @@ def score_statistics(
         "held_out_var_real": float(real.var()),
         "held_out_var_fake": float(fake.var()),
     }
+
+
+def _scores(given: Array | Tensor) -> Array:
+    """Scores as an array (n,), without their graph; an array of that shape as it is."""
+    return (given.numpy(force=True) if isinstance(given, Tensor) else given).reshape(-1)
