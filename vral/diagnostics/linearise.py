@@ -57,7 +57,9 @@ class Map(NamedTuple):
 def field_map(game: Game, profile: Profile, draw: Draw, direction: Direction = field) -> Map:
     """The vector field v at ``profile``, in the coordinates of its players in their order.
 
-    A rule's ``direction`` in place of the field gives what all players follow under that rule.
+    A rule's ``direction`` in place of the field gives what all players follow under that rule. The
+    map is one of vectors (n,), n being the number of parameters in ``profile``. Raises KeyError for
+    a player without a loss. Source: the associated vector field of Mescheder et al. 2017.
     """
 
     def v(point: Tensor) -> Tensor:
@@ -79,7 +81,9 @@ def update_map(
     """One round of ``moves`` as a map of the parameters and of the rule's momenta.
 
     Every player follows the rule's direction. Second moments and step counts stay at their values
-    in ``opt``. ``projections`` act on a player's parameters after each of its updates.
+    in ``opt``. ``projections`` act on a player's parameters after each of its updates. The map is
+    one of vectors (n,), n counting parameters and momenta. Source: the fixed-point operators of
+    Mescheder et al. 2017, section 3.
 
     Raises:
         ConfigError: the rule keeps second moments and has not made a step yet.
@@ -151,7 +155,11 @@ def _arranged(tree: Any, like: Any) -> Any:
 
 
 def jacobian(local_map: Map, chunk: int = 64) -> np.ndarray:
-    """The dense Jacobian (n, n), computed ``chunk`` columns at a time, which bounds the memory."""
+    """The dense Jacobian (n, n) of a map of (n,), at its point.
+
+    ``chunk`` columns are computed at a time, which bounds the memory. They are products in forward
+    mode. Source: Pearlmutter 1994 for the products.
+    """
     size = len(local_map.point)
     matrix = np.empty((size, size))
     columns = vmap(local_map.product)

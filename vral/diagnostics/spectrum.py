@@ -230,6 +230,8 @@ def spectrum(
 ) -> Spectrum:
     """The eigenvalues of a field's or a round's Jacobian, dense or by Arnoldi.
 
+    Source: Mescheder et al. 2017 for what they say; ARPACK (Lehoucq et al. 1998) for Arnoldi.
+
     Args:
         local_map: from ``field_map`` or ``update_map``, in float64.
         which: names of WHICH; they ask for Arnoldi at any size.

@@ -82,7 +82,7 @@ def dirac(
     ``samples`` drawn afresh for every update, as many reals as fakes. ``spread`` holds the data's
     standard deviations s, one per dimension; more than one zero makes the Dirac-GAN of that
     dimension. ``hidden`` puts a layer of tanh units, Glorot-initialised from seed 0, into D.
-    Raises ConfigError.
+    Raises ConfigError. Source: Mescheder, Geiger and Nowozin 2018.
     """
     if isinstance(objective, str):
         one_of("objective", objective, list(OBJECTIVES))

@@ -12,7 +12,9 @@ def quadratic(xx: Tensor, xy: Tensor, yy: Tensor) -> Toy:
 
     ``xx`` (n, n) and ``yy`` (m, m) need not be symmetric, ``xy`` is (n, m). With scalars
     quadratic(1, 10, 1) is x² + 10xy + y², whose only stationary point is 0: there x sits at a
-    minimum of its loss, and y at a *minimum* of what it maximises.
+    minimum of its loss, and y at a *minimum* of what it maximises. Raises IndexError and
+    RuntimeError (torch's) where shapes do not fit. Source: the quadratic games of Mescheder et al.
+    2017 and Balduzzi et al. 2018.
     """
     xx, xy, yy = (value.double() for value in (xx, xy, yy))
 
@@ -39,6 +41,10 @@ def scalar_quadratic(xx: float, xy: float, yy: float) -> Toy:
 
 
 def bilinear(coupling: Tensor) -> Toy:
-    """xᵀ(coupling)y; simultaneous gradient descent leaves its equilibrium, alternating circles."""
+    """The game xᵀ(coupling)y with ``coupling`` (n, m): x minimises it, y maximises it.
+
+    Simultaneous gradient descent leaves its equilibrium 0, alternating descent circles it. Source:
+    Mescheder et al. 2017; Gidel et al. 2019.
+    """
     n, m = coupling.shape
     return quadratic(torch.zeros(n, n), coupling, torch.zeros(m, m))

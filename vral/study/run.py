@@ -94,6 +94,8 @@ def execute(
 
     Its "status" is "finished", "stopped" (``stop`` became true: the run resumes) or "diverged"
     (every seed has diverged; "diverged" lists seeds with the first reading that was not finite).
+    Raises FolderError where ``folder`` belongs to another run or its files cannot be read, and
+    DataError where the data set is missing.
     """
     report = read_run(folder)
     ended = report is not None and report["status"] in ("finished", "diverged")
