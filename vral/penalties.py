@@ -129,8 +129,9 @@ PENALTIES: dict[str, Penalty] = {
 def clip_weights(params: Params, weights: Collection[str], limit: float) -> dict[str, Tensor]:
     """Project the named ``weights`` onto [-limit, limit]; biases and norm scales pass unchanged.
 
-    Every tensor of ``params``, e.g. (n, m), keeps its shape. The original VRAL code clipped everything within the optimiser's
-    reach, Adam's moments and step counter included. Source: Arjovsky et al. 2017, algorithm 1.
+    Every tensor of ``params``, e.g. (n, m), keeps its shape. The original VRAL code clipped
+    everything within the optimiser's reach, Adam's moments and step counter included. Source:
+    Arjovsky et al. 2017, algorithm 1.
     """
     return {
         name: value.clamp(-limit, limit) if name in weights else value

@@ -21,9 +21,9 @@ def field(
     """Each mover's gradient of its own loss in its own parameters, all at the same profile.
 
     Returns ``(gradients, evaluations)``: for every mover the gradient, shaped like its parameters,
-    and the pair (loss, auxiliary value), the loss a scalar (). A player never sees another's gradient, so no
-    tensor need be detached. Raises KeyError for a mover that is no player of ``game``. Source: the
-    vector field of Mescheder et al. 2017, with the sign of descent.
+    and the pair (loss, auxiliary value), the loss a scalar (). A player never sees another's
+    gradient, so no tensor need be detached. Raises KeyError for a mover that is no player of
+    ``game``. Source: the vector field of Mescheder et al. 2017, with the sign of descent.
     """
     gradients, evaluations = {}, {}
     for player in movers:
