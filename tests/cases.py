@@ -53,10 +53,13 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "everything-clipped": ("wgan", {"clip": 0.05, "clip_scope": "everything"}),
     "original-penalty": ("wgan", {"legacy_gp": 10.0}),
     "held-generator": ("vral-meta", {"generator": "held"}),
-    "own-rates": ("vral-meta", {"lr_d": 4e-3, "lr_g": 1e-4, "lr_meta": 8e-3}),
+    "own-rates": (
+        "vral-meta",
+        {"rule_d": "same:lr=4e-3", "rule_g": "same:lr=1e-4", "rule_meta": "same:lr=8e-3"},
+    ),
     "own-rules": ("vral-meta", {"rule_d": "rmsprop", "rule_g": "sgd", "rule_meta": "momentum"}),
     "sgd": ("standard", {"rule": "sgd", "lr": 0.1}),
-    "momentum": ("lsgan-01", {"rule": "momentum", "lr": 0.05, "momentum": 0.7}),
+    "momentum": ("lsgan-01", {"rule": "momentum:momentum=0.7", "lr": 0.05}),
     "rmsprop": ("hinge", {"rule": "rmsprop"}),
 }
 """Settings that change a game, on top of a method: name to (method, settings)."""
@@ -135,6 +138,13 @@ def _norm(kind: str, width: int) -> list[nn.Module]:
     if kind == "group":
         return [nn.GroupNorm(8, width)]
     return []
+
+
+def _rule_of(text: str) -> tuple[str, dict[str, float]]:
+    """The name and the settings of NAME:setting=value,…."""
+    name, _, rest = text.partition(":")
+    pairs = (piece.split("=") for piece in rest.split(",") if piece)
+    return name, {key: float(value) for key, value in pairs}
 
 
 class PlainDiscriminator(nn.Module):
@@ -225,14 +235,15 @@ class PlainLoop:
 
     def _optimiser(self, player: str) -> torch.optim.Optimizer:
         group = {"D": "d", "G": "g"}.get(player, "meta")
-        lr = self.set[f"lr_{group}"] or self.set["lr"]
-        own = self.set[f"rule_{group}"]
-        rule = self.set["rule"] if own == "same" else own
+        common, shared = _rule_of(self.set["rule"])
+        rule, own = _rule_of(self.set[f"rule_{group}"])
+        rule, settings = (common, shared | own) if rule == "same" else (rule, own)
+        lr = settings.get("lr", self.set["lr"])
         parameters = self.players[player].parameters()
         if rule == "sgd":
             return torch.optim.SGD(parameters, lr)
         if rule == "momentum":
-            return torch.optim.SGD(parameters, lr, momentum=self.set["momentum"])
+            return torch.optim.SGD(parameters, lr, momentum=settings.get("momentum", 0.9))
         if rule == "rmsprop":
             return torch.optim.RMSprop(parameters, lr, alpha=0.99, eps=3e-6)
         return torch.optim.Adam(parameters, lr, betas=(0.5, 0.999), eps=3e-6)

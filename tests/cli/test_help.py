@@ -12,7 +12,8 @@ from vral.cli import ls, main, reproduce, stubs, words
 from vral.data.datasets import DATASETS
 from vral.nets import NETWORKS
 from vral.objectives import OBJECTIVES
-from vral.optim import RULES
+from vral.optim import RULES, TRANSFORMS
+from vral.optim.rules import describe
 from vral.study.config import RunConfig
 from vral.study.experiments import EXPERIMENTS
 from vral.study.methods import METHODS
@@ -80,7 +81,6 @@ def test_help_as_the_value_of_an_option_is_a_value(vral, tmp_path):
         ("methods", METHODS),
         ("datasets", DATASETS),
         ("networks", NETWORKS),
-        ("rules", RULES),
         ("objectives", RunConfig.model_fields["objective"].annotation.__args__),
         ("experiments", EXPERIMENTS),
     ],
@@ -89,6 +89,14 @@ def test_ls_shows_every_row_of_a_registry(vral, section, names):
     result = vral("ls", section)
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.output.splitlines()[1:]] == list(names)
+
+
+def test_ls_shows_every_rule_with_its_settings(vral):
+    text = vral("ls", "rules").output
+    for rows in (RULES, TRANSFORMS):
+        assert all(
+            f"  {name} " in text and meaning in text for name, meaning in describe(rows).items()
+        )
 
 
 def test_ls_shows_the_source_of_every_objective(vral):

@@ -25,9 +25,9 @@ from vral.types import from_vector, map_tensors, to_vector
 SHAPE = {"dataset": "ring", "width": 4, "latent": 2, "batch": 8, "rounds": 2}
 RULES = {
     "sgd": {"rule": "sgd", "lr": 0.1, "ratio": "2", "seeds": "0-1"},
-    "momentum": {"rule": "momentum", "lr": 0.1, "momentum": -0.3, "ratio": "2"},
+    "momentum": {"rule": "momentum:momentum=-0.3", "lr": 0.1, "ratio": "2"},
     "adam": {"rule": "adam", "lr": 0.01, "ratio": "1", "play": "simultaneous"},
-    "consensus": {"rule": "consensus", "transform": "sgd", "consensus": 2.0, "lr": 0.1}
+    "consensus": {"rule": "consensus:gamma=2", "transform": "sgd", "lr": 0.1}
     | {"play": "simultaneous", "instance_noise": 0.3},
 }
 SAMPLES = 32

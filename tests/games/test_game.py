@@ -5,7 +5,7 @@ import torch
 from cases import OPTIONS, double, draws_of, flat, lane, precise, tiny
 
 from vral.games.game import field
-from vral.optim import TRANSFORMS, first_order
+from vral.optim import TRANSFORMS, FirstOrder, Sgd
 from vral.study.methods import METHODS
 from vral.train.state import TrainState
 from vral.train.step import make_step
@@ -63,9 +63,8 @@ def test_only_movers_have_a_gradient(mover):
 @pytest.mark.parametrize("rule", TRANSFORMS)
 @pytest.mark.parametrize("mover", ["x", "y"])
 def test_a_move_changes_nobody_else(rule, mover):
-    settings = tiny("standard", lr=0.1)
-    transform = TRANSFORMS[rule].build(0.1, settings)
-    rule = first_order({"x": transform, "y": transform})
+    transform = TRANSFORMS[rule](lr=0.1)
+    rule = FirstOrder({"x": transform, "y": transform})
     profile = map_tensors(lambda t: t[None], point(1.0, 2.0))
     state = TrainState(profile, rule.init(profile))
     after, _ = make_step(QUADRATIC, rule, (mover,), 1)(state, {})
@@ -78,9 +77,7 @@ def test_a_move_changes_nobody_else(rule, mover):
 def test_simultaneous_gradient_descent_leaves_the_bilinear_equilibrium():
     """|(x, y)|² grows by exactly 1 + lr² an update (simultaneous), and not when alternating."""
     lr = 0.1
-    rule = first_order(
-        {"x": TRANSFORMS["sgd"].build(lr, None), "y": TRANSFORMS["sgd"].build(lr, None)}
-    )
+    rule = FirstOrder({"x": Sgd(lr), "y": Sgd(lr)})
     profile = map_tensors(lambda t: t[None], point(3.0, 4.0))
     state = TrainState(profile, rule.init(profile))
     together = make_step(BILINEAR, rule, ("x", "y"), 1)

@@ -10,7 +10,7 @@ from torch import nn
 from vral.games.gan import mean_matching_loss, target_loss
 from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
 from vral.nets import Discriminator, Generator
-from vral.optim import TRANSFORMS, first_order
+from vral.optim import Adam, FirstOrder
 from vral.train.schedule import Ratio, round_moves
 from vral.train.state import initial_state
 from vral.train.step import make_step
@@ -69,8 +69,8 @@ def converged():
     }
     state = None
     for lr, updates in ((3e-2, 350), (3e-3, 200)):
-        adam = TRANSFORMS["adam"].build(lr, tiny("vral-meta", beta1=0.9, eps=1e-8))
-        rule = first_order({player: adam for player in gan.losses})
+        adam = Adam(lr, beta1=0.9, eps=1e-8)
+        rule = FirstOrder({player: adam for player in gan.losses})
         state = initial_state(rule, lanes, CPU) if state is None else state
         step = make_step(gan.losses, rule, ("F", "R"), len(LAWS))
         for _ in range(updates):

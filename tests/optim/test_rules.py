@@ -14,9 +14,20 @@ from torch.utils import _pytree as tree
 from vral.data.draws import second, twice
 from vral.errors import ConfigError
 from vral.games.game import field
-from vral.optim import RULES, TRANSFORMS, extragradient, first_order
-from vral.optim.directions import consensus, gradient_norm, symplectic, unrolled
-from vral.optim.transforms import momentum, optimistic, sgd
+from vral.optim import (
+    RULES,
+    TRANSFORMS,
+    Consensus,
+    Extragradient,
+    FirstOrder,
+    Momentum,
+    NagarajanKolter,
+    Optimistic,
+    Sgd,
+    Smooth,
+    Symplectic,
+    Unrolled,
+)
 from vral.study.build import build
 from vral.study.config import RunConfig
 from vral.study.methods import METHODS
@@ -120,10 +131,10 @@ def assert_spectrum(found: np.ndarray, wanted: np.ndarray, tolerance: float) -> 
 
 STEP = 0.2
 DAMPED = {
-    "consensus": (consensus, oracles.consensus_flow),
-    "sga": (symplectic, oracles.consensus_flow),
-    "smooth": (lambda weight: gradient_norm(weight, "D", "G"), oracles.penalised_flow),
-    "nk": (lambda weight: gradient_norm(weight, "G", "D"), oracles.penalised_flow),
+    "consensus": (Consensus, oracles.consensus_flow),
+    "sga": (Symplectic, oracles.consensus_flow),
+    "smooth": (Smooth, oracles.penalised_flow),
+    "nk": (NagarajanKolter, oracles.penalised_flow),
 }
 
 
@@ -131,8 +142,8 @@ DAMPED = {
 @pytest.mark.parametrize("name", DAMPED)
 def test_spectra_on_the_dirac_gan(name, weight):
     """1 + h times the flow's eigenvalues; smooth and nk at 4 are defective."""
-    build_direction, flow = DAMPED[name]
-    rule = first_order(both(sgd(STEP)), build_direction(weight))
+    damped, flow = DAMPED[name]
+    rule = damped(both(Sgd(STEP)), weight)
     wanted = 1 + STEP * flow(weight, SLOPE)
     critical = weight == 4.0 and name in ("smooth", "nk")
     assert_spectrum(eigenvalues(rule, DIRAC, TOGETHER), wanted, 1e-6 if critical else 1e-9)
@@ -149,7 +160,7 @@ def test_spectra_on_the_dirac_gan(name, weight):
     ],
 )
 def test_consensus_in_every_schedule(moves, rho):
-    rule = first_order(both(sgd(STEP)), consensus(1.0))
+    rule = Consensus(both(Sgd(STEP)), gamma=1.0)
     assert radius(rule, DIRAC, moves) == pytest.approx(rho, abs=1e-9)
 
 
@@ -158,12 +169,12 @@ def test_consensus_in_every_schedule(moves, rho):
 def test_extragradient(game, a):
     """|λ|² = 1 - a² + a⁴, a being the step times the slope: stable below a = 1."""
     games = {"bilinear": (bilinear(3.0), a / 3), "dirac": (DIRAC, a / SLOPE)}
-    rule = extragradient(both(sgd(games[game][1])))
+    rule = Extragradient(both(Sgd(games[game][1])))
     assert radius(rule, games[game][0]) == pytest.approx(math.sqrt(1 - a**2 + a**4), abs=1e-9)
 
 
 def test_extragradient_at_a_tenth():
-    assert radius(extragradient(both(sgd(0.1))), bilinear(1.0)) == pytest.approx(
+    assert radius(Extragradient(both(Sgd(0.1))), bilinear(1.0)) == pytest.approx(
         0.995037687728, abs=1e-9
     )
 
@@ -171,7 +182,7 @@ def test_extragradient_at_a_tenth():
 @pytest.mark.parametrize("a", [0.1, 0.3, 0.5, 0.57, 0.6])
 def test_optimistic(a):
     """Stable below a = 1/√3; defective at ½."""
-    rule = first_order(both(optimistic(sgd(a / SLOPE))))
+    rule = Optimistic(both(Sgd(a / SLOPE)))
     tolerance = 1e-6 if a == 0.5 else 1e-9
     wanted = oracles.optimistic_radius(a)
     assert (wanted < 1) == (a < 1 / math.sqrt(3))
@@ -190,7 +201,7 @@ def test_optimistic(a):
     ],
 )
 def test_heavy_ball(beta, simultaneous, alternating):
-    rule = first_order(both(momentum(STEP, beta)))
+    rule = FirstOrder(both(Momentum(STEP, beta)))
     assert radius(rule, DIRAC) == pytest.approx(simultaneous, abs=1e-6)
     assert radius(rule, DIRAC, (("G",), ("D",))) == pytest.approx(alternating, abs=1e-6)
 
@@ -198,7 +209,7 @@ def test_heavy_ball(beta, simultaneous, alternating):
 @pytest.mark.parametrize("rates", [(1.0, 4.0), (1.0, 0.25), (0.3, 0.3)])
 def test_separate_rates_never_stop_the_rotation(rates):
     """λ = 1 ± i f √(h_g h_d)."""
-    rule = first_order({"G": sgd(rates[0]), "D": sgd(rates[1])})
+    rule = FirstOrder({"G": Sgd(rates[0]), "D": Sgd(rates[1])})
     turn = SLOPE * math.sqrt(rates[0] * rates[1])
     wanted = np.array([1 + turn * 1j, 1 - turn * 1j])
     assert_spectrum(eigenvalues(rule, DIRAC, TOGETHER), wanted, 1e-9)
@@ -210,10 +221,10 @@ def test_separate_rates_never_stop_the_rotation(rates):
 @pytest.mark.parametrize(
     ("rule", "radii"),
     [
-        (lambda: first_order(both(sgd(0.2))), (1.885, 1542.0, 3.422e9)),
-        (lambda: first_order(both(optimistic(sgd(0.2)))), (0.2601, 18.32, 2.4e18)),
-        (lambda: first_order(both(sgd(0.2)), symplectic(1.0)), (4.594e-5, 0.7071, 7.4e39)),
-        (lambda: first_order(both(sgd(0.2)), consensus(1.0)), (4.594e-5, 0.7071, 7.4e39)),
+        (lambda: FirstOrder(both(Sgd(0.2))), (1.885, 1542.0, 3.422e9)),
+        (lambda: Optimistic(both(Sgd(0.2))), (0.2601, 18.32, 2.4e18)),
+        (lambda: Symplectic(both(Sgd(0.2)), weight=1.0), (4.594e-5, 0.7071, 7.4e39)),
+        (lambda: Consensus(both(Sgd(0.2)), gamma=1.0), (4.594e-5, 0.7071, 7.4e39)),
     ],
     ids=["descent", "optimistic", "sga", "consensus"],
 )
@@ -226,16 +237,16 @@ def test_fifty_updates_of_the_bilinear_game(rule, radii):
 def test_consensus_converges_to_what_is_no_equilibrium():
     """-(x² - y²) has a joint maximum of both losses at the origin: descent flees, consensus not."""
     game = zero_sum(lambda x, y, draw: -(x**2 - y**2))
-    rule = first_order(both(sgd(0.2)), consensus(1.0))
+    rule = Consensus(both(Sgd(0.2)), gamma=1.0)
     assert radius_after(rule, game, 100) == pytest.approx(4.62e-23, rel=2e-3)
-    assert radius_after(first_order(both(sgd(0.2))), game, 100) > 1e14
+    assert radius_after(FirstOrder(both(Sgd(0.2))), game, 100) > 1e14
 
 
 @pytest.mark.parametrize(("weight", "coefficient"), [(0.5, -0.5), (2.0, 1.0)])
 def test_consensus_outside_zero_sum_games(weight, coefficient):
     """Both losses -½(x² + y²): κ(λκ - 1) with κ = 1 (Letcher et al. 2019, example 8)."""
     value = {p: lambda q, d: (-0.5 * (q["G"]["x"] ** 2 + q["D"]["y"] ** 2), ()) for p in "DG"}
-    found, _ = consensus(weight)(value, ("D", "G"), point(0.7, -1.3), {})
+    found, _ = Consensus({}, weight).direction(value, ("D", "G"), point(0.7, -1.3), {})
     assert found["G"]["x"].item() == pytest.approx(0.7 * coefficient, rel=1e-12)
     assert found["D"]["y"].item() == pytest.approx(-1.3 * coefficient, rel=1e-12)
 
@@ -257,7 +268,7 @@ def test_consensus_outside_zero_sum_games(weight, coefficient):
 )
 def test_consensus_field_and_the_notebooks(place, exact, notebook):
     """The published notebook lost a factor of 2 in the second term of ∇½‖v‖²."""
-    found, _ = consensus(1.0)(DIRAC, ("D", "G"), point(*place), {})
+    found, _ = Consensus({}, 1.0).direction(DIRAC, ("D", "G"), point(*place), {})
     ours = np.array([-found["G"]["x"].item(), -found["D"]["y"].item()])
     np.testing.assert_allclose(ours, exact, atol=1e-9)
     np.testing.assert_allclose(ours, oracles.logit_consensus(*place, 1.0), atol=1e-12)
@@ -271,8 +282,8 @@ def test_gradient_penalties_on_either_player(place):
     theta, psi = place
     q, r = oracles.sigmoid(-theta * psi), -np.prod(oracles.sigmoid(np.array([1, -1]) * theta * psi))
     plain, _ = field(DIRAC, ("D", "G"), point(*place), {})
-    smooth, _ = gradient_norm(0.7, "D", "G")(DIRAC, ("D", "G"), point(*place), {})
-    nk, _ = gradient_norm(0.7, "G", "D")(DIRAC, ("D", "G"), point(*place), {})
+    smooth, _ = Smooth({}, 0.7).direction(DIRAC, ("D", "G"), point(*place), {})
+    nk, _ = NagarajanKolter({}, 0.7).direction(DIRAC, ("D", "G"), point(*place), {})
     assert smooth["G"] == plain["G"]
     assert nk["D"] == plain["D"]
     added = smooth["D"]["y"] - plain["D"]["y"]
@@ -287,10 +298,10 @@ def test_symplectic_adjustment_of_a_potential_and_of_a_hamiltonian_game():
         p: lambda q, d: ((q["G"]["x"] * q["D"]["y"] - 1) ** 2 + q["G"]["x"] ** 4, ()) for p in "DG"
     }
     plain, _ = field(shared, ("D", "G"), point(0.3, -2.0), {})
-    adjusted, _ = symplectic(3.0)(shared, ("D", "G"), point(0.3, -2.0), {})
+    adjusted, _ = Symplectic({}, 3.0).direction(shared, ("D", "G"), point(0.3, -2.0), {})
     torch.testing.assert_close(adjusted, plain, rtol=1e-13, atol=1e-13)
-    adjusted, _ = symplectic(3.0)(bilinear(2.0), ("D", "G"), point(0.3, -2.0), {})
-    agreed, _ = consensus(3.0)(bilinear(2.0), ("D", "G"), point(0.3, -2.0), {})
+    adjusted, _ = Symplectic({}, 3.0).direction(bilinear(2.0), ("D", "G"), point(0.3, -2.0), {})
+    agreed, _ = Consensus({}, 3.0).direction(bilinear(2.0), ("D", "G"), point(0.3, -2.0), {})
     torch.testing.assert_close(adjusted, agreed, rtol=1e-13, atol=1e-13)
 
 
@@ -299,8 +310,8 @@ def test_alignment_pushes_away_from_unstable_points(bend, sign):
     """Around a stable point of ½bend(x² - y²) + 2xy λ stays, around an unstable one it turns."""
     game = quadratic(bend / 2, 2.0, -bend / 2)
     at = point(3.0, 1.0)
-    aligned, _ = symplectic(0.4, aligned=True)(game, ("D", "G"), at, {})
-    fixed, _ = symplectic(0.4 * sign)(game, ("D", "G"), at, {})
+    aligned, _ = Symplectic({}, 0.4, "aligned").direction(game, ("D", "G"), at, {})
+    fixed, _ = Symplectic({}, 0.4 * sign).direction(game, ("D", "G"), at, {})
     torch.testing.assert_close(aligned, fixed, rtol=1e-13, atol=1e-13)
 
 
@@ -308,12 +319,13 @@ def test_alignment_pushes_away_from_unstable_points(bend, sign):
 def test_unrolling_the_quadratic_game(steps):
     """Every k in closed form; k → ∞ is descent of max_y L, (2a - b²/2c)x."""
     a, b, c, x, y, rate = 1.0, 10.0, -2.0, 0.4, -0.3, 0.2
-    found, outcomes = unrolled(steps, {"D": rate})(quadratic(a, b, c), ("D", "G"), point(x, y), {})
+    rule = Unrolled({"D": Sgd(rate), "G": Sgd(0.9)}, steps)
+    found, evaluations = rule.direction(quadratic(a, b, c), ("D", "G"), point(x, y), {})
     wanted = oracles.unrolled_slope(a, b, c, x, y, steps, rate)
     assert found["G"]["x"].item() == pytest.approx(wanted, rel=1e-11)
     plain, losses = field(quadratic(a, b, c), ("D", "G"), point(x, y), {})
     assert found["D"] == plain["D"]
-    assert outcomes["G"][0] == losses["G"][0]
+    assert evaluations["G"][0] == losses["G"][0]
     if steps == 0:
         assert found["G"] == plain["G"]
     if steps == 30:
@@ -334,10 +346,13 @@ def test_two_draws_make_consensus_unbiased():
     def mean(found):
         return {p: sum(flat(one[0][p]) for one in found) / len(found) for p in movers}
 
-    wanted = mean([consensus(2.0)(full, movers, at, {})])
+    wanted = mean([Consensus({}, 2.0).direction(full, movers, at, {})])
     pairs = itertools.product(values, values)
     two = mean(
-        [consensus(2.0, unbiased=True)(game, movers, at, {"e": e, "second_e": f}) for e, f in pairs]
+        [
+            Consensus({}, 2.0, draws=2).direction(game, movers, at, {"e": e, "second_e": f})
+            for e, f in pairs
+        ]
     )
     torch.testing.assert_close(two, wanted, rtol=1e-12, atol=1e-12)
 
@@ -347,7 +362,7 @@ def test_two_draws_make_consensus_unbiased():
         return 0.5 * gradients.var(0, correction=0).sum()
 
     bias = torch.func.grad(variance)(at)
-    one = mean([consensus(2.0)(game, movers, at, {"e": v}) for v in values])
+    one = mean([Consensus({}, 2.0).direction(game, movers, at, {"e": v}) for v in values])
     for player in movers:
         expected = wanted[player] + 2.0 * flat(bias[player])
         torch.testing.assert_close(one[player], expected, rtol=1e-12, atol=1e-12)
@@ -366,15 +381,15 @@ def test_a_solver_may_differentiate_the_field_it_is_handed(lanes):
     a, b, c = 1.0, 10.0, 2.0
     seen = {}
 
-    class Looks(first_order):
-        def update(self, field, movers, profile, opt):
+    class Looks(FirstOrder):
+        def update(self, vector_field, movers, profile, opt):
             ones = map_tensors(torch.ones_like, profile)
-            _, seen["jvp"] = torch.func.jvp(lambda at: field(at)[0], (profile,), (ones,))
-            _, pull = torch.func.vjp(lambda at: field(at)[0], profile)
+            _, seen["jvp"] = torch.func.jvp(lambda at: vector_field(at)[0], (profile,), (ones,))
+            _, pull = torch.func.vjp(lambda at: vector_field(at)[0], profile)
             (seen["vjp"],) = pull(seen["jvp"])
-            return super().update(field, movers, profile, opt)
+            return super().update(vector_field, movers, profile, opt)
 
-    rule = Looks(both(sgd(0.1)))
+    rule = Looks(both(Sgd(0.1)))
     profile = map_tensors(lambda t: t.repeat(lanes), point(0.3, 0.4))
     make_step(quadratic(a, b, c), rule, ("D", "G"), lanes)(
         TrainState(profile, {"G": {}, "D": {}}), {}
@@ -388,11 +403,19 @@ def test_a_solver_may_differentiate_the_field_it_is_handed(lanes):
 
 # ---- every rule on real networks ---------------------------------------------------------------
 
-SETTINGS = {"consensus_draws": 2, "sga_sign": "aligned", "unroll": 2, "unroll_lr": 0.3}
+NAMES = (*TRANSFORMS, *RULES)
+SETTINGS = {
+    "consensus": "consensus:draws=2",
+    "sga": "sga:sign=aligned",
+    "unrolled": "unrolled:steps=2,lr=0.3",
+}
+"""Rules in the form that differs most from the plain field."""
 
 
 def configured(method: str, rule: str, **given) -> RunConfig:
-    return tiny(method, **{"dataset": "ring", "rule": rule, "batch": 8, **SETTINGS, **given})
+    return tiny(
+        method, **{"dataset": "ring", "rule": SETTINGS.get(rule, rule), "batch": 8, **given}
+    )
 
 
 def inner(left, right) -> float:
@@ -402,7 +425,8 @@ def inner(left, right) -> float:
 @pytest.mark.parametrize("method", ["wgan-gp", "vral-meta"])
 @pytest.mark.parametrize("rule", ["consensus", "smooth", "nk", "sga", "unrolled"])
 def test_directions_on_a_gan_by_finite_differences(rule, method):
-    training, state = precise(configured(method, rule, sga_sign="fixed", play="simultaneous"))
+    text = "sga:sign=fixed" if rule == "sga" else rule
+    training, state = precise(configured(method, text, play="simultaneous"))
     ((movers, draw),) = draws_of(training, 1)
     draw, random = lane(draw, 0), torch.Generator().manual_seed(0)
     game = training.gan.losses
@@ -480,7 +504,7 @@ def some_rounds(config, rounds: int):
 
 
 @pytest.mark.parametrize("play", PLAYS)
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", NAMES)
 def test_lane_i_is_the_single_run(rule, play):
     method = "vral-meta" if play == "simultaneous" else "hinge"
     together, _ = some_rounds(configured(method, rule, seeds=(7, 2), play=play), 2)
@@ -500,7 +524,7 @@ def test_lane_i_is_the_single_run(rule, play):
 @pytest.mark.parametrize(
     ("method", "rule"),
     [
-        *(("vral-meta", rule) for rule in RULES if rule not in TRANSFORMS),
+        *(("vral-meta", rule) for rule in RULES),
         *((method, "sga") for method in [*METHODS, *OPTIONS] if method != "vral-meta"),
     ],
 )
@@ -508,7 +532,7 @@ def test_every_rule_moves_every_method(method, rule):
     """Each player is moved and stays finite; a held G stays where it was."""
     method, given = OPTIONS.get(method, (method, {}))
     given = {k: v for k, v in given.items() if k not in ("rule", "lr")}
-    training = build(tiny(method, rule=rule, batch=4, unroll=1, **given), fake_data("digits"))
+    training = build(tiny(method, rule=rule, batch=4, **given), fake_data("digits"))
     state = training.initial
     for move, draw in training.stream.round(training.moves(0)):
         state, info = training.steps[move, False](state, draw)
@@ -519,7 +543,7 @@ def test_every_rule_moves_every_method(method, rule):
         assert still == (player == "G" and given.get("generator") == "held")
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", NAMES)
 def test_a_checkpoint_continues_bit_for_bit(rule, tmp_path):
     config = configured("nonsaturating", rule, seeds=(0, 1))
 
@@ -543,10 +567,10 @@ def test_a_checkpoint_continues_bit_for_bit(rule, tmp_path):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in TRANSFORMS])
+@pytest.mark.parametrize("rule", RULES)
 def test_a_traced_rule_is_the_rule(rule):
     """The graph that a compiler would get, for all players at once."""
-    config = configured("nonsaturating", rule, unroll=1, play="simultaneous")
+    config = configured("nonsaturating", rule, play="simultaneous")
     training, state = precise(config)
     compiling = build(config, fake_data("ring"), compiled=True)
     ((move, draw),) = draws_of(training, 1)

@@ -1,23 +1,21 @@
 """A configuration is the data set's defaults, the method's settings and what is given, in order."""
 
+import itertools
+
 import pytest
 
-from vral.cli.options import GROUPS
 from vral.data.datasets import DATASETS
 from vral.errors import ConfigError
 from vral.nets import NETWORKS
-from vral.study.config import RunConfig, differences, option_name, resolve
+from vral.study.config import RunConfig, differences, heading_of, option_name, resolve
 from vral.study.methods import METHODS
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("dataset", DATASETS)
-def test_every_method_has_a_configuration_on_every_data_set(method, dataset):
-    config = resolve(method, {"dataset": dataset})
-    for name, value in METHODS[method].settings.items():
-        assert getattr(config, name) == value
-    for name, value in DATASETS[dataset].defaults.items():
-        assert getattr(config, name) == value
+def test_every_method_has_a_configuration_on_every_data_set():
+    for method, dataset in itertools.product(METHODS, DATASETS):
+        config = resolve(method, {"dataset": dataset})
+        wanted = DATASETS[dataset].defaults | METHODS[method].settings
+        assert {name: getattr(config, name) for name in wanted} == wanted, (method, dataset)
 
 
 def test_what_is_given_wins_over_method_and_data_set():
@@ -32,8 +30,11 @@ def test_another_network_brings_its_own_width():
 
 
 def test_every_field_stands_under_one_heading_of_the_help():
-    fields = [name for group in GROUPS.values() for name in group]
-    assert sorted([*fields, "method"]) == sorted(RunConfig.model_fields)
+    """Fields of one heading follow each other, so that the file reads as the help does."""
+    titles = [heading_of(info) for info in RunConfig.model_fields.values()]
+    assert titles.count(None) == 1
+    assert heading_of(RunConfig.model_fields["method"]) is None
+    assert len([title for title, _ in itertools.groupby(titles)]) == len(set(titles))
 
 
 def test_a_configuration_survives_json():
@@ -60,7 +61,31 @@ def test_seeds_as_text(text, seeds):
         ({"rounds": 0}, "--rounds", "0", "greater than or equal to 1"),
         ({"lr": float("nan")}, "--lr", "nan", "finite"),
         ({"lr": -1.0}, "--lr", "-1.0", "greater than 0"),
-        ({"beta1": 1.0}, "--beta1", "1.0", "less than 1"),
+        ({"rule": "adams"}, "--rule", "adams", "rmsprop, adam, extragradient"),
+        ({"rule": "same"}, "--rule", "same", "adam"),
+        ({"rule": 3}, "--rule", "3", "string"),
+        ({"rule": "adam:beta1=1"}, "--rule", "beta1=1", "at least 0 and below 1"),
+        ({"rule": "adam:beta3=1"}, "--rule", "adam has no beta3", "beta1, beta2, eps"),
+        ({"rule": "adam:eps=0"}, "--rule", "eps=0", "above 0"),
+        ({"rule": "adam:eps=nan"}, "--rule", "eps=nan", "above 0"),
+        ({"rule": "adam:eps=1e999"}, "--rule", "eps=1e999", "above 0"),
+        ({"rule": "adam:eps=1_0"}, "--rule", "eps=1_0", "a number"),
+        ({"rule": "adam:"}, "--rule", "''", "beta1, beta2, eps"),
+        ({"rule": "adam:beta1"}, "--rule", "'beta1'", "setting=value"),
+        ({"rule": "adam:beta1="}, "--rule", "'beta1='", "setting=value"),
+        ({"rule": "adam:=1"}, "--rule", "'=1'", "setting=value"),
+        ({"rule": "adam:beta1=0,"}, "--rule", "''", "setting=value"),
+        ({"rule": "adam:beta1=0,beta1=0"}, "--rule", "beta1 is given twice", "once"),
+        ({"rule": "adam:lr=0.1"}, "--rule", "adam has no lr", "--rule-d same:lr"),
+        ({"rule": "consensus:lr=0.1"}, "--rule", "consensus has no lr", "gamma, draws"),
+        ({"rule": "consensus:draws=1.5"}, "--rule", "draws=1.5", "a whole number"),
+        ({"rule": "consensus:draws=3"}, "--rule", "draws=3", "at most 2"),
+        ({"rule": "extragradient:gamma=1"}, "--rule", "gamma=1", "has no settings"),
+        ({"rule": "sga:sign=free"}, "--rule", "sign=free", "fixed, aligned"),
+        ({"transform": "consensus"}, "--transform", "consensus", "adam"),
+        ({"rule_d": "consensus"}, "--rule-d", "consensus", "same, sgd"),
+        ({"rule_d": "same:beta1=0"}, "--rule-d", "same has no beta1", "lr"),
+        ({"rule_meta": "sgd:lr=0"}, "--rule-meta", "lr=0", "above 0"),
         ({"bandwidth": 0.0}, "--bandwidth", "0.0", "greater than 0"),
         ({"dataset": "letters"}, "--dataset", "letters", "digits"),
         ({"network": "mnist-conv"}, "--network", "mnist-conv", "1×28×28"),
@@ -99,13 +124,15 @@ def test_given_thinning_is_kept():
     assert (config.recorded_every, config.probed_every) == (7, 3)
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer")
 def test_every_setting_but_the_rounds_is_of_a_run_s_identity():
     config = resolve("lsgan", {"rounds": 3})
     assert config.model_copy(update={"rounds": 4}).identity == config.identity
     again = resolve("lsgan", config.model_dump(mode="json"))
     assert again.identity == config.identity
+    texts = dict.fromkeys(("rule", "transform", "rule_d", "rule_g", "rule_meta"), "sgd")
     others = [
-        config.model_copy(update={name: f"not {getattr(config, name)}"}).identity
+        config.model_copy(update={name: texts.get(name, "another")}).identity
         for name in RunConfig.model_fields
         if name != "rounds"
     ]
@@ -120,6 +147,27 @@ def test_a_setting_that_comes_later_leaves_identities_as_they_are():
     later = Later(**config.model_dump())
     assert later.identity == config.identity
     assert later.model_copy(update={"added": 2.0}).identity != config.identity
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("adam:eps=3e-6", "adam"),
+        ("adam:eps=1e-8,beta1=0.50,beta2=.9", "adam:beta2=0.9,eps=1e-08"),
+        ("consensus:draws=2,gamma=10.0", "consensus:draws=2"),
+        ("sga:sign=fixed,weight=0.123456789", "sga:weight=0.123456789"),
+    ],
+)
+def test_equal_rules_have_one_text(given, text):
+    config = resolve("lsgan", {"rule": given})
+    assert config.rule == text
+    assert config == resolve("lsgan", {"rule": text})
+
+
+def test_a_player_s_rule_keeps_the_learning_rate_that_is_given():
+    config = resolve("lsgan", {"rule_d": "same:lr=2e-4", "rule_g": "adam:beta1=0,lr=1e-3"})
+    assert config.rule_d == "same:lr=0.0002"
+    assert config.rule_g == "adam:lr=0.001,beta1=0"
 
 
 def test_differences_name_options_and_both_values():

@@ -10,8 +10,7 @@ import torch
 
 from vral.games.dirac import dirac
 from vral.games.planar import manifold
-from vral.optim import first_order
-from vral.optim.transforms import adam, sgd
+from vral.optim import Adam, FirstOrder, Sgd
 from vral.train.paths import grid, recorded_rounds, share_within, trajectories
 from vral.train.state import TrainState
 from vral.train.step import make_step
@@ -25,7 +24,7 @@ ALT5 = (("G",), *[("D",)] * 5)
 def run(toy, moves, starts, rounds, step=0.2, step_d=None, every=1, **given):
     """(times, lane, size) as an array."""
     starts = torch.tensor(starts, dtype=torch.float64)
-    rule = first_order({"G": sgd(step), "D": sgd(step if step_d is None else step_d)})
+    rule = FirstOrder({"G": Sgd(step), "D": Sgd(step if step_d is None else step_d)})
     given = {"draw": toy.draw, "projections": toy.projections, "every": every} | given
     return trajectories(toy.game, rule, moves, toy.profile(starts), rounds, **given).numpy()
 
@@ -257,7 +256,7 @@ def test_manifold_gan_converges_with_r1_and_finds_an_energy_solution_without():
 def test_traced_rounds_are_the_steps(moves):
     """Lane by lane the same as calling the project's steps one after the other; Adam's too."""
     toy = dirac("nonsaturating", r1=0.3, bias=True, clip=0.9)
-    rule = first_order({player: adam(0.05, 0.5, 0.9, 1e-8) for player in "GD"})
+    rule = FirstOrder({player: Adam(0.05, 0.5, 0.9, 1e-8) for player in "GD"})
     starts = toy.profile(torch.randn(3, 3, dtype=torch.float64))
     seen = trajectories(toy.game, rule, moves, starts, 12, toy.draw, toy.projections)
     for i in range(3):

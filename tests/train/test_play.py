@@ -9,8 +9,7 @@ from vral.data.draws import rng
 from vral.games.adapt import make_gan
 from vral.games.game import Loss
 from vral.nets import initial_parameters
-from vral.optim import first_order
-from vral.optim.transforms import adam, sgd
+from vral.optim import Adam, FirstOrder, Sgd
 from vral.train.play import NoDraws, draw_stream, play, start
 from vral.types import Draw, Profile
 
@@ -61,7 +60,7 @@ def by_hand(seed: int, draws: list[Draw]) -> tuple[nn.Module, nn.Module, list[fl
 
 def test_three_seeds_as_lanes_equal_three_loops_by_hand():
     gan = make_gan(*modules(), latent=3, penalties={"r1": GAMMA})
-    rule = first_order({player: adam(LR, *BETAS, EPS) for player in ("D", "G")})
+    rule = FirstOrder({player: Adam(LR, *BETAS, EPS) for player in ("D", "G")})
 
     class Doubled:
         """The stream's draws in float64, kept for the loops by hand."""
@@ -110,7 +109,7 @@ def test_a_game_without_chance_needs_no_draws():
 
     game = {"x": loss(1.0), "y": loss(-1.0)}
     start_at = {p: {p: torch.ones(2, 1, dtype=torch.float64)} for p in ("x", "y")}
-    rule = first_order({player: sgd(0.1) for player in game})
+    rule = FirstOrder({player: Sgd(0.1) for player in game})
     state, readings = play(game, rule, [("x", "y")], start_at, rounds=10)
     distance = torch.hypot(state.profile["x"]["x"], state.profile["y"]["y"])
     expected = torch.full_like(distance, 2**0.5 * 1.01**5)
@@ -120,6 +119,6 @@ def test_a_game_without_chance_needs_no_draws():
 
 
 def test_a_player_without_a_loss_is_named():
-    rule = first_order({"x": sgd(0.1)})
+    rule = FirstOrder({"x": Sgd(0.1)})
     with pytest.raises(KeyError, match="z"):
         play({}, rule, [("z",)], {"x": {"x": torch.ones(1)}}, rounds=1)

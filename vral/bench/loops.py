@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 
 from vral.games.gan import Gan
 from vral.games.meta import MetaGan
+from vral.optim.rules import common_transform
 from vral.study.config import RunConfig
 
 
@@ -62,9 +63,10 @@ class PlainLoop:
         self.log: list[tuple[float, ...]] = []
 
     def optimiser(self, player: nn.Module) -> torch.optim.Optimizer:
-        rate, betas = self.config.lr, (self.config.beta1, self.config.beta2)
+        adam = common_transform(self.config.rule, self.config.transform, self.config.lr)
+        betas = adam.beta1, adam.beta2
         return torch.optim.Adam(
-            player.parameters(), rate, betas, self.config.eps, fused=self.fused or None
+            player.parameters(), adam.lr, betas, adam.eps, fused=self.fused or None
         )
 
     def round(self, k: int) -> None:

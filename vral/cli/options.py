@@ -10,81 +10,10 @@ from pydantic.fields import FieldInfo
 
 from vral.data.datasets import DATASETS
 from vral.errors import ConfigError
-from vral.study.config import RunConfig, option_name
+from vral.study.config import RunConfig, heading_of, option_name
 from vral.study.machine import Execution
 from vral.study.methods import METHODS
-
-GROUPS: dict[str, tuple[str, ...]] = {
-    "The run": (
-        "dataset",
-        "ratio",
-        "play",
-        "seeds",
-        "rounds",
-        "batch",
-        "real_batch",
-        "generator",
-        "warmup",
-        "variant",
-    ),
-    "Networks": (
-        "network",
-        "width",
-        "latent",
-        "norm_d",
-        "norm_g",
-        "hidden_noise",
-        "instance_noise",
-    ),
-    "Objective and penalties": (
-        "objective",
-        "g_objective",
-        "gradient_penalty",
-        "r1",
-        "r2",
-        "legacy_gp",
-        "moment_penalty",
-        "clip",
-        "clip_scope",
-    ),
-    "VRAL": (
-        "mean_fake",
-        "mean_real",
-        "meta_input",
-        "meta_width",
-        "meta_game",
-        "meta_schedule",
-        "parzen_kl",
-        "bandwidth",
-    ),
-    "Update rules": (
-        "rule",
-        "transform",
-        "rule_d",
-        "rule_g",
-        "rule_meta",
-        "lr",
-        "lr_d",
-        "lr_g",
-        "lr_meta",
-        "beta1",
-        "beta2",
-        "eps",
-        "momentum",
-        "rmsprop_decay",
-        "consensus",
-        "consensus_draws",
-        "smooth",
-        "nk",
-        "sga",
-        "sga_sign",
-        "unroll",
-        "unroll_lr",
-        "precision",
-    ),
-    "Records": ("record_every", "probe_every", "probe"),
-}
-"""Headings of ``--help``; every field but the method stands under exactly one."""
+from vral.study.upgrade import RATES, SETTINGS, form_today
 
 
 def _default_text(name: str, info: FieldInfo) -> str:
@@ -105,22 +34,41 @@ def _type(info: FieldInfo) -> Any:
 
 
 def config_options(skip: Collection[str] = ()) -> Callable[[Callable], Callable]:
-    """One option per field of RunConfig; what is not given arrives as None."""
+    """One option per field of RunConfig; what is not given arrives as None.
+
+    Options of rules that vral had before its rules had settings of their own answer with the form
+    of today.
+    """
 
     def decorate(command: Callable) -> Callable:
-        headings = {name: title for title, names in GROUPS.items() for name in names}
-        for name in reversed([name for name in headings if name not in skip]):
-            info = RunConfig.model_fields[name]
+        for name in (*SETTINGS, *RATES):
+            command = click.option(
+                option_name(name), hidden=True, expose_value=False, callback=_form_today
+            )(command)
+        for name, info in reversed(RunConfig.model_fields.items()):
+            title = heading_of(info)
+            if title is None or name in skip:
+                continue
             command = click.option(
                 option_name(name),
                 name,
                 type=_type(info),
-                panel=headings[name],
+                panel=title,
                 help=f"{info.description} [dim](default: {_default_text(name, info)})[/]",
             )(command)
         return command
 
     return decorate
+
+
+def _form_today(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    """Raises ConfigError where an option was given that is now a setting of a rule."""
+    if value is not None:
+        option = param.opts[0]
+        raise ConfigError(
+            f"{option}: {value} given, but it is now a setting of its rule; "
+            f"allowed: {form_today(param.name, value)}"
+        )
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from vral.diagnostics.probe import PROBE_METRICS
 from vral.files import replace_file
 from vral.nets import NETWORKS
 from vral.objectives import OBJECTIVES
-from vral.optim import RULES
+from vral.optim.rules import RULES, Same, describe
+from vral.optim.transforms import TRANSFORMS
 from vral.study.experiments import EXPERIMENTS
 from vral.study.methods import METHODS
 
@@ -50,7 +51,8 @@ def words() -> dict[str, Any]:
 def _described(command: click.Command) -> dict[str, Any]:
     """The help and the parameters of a command, as ``vral.cli.stubs.Stub`` takes them."""
     with click.Context(command, info_name=command.name) as context:
-        params = [_parameter(param, context) for param in command.params]
+        shown = (param for param in command.params if not getattr(param, "hidden", False))
+        params = [_parameter(param, context) for param in shown]
     return {"help": command.help, "params": params}
 
 
@@ -118,7 +120,16 @@ def sections() -> list[dict[str, Any]]:
             "Networks",
             {k: (n.description, f"width={n.width}") for k, n in NETWORKS.items()},
         ),
-        ("rules", "Update rules", {k: (r.description, "") for k, r in RULES.items()}),
+        (
+            "rules",
+            "Update rules (--rule NAME or NAME:setting=value,…)",
+            {k: (text, "") for k, text in describe(RULES).items()},
+        ),
+        (
+            "rules",
+            "Transforms (--rule, --transform; with lr=… too: --rule-d, --rule-g, --rule-meta)",
+            {k: (text, "") for k, text in describe({**TRANSFORMS, "same": Same}).items()},
+        ),
         (
             "objectives",
             "Objectives",

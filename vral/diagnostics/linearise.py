@@ -9,9 +9,9 @@ for the norms of ``nets.norm``, wrong for torch's fused batch, instance and laye
 float64.
 """
 
-import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +21,8 @@ from torch.func import jvp, vjp, vmap
 
 from vral.errors import ConfigError
 from vral.games.game import Game, field
-from vral.optim import Rule
-from vral.optim.rule import Direction
+from vral.optim import Direction, FirstOrder, Rule
+from vral.optim.transforms import Frozen
 from vral.types import Draw, Move, Params, Profile, from_vector, leaves, to_vector
 
 FROZEN_STATE = ("count", "square")
@@ -113,14 +113,10 @@ def update_map(
 
 
 def _with_frozen_moments(rule: Rule) -> Rule:
-    if not hasattr(rule, "transforms"):
+    if not isinstance(rule, FirstOrder):
         return rule
-    frozen = copy.copy(rule)
-    frozen.transforms = {
-        player: transform._replace(update=transform.held) if transform.held else transform
-        for player, transform in rule.transforms.items()
-    }
-    return frozen
+    frozen = {player: Frozen(transform) for player, transform in rule.transforms.items()}
+    return replace(rule, transforms=frozen)
 
 
 def _moving(tree: Any) -> Any:

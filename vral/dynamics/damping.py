@@ -13,7 +13,7 @@ from vral.dynamics import closed_forms
 from vral.dynamics.systems import ALGORITHMS, System, play
 from vral.figures.style import STYLE, finish
 from vral.games.dirac import dirac
-from vral.optim.directions import consensus
+from vral.optim import Consensus
 from vral.study.measured import Measured, Quantity, Row
 from vral.study.methods import colour
 
@@ -47,7 +47,13 @@ FAMILIES: dict[str, tuple[str, Family, float | None]] = {
     ),
     "consensus": (
         "γ",
-        lambda x: System("consensus", "bgan", dirac("standard"), (x / 4, x / 4, 0.5), consensus(x)),
+        lambda x: System(
+            "consensus",
+            "bgan",
+            dirac("standard"),
+            (x / 4, x / 4, 0.5),
+            Consensus({}, x).direction,
+        ),
         None,
     ),
 }

@@ -14,9 +14,8 @@ from torch import Tensor
 from vral.games.game import field
 from vral.games.toy import Toy, one_of
 from vral.objectives import OBJECTIVES
-from vral.optim import directions, first_order
+from vral.optim import Consensus, Following, Sgd
 from vral.optim.rule import Direction
-from vral.optim.transforms import sgd
 from vral.train.paths import trajectories
 from vral.train.step import Projections
 from vral.types import Draw, Move, Params, Profile, Scalar
@@ -51,8 +50,8 @@ def two_numbers(objective: str = "standard") -> Toy:
 
 
 def consensus(game, movers, profile, draw):
-    """``optim.directions.consensus`` at the lane's weight."""
-    return directions.consensus(draw["consensus"])(game, movers, profile, draw)
+    """Consensus optimization's direction at the lane's weight."""
+    return Consensus({}, draw["consensus"]).direction(game, movers, profile, draw)
 
 
 def stepped(direction: Direction) -> Direction:
@@ -83,7 +82,7 @@ def paths(
 
     ``settings`` is one for all moves, or a function that gives the next move's.
     """
-    rule = first_order({player: sgd(1.0) for player in "GD"}, stepped(direction))
+    rule = Following({player: Sgd(1.0) for player in "GD"}, stepped(direction))
     draw = settings if callable(settings) else lambda: settings
     projections: Projections = {} if clip is None else {"D": lambda params: _clipped(params, clip)}
     return trajectories(

@@ -27,9 +27,7 @@ from vral.files import replace_file
 from vral.games.game import field
 from vral.games.planar import mixture
 from vral.games.toy import Toy
-from vral.optim import first_order
-from vral.optim.directions import consensus
-from vral.optim.transforms import rmsprop
+from vral.optim import Consensus, FirstOrder, RmsProp
 from vral.study.config import differences
 from vral.study.folders import locked, make_folder, note_command, read_json, write_json
 from vral.study.measured import MEASURED, Measured, Quantity, Row
@@ -76,12 +74,12 @@ class Setup:
 
     def trained(self, toy: Toy, gamma: float) -> Profile:
         """Where RMSProp of the game, with consensus where γ > 0, ends on fresh batches."""
-        direction = consensus(gamma) if gamma else field
-        transforms = {player: rmsprop(self.lr, DECAY, EPS) for player in toy.start}
+        transforms = {player: RmsProp(self.lr, DECAY, EPS) for player in toy.start}
+        rule = Consensus(transforms, gamma) if gamma else FirstOrder(transforms)
         random = rng(torch.device("cpu"), self.seed, EXPERIMENT)
         path = trajectories(
             toy.game,
-            first_order(transforms, direction),
+            rule,
             SIMULTANEOUS,
             map_tensors(lambda value: value[None], toy.start),
             self.rounds,
@@ -97,7 +95,7 @@ class Setup:
         """
         toy = self.toy()
         ends = {"none": self.trained(toy, 0.0), "consensus": self.trained(toy, self.gamma)}
-        follows = consensus(self.gamma)
+        follows = Consensus({}, self.gamma).direction
         start = spectrum(field_map(toy.game, toy.start, toy.draw))
         for row, (name, _) in PANELS.items():
             direction = follows if name == "w" else field

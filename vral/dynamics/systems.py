@@ -21,10 +21,7 @@ from vral.games.dirac import CONVENTIONS, GAMMA_CONVENTIONS, dirac
 from vral.games.dirac_vral import vral
 from vral.games.game import field
 from vral.games.toy import Toy, nonnegative, one_of
-from vral.optim import Rule, first_order
-from vral.optim.directions import consensus, gradient_norm
-from vral.optim.rule import Direction
-from vral.optim.transforms import sgd
+from vral.optim import Consensus, Direction, Following, NagarajanKolter, Rule, Sgd, Smooth
 from vral.types import Move, from_vector
 
 ALGORITHMS: dict[str, int] = {"SimGD": 0, "AltGD 1:1": 1, "AltGD 1:5": 5}
@@ -33,7 +30,7 @@ ALGORITHMS: dict[str, int] = {"SimGD": 0, "AltGD 1:1": 1, "AltGD 1:5": 5}
 
 def descent(step: float, players: Sequence[str] = ("G", "D"), direction: Direction = field) -> Rule:
     """Gradient descent of all players at one rate."""
-    return first_order({player: sgd(step) for player in players}, direction)
+    return Following({player: Sgd(step) for player in players}, direction)
 
 
 def play(algorithm: str, players: Sequence[str] = ("G", "D")) -> tuple[Move, ...]:
@@ -218,17 +215,25 @@ def systems(
             (0.0, 2 * weight, 0.5),
         ),
         "consensus": System(
-            "Standard, consensus 1", "standard", standard, (0.25, 0.25, 0.5), consensus(1.0)
+            "Standard, consensus 1",
+            "standard",
+            standard,
+            (0.25, 0.25, 0.5),
+            Consensus({}, 1.0).direction,
         ),
         "smooth": System(
             "Standard, smooth 1",
             "standard",
             standard,
             (0.0, 0.25, 0.5),
-            gradient_norm(1.0, "D", "G"),
+            Smooth({}, 1.0).direction,
         ),
         "nk": System(
-            "Standard, N-K 1", "standard", standard, (0.25, 0.0, 0.5), gradient_norm(1.0, "G", "D")
+            "Standard, N-K 1",
+            "standard",
+            standard,
+            (0.25, 0.0, 0.5),
+            NagarajanKolter({}, 1.0).direction,
         ),
         "vral-parzen": parzen("backward"),
         "vral-parzen-r1": parzen("backward", gamma),

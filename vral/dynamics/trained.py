@@ -17,7 +17,7 @@ from vral.data.datasets import Dataset
 from vral.data.draws import DrawStream
 from vral.diagnostics.linearise import Map, field_map, update_map
 from vral.errors import ConfigError, FolderError
-from vral.games.game import Game, field
+from vral.games.game import Game
 from vral.games.gan import Gan
 from vral.nets.network import weight_names
 from vral.optim import Rule
@@ -132,7 +132,7 @@ class Trained:
         """
         game = self.gan.losses
         yield "field", field_map(game, self.profile, self.draw)
-        if self.rule.direction is not field:
+        if self.rule.sees_everyone:
             yield "direction", field_map(game, self.profile, self.draw, self.rule.direction)
         yield (
             "round",

@@ -1,29 +1,53 @@
-"""Gradient descent, heavy ball, RMSProp and Adam as pure functions of (gradient, state, params).
+"""What one player makes of its gradients: pure functions of (gradient, state, parameters).
 
-They agree with torch.optim's classes of the same names. All are elementwise, so parameters may
-carry a lane axis, and none of TRANSFORMS looks at where the parameters are: what it adds to them
-depends on the gradient and its own state alone. ``torch._foreach_*`` runs one call over all tensors
-of a player.
+Sgd, Momentum, RmsProp and Adam agree with torch.optim's classes. All are elementwise, so parameters
+may carry a lane axis, and none of TRANSFORMS looks at where the parameters are: what it adds to
+them depends on the gradient and its own state alone. ``torch._foreach_*`` runs one call over all
+tensors of a player.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from vral.optim.settings import setting
 from vral.types import Params, map_tensors
 
 State = dict[str, Any]
+"""Names to tensors, to dicts of tensors shaped like the parameters, or to another state."""
+
+EPS = 3e-6
+"""Default ε of Adam and RMSProp, that of the VRAL authors' code."""
 
 
-class Transform(NamedTuple):
-    init: Callable[[Params], State]
-    update: Callable[[Params, State, Params], tuple[Params, State]]
-    held: Callable[[Params, State, Params], tuple[Params, State]] | None = None
-    """``update`` with second moments and count held: linear in the gradient, so that its spectrum
-    means something (diagnostics.spectrum). None where ``update`` is linear already."""
+class Transform(ABC):
+    """What a player follows: gradients go in, new parameters come out."""
+
+    lr: float
+    """Learning rate."""
+
+    @abstractmethod
+    def init(self, params: Params) -> State:
+        """The state before the first update; its tensors have the shapes of the parameters."""
+
+    @abstractmethod
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        """(parameters, state) after one update; nothing is changed in place."""
+
+    def frozen(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        """``update`` with second moments and step count frozen.
+
+        It is linear in the gradient, so that its spectrum means something (diagnostics.spectrum).
+        """
+        return self.update(gradient, state, params)
 
 
 def _zeros(params: Params) -> dict[str, Tensor]:
@@ -38,146 +62,234 @@ def _values(params: Params) -> list[Tensor]:
     return list(params.values())
 
 
-def sgd(lr: float) -> Transform:
-    """x ← x - lr·g."""
-
-    def update(gradient, state, params):
-        moved = torch._foreach_add(_values(params), _values(gradient), alpha=-lr)
-        return _each(params, moved), state
-
-    return Transform(lambda params: {}, update)
+LEARNING_RATE = {"meaning": "learning rate", "above": 0.0}
 
 
-def momentum(lr: float, momentum: float) -> Transform:
-    """m ← momentum·m + g; x ← x - lr·m (Polyak's heavy ball; a negative momentum is allowed)."""
+@dataclass(frozen=True)
+class Sgd(Transform):
+    """Gradient descent.
 
-    def update(gradient, state, params):
-        buffer = torch._foreach_mul(_values(state["buffer"]), momentum)
-        buffer = torch._foreach_add(buffer, _values(gradient))
-        moved = torch._foreach_add(_values(params), buffer, alpha=-lr)
-        return _each(params, moved), {"buffer": _each(params, buffer)}
-
-    return Transform(lambda params: {"buffer": _zeros(params)}, update)
-
-
-def rmsprop(lr: float, decay: float, eps: float) -> Transform:
-    """v ← decay·v + (1-decay)·g²; x ← x - lr·g/(√v + eps)."""
-
-    def held(gradient, state, params):
-        scale = torch._foreach_add(torch._foreach_sqrt(_values(state["square"])), eps)
-        moved = torch._foreach_addcdiv(_values(params), _values(gradient), scale, value=-lr)
-        return _each(params, moved), state
-
-    def update(gradient, state, params):
-        g = _values(gradient)
-        square = torch._foreach_mul(_values(state["square"]), decay)
-        square = torch._foreach_addcmul(square, g, g, value=1 - decay)
-        return held(gradient, {"square": _each(params, square)}, params)
-
-    return Transform(lambda params: {"square": _zeros(params)}, update, held)
-
-
-def adam(lr: float, beta1: float, beta2: float, eps: float) -> Transform:
-    """Kingma and Ba 2015 with eps added to the bias-corrected root, as in torch.optim.Adam.
-
-    (The VRAL code's Lasagne adds eps to the uncorrected root; the two differ only early.) The
-    count is a tensor, so that nothing reads it back and an update can be compiled.
+    x ← x - lr·g.
     """
 
-    def init(params):
+    lr: float = setting(**LEARNING_RATE)
+
+    def init(self, params: Params) -> State:
+        return {}
+
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        moved = torch._foreach_add(_values(params), _values(gradient), alpha=-self.lr)
+        return _each(params, moved), state
+
+
+@dataclass(frozen=True)
+class Momentum(Transform):
+    """Heavy ball (Polyak 1964).
+
+    m ← momentum·m + g; x ← x - lr·m.
+    """
+
+    lr: float = setting(**LEARNING_RATE)
+    momentum: float = setting(
+        0.9, meaning="share of the last step; it may be negative", above=-1.0, below=1.0
+    )
+
+    def init(self, params: Params) -> State:
+        return {"buffer": _zeros(params)}
+
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        buffer = torch._foreach_mul(_values(state["buffer"]), self.momentum)
+        buffer = torch._foreach_add(buffer, _values(gradient))
+        moved = torch._foreach_add(_values(params), buffer, alpha=-self.lr)
+        return _each(params, moved), {"buffer": _each(params, buffer)}
+
+
+@dataclass(frozen=True)
+class RmsProp(Transform):
+    """RMSProp (Tieleman and Hinton 2012).
+
+    v ← decay·v + (1-decay)·g²; x ← x - lr·g/(√v + eps).
+    """
+
+    lr: float = setting(**LEARNING_RATE)
+    decay: float = setting(0.99, meaning="decay of the mean square", least=0.0, below=1.0)
+    eps: float = setting(EPS, meaning="ε, added to the root", above=0.0)
+
+    def init(self, params: Params) -> State:
+        return {"square": _zeros(params)}
+
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        g = _values(gradient)
+        square = torch._foreach_mul(_values(state["square"]), self.decay)
+        square = torch._foreach_addcmul(square, g, g, value=1 - self.decay)
+        return self.frozen(gradient, {"square": _each(params, square)}, params)
+
+    def frozen(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        scale = torch._foreach_add(torch._foreach_sqrt(_values(state["square"])), self.eps)
+        moved = torch._foreach_addcdiv(_values(params), _values(gradient), scale, value=-self.lr)
+        return _each(params, moved), state
+
+
+@dataclass(frozen=True)
+class Adam(Transform):
+    """Adam (Kingma and Ba 2015).
+
+    ε is added to the bias-corrected root, as in torch.optim.Adam. (The VRAL code's Lasagne adds it
+    to the uncorrected root; the two differ only early.) The count is a tensor, so that nothing
+    reads it back and an update can be compiled.
+    """
+
+    lr: float = setting(**LEARNING_RATE)
+    beta1: float = setting(0.5, meaning="decay of the mean", least=0.0, below=1.0)
+    beta2: float = setting(0.999, meaning="decay of the mean square", least=0.0, below=1.0)
+    eps: float = setting(EPS, meaning="ε, added to the root", above=0.0)
+
+    def init(self, params: Params) -> State:
         device = next(iter(params.values())).device
         count = torch.zeros((), dtype=torch.float64, device=device)
         return {"count": count, "mean": _zeros(params), "square": _zeros(params)}
 
-    def correction(beta, count):
-        # β^t as exp(t log β): Inductor keeps what holds an exp in a buffer, but would repeat a
-        # power for every element of every parameter.
-        return 1 - torch.exp(count * (math.log(beta) if beta else -math.inf))
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        g = _values(gradient)
+        square = torch._foreach_mul(_values(state["square"]), self.beta2)
+        square = torch._foreach_addcmul(square, g, g, value=1 - self.beta2)
+        state = {**state, "count": state["count"] + 1, "square": _each(params, square)}
+        return self.frozen(gradient, state, params)
 
-    def held(gradient, state, params):
+    def frozen(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
         g = _values(gradient)
         count = state["count"]
-        mean = torch._foreach_lerp(_values(state["mean"]), g, 1 - beta1)
-        rate = lr / correction(beta1, count)
-        root = 1 / (rate * correction(beta2, count).sqrt())
+        mean = torch._foreach_lerp(_values(state["mean"]), g, 1 - self.beta1)
+        rate = self.lr / _correction(self.beta1, count)
+        root = 1 / (rate * _correction(self.beta2, count).sqrt())
         scale = torch._foreach_sqrt(_values(state["square"]))
         scale = torch._foreach_mul(scale, [root.to(g[0].dtype)] * len(g))
-        scale = torch._foreach_add(scale, [(eps / rate).to(g[0].dtype)] * len(g))
+        scale = torch._foreach_add(scale, [(self.eps / rate).to(g[0].dtype)] * len(g))
         moved = torch._foreach_addcdiv(_values(params), mean, scale, value=-1)
         return _each(params, moved), {**state, "mean": _each(params, mean)}
 
-    def update(gradient, state, params):
-        g = _values(gradient)
-        square = torch._foreach_mul(_values(state["square"]), beta2)
-        square = torch._foreach_addcmul(square, g, g, value=1 - beta2)
-        state = {**state, "count": state["count"] + 1, "square": _each(params, square)}
-        return held(gradient, state, params)
 
-    return Transform(init, update, held)
+def _correction(beta: float, count: Tensor) -> Tensor:
+    """1 - β^t, with β^t as exp(t log β).
+
+    Inductor keeps what holds an exp in a buffer, but would repeat a power for every element of
+    every parameter.
+    """
+    return 1 - torch.exp(count * (math.log(beta) if beta else -math.inf))
 
 
-def held() -> Transform:
+TRANSFORMS: dict[str, type[Transform]] = {
+    "sgd": Sgd,
+    "momentum": Momentum,
+    "rmsprop": RmsProp,
+    "adam": Adam,
+}
+"""What a player can follow, by name."""
+
+
+@dataclass(frozen=True)
+class Still(Transform):
     """A player that stays where it is."""
-    return Transform(lambda params: {}, lambda gradient, state, params: (dict(params), state))
+
+    lr: float = 0.0
+
+    def init(self, params: Params) -> State:
+        return {}
+
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        return dict(params), state
 
 
-def clipped_whole(transform: Transform, limit: float) -> Transform:
-    """``transform`` with parameters *and optimiser state* clipped to ±limit after every update.
+@dataclass(frozen=True)
+class ClippedWhole(Transform):
+    """A transform with parameters *and optimiser state* clipped to ±limit after every update.
 
     A defect of the original VRAL code, for comparison: it clipped every entry of the optimiser's
     update dictionary, so that norm scales and biases, Adam's moments and its step count (which
-    stays at 1 + limit from then on) went with the weights.
+    stays at 1 + limit from then on) were clipped with the weights.
     """
 
-    def clip(tree):
-        return map_tensors(lambda value: value.clamp(-limit, limit), tree)
+    transform: Transform
+    limit: float
 
-    def update(gradient, state, params):
-        params, state = transform.update(gradient, state, params)
-        return clip(params), clip(state)
+    @property
+    def lr(self) -> float:
+        return self.transform.lr
 
-    return Transform(transform.init, update)
+    def init(self, params: Params) -> State:
+        return self.transform.init(params)
 
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        params, state = self.transform.update(gradient, state, params)
+        return self._clipped(params), self._clipped(state)
 
-def optimistic(transform: Transform) -> Transform:
-    """x ← x + 2s - s', s being the transform's step and s' its last one, first 0.
-
-    On gradient descent OGDA, x ← x - lr·(2g - g') (Popov 1980); on Adam the optimistic Adam of
-    Daskalakis et al. 2018, algorithm 1.
-    """
-
-    def init(params):
-        return {"transform": transform.init(params), "step": _zeros(params)}
-
-    def twice_less_last(follow):
-        def update(gradient, state, params):
-            step, inner = follow(gradient, state["transform"], _zeros(params))
-            moved = torch._foreach_add(_values(params), _values(step), alpha=2)
-            moved = torch._foreach_sub(moved, _values(state["step"]))
-            return _each(params, moved), {"transform": inner, "step": step}
-
-        return update
-
-    held = twice_less_last(transform.held) if transform.held else None
-    return Transform(init, twice_less_last(transform.update), held)
+    def _clipped(self, tree: Any) -> Any:
+        return map_tensors(lambda value: value.clamp(-self.limit, self.limit), tree)
 
 
-class TransformRow(NamedTuple):
-    """A transform by name: ``build(lr, settings)``, settings being a run's configuration."""
+@dataclass(frozen=True)
+class Frozen(Transform):
+    """A transform whose second moments and step count stay as they are."""
 
-    description: str
-    build: Callable[[float, Any], Transform]
+    transform: Transform
+
+    @property
+    def lr(self) -> float:
+        return self.transform.lr
+
+    def init(self, params: Params) -> State:
+        return self.transform.init(params)
+
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        return self.transform.frozen(gradient, state, params)
 
 
-TRANSFORMS: dict[str, TransformRow] = {
-    "sgd": TransformRow("gradient descent", lambda lr, s: sgd(lr)),
-    "momentum": TransformRow(
-        "heavy ball (--momentum, may be negative)", lambda lr, s: momentum(lr, s.momentum)
-    ),
-    "rmsprop": TransformRow(
-        "RMSProp (--rmsprop-decay, --eps)", lambda lr, s: rmsprop(lr, s.rmsprop_decay, s.eps)
-    ),
-    "adam": TransformRow(
-        "Adam (--beta1, --beta2, --eps)", lambda lr, s: adam(lr, s.beta1, s.beta2, s.eps)
-    ),
-}
+@dataclass(frozen=True)
+class Extrapolated(Transform):
+    """x ← x + 2s - s', s being the transform's step and s' its last one, first 0."""
+
+    transform: Transform
+
+    @property
+    def lr(self) -> float:
+        return self.transform.lr
+
+    def init(self, params: Params) -> State:
+        return {"transform": self.transform.init(params), "step": _zeros(params)}
+
+    def update(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        step, inner = self.transform.update(gradient, state["transform"], _zeros(params))
+        return self._moved(step, inner, state, params)
+
+    def frozen(
+        self, gradient: Params, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        step, inner = self.transform.frozen(gradient, state["transform"], _zeros(params))
+        return self._moved(step, inner, state, params)
+
+    def _moved(
+        self, step: dict[str, Tensor], inner: State, state: State, params: Params
+    ) -> tuple[dict[str, Tensor], State]:
+        moved = torch._foreach_add(_values(params), _values(step), alpha=2)
+        moved = torch._foreach_sub(moved, _values(state["step"]))
+        return _each(params, moved), {"transform": inner, "step": step}

@@ -1,6 +1,6 @@
 """From a configuration to objects: the game, its rule, its steps, its stream of draws."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,7 +8,6 @@ from vral.data.datasets import Dataset
 from vral.data.draws import DrawStream, Noise
 from vral.diagnostics.gradients import gan_readings
 from vral.games.fused import FusedGan, FusedMetaGan
-from vral.games.game import field
 from vral.games.gan import (
     DiscriminatorLoss,
     mean_matching_loss,
@@ -21,7 +20,9 @@ from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
 from vral.nets import NETWORKS, OUTPUTS, NetworkPair
 from vral.nets.network import weight_names
 from vral.objectives import OBJECTIVES
-from vral.optim import RULES, TRANSFORMS, Rule, clipped_whole, held
+from vral.optim import ClippedWhole, Rule, Still, Transform
+from vral.optim.rules import common_transform, make_rule, player_transform
+from vral.optim.transforms import EPS
 from vral.penalties import PENALTIES, clip_weights, moments
 from vral.study.config import RunConfig
 from vral.train.play import draw_stream, start
@@ -99,20 +100,20 @@ def _discriminator_needs(config: RunConfig, shape: tuple[int, ...]) -> dict[str,
     return needs
 
 
-def build_rule(config: RunConfig, gan: FusedGan) -> Rule:
-    common = config.rule if config.rule in TRANSFORMS else config.transform
-    transforms, rates = {}, {}
-    for player in gan.networks:
-        suffix = {"D": "d", "G": "g"}.get(player, "meta")
-        own = getattr(config, f"rule_{suffix}")
-        rates[player] = getattr(config, f"lr_{suffix}") or config.lr
-        row = TRANSFORMS[common if own == "same" else own]
-        transforms[player] = row.build(rates[player], config)
-        if player == "G" and config.generator == "held":
-            transforms[player] = held()
-        if player == "D" and config.clip_scope == "everything":
-            transforms[player] = clipped_whole(transforms[player], config.clip)
-    return RULES[config.rule].build(transforms, rates, config)
+def build_transform(config: RunConfig, player: str) -> Transform:
+    """What a player follows by the texts of the configuration."""
+    text = {"D": config.rule_d, "G": config.rule_g}.get(player, config.rule_meta)
+    return player_transform(text, common_transform(config.rule, config.transform, config.lr))
+
+
+def build_rule(config: RunConfig, players: Iterable[str]) -> Rule:
+    """The rule of ``config`` for these players."""
+    transforms = {player: build_transform(config, player) for player in players}
+    if config.generator == "held":
+        transforms["G"] = Still()
+    if config.clip_scope == "everything":
+        transforms["D"] = ClippedWhole(transforms["D"], config.clip)
+    return make_rule(config.rule, transforms)
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def build(
     stands in for the networks that the configuration names.
     """
     gan = build_gan(config, data.shape, data.output, pair)
-    rule = build_rule(config, gan)
+    rule = build_rule(config, gan.networks)
     ratio = Ratio.parse(config.ratio)
     with_meta = partial(meta_round, once=config.meta_schedule == "once")
     side = with_meta if isinstance(gan, MetaGan) else alternating
@@ -153,10 +154,10 @@ def build(
     lanes = len(config.seeds)
     round_of = partial(round_moves, ratio, side=side, play=config.play)
     moves = dict.fromkeys(round_of(0))
-    differentiated = rule.direction is not field
+    eps = getattr(build_transform(config, "G"), "eps", EPS)
 
     def steps(gan: FusedGan) -> Steps:
-        readings = gan_readings(gan, config.eps)
+        readings = gan_readings(gan, eps)
         return {
             (move, recorded): make_step(
                 gan.losses,
@@ -172,7 +173,7 @@ def build(
         }
 
     def with_fakes(profile, draws):
-        if differentiated:  # In G's parameters too, which fakes made beforehand would hide.
+        if rule.sees_everyone:  # In G's parameters too, which fakes made beforehand would hide.
             return draws
         with precision():
             return gan.draw_fakes(profile, draws)
@@ -181,7 +182,7 @@ def build(
     to_compile = None
     if compiled:
         longest = max(1, min(longest, COMPILED_MOVES // (len(side(1)) + len(gan.penalties))))
-        once = not (differentiated or gan.discriminator.mixes_samples)
+        once = not (rule.sees_everyone or gan.discriminator.mixes_samples)
         to_compile = steps(replace(gan, factor_last=once))
     plain = steps(gan)
     profile = start(gan.networks, config.seeds, data.train.device)

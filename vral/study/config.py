@@ -8,17 +8,21 @@ part of it.
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from vral.data.datasets import DATASETS
 from vral.errors import ConfigError
 from vral.nets import NETWORKS, NORMS
 from vral.objectives import OBJECTIVES
-from vral.optim import RULES, TRANSFORMS
+from vral.optim.rules import name_of, player_text, rule_names, rule_text, transform_text
+from vral.optim.transforms import TRANSFORMS
 from vral.study.methods import METHODS, arm_name
+from vral.study.upgrade import flat, upgrade
 from vral.train.schedule import PLAYS, Ratio
 from vral.train.step import PRECISIONS
 
@@ -50,14 +54,29 @@ def _ratio(value: Any) -> str:
     return str(Ratio.parse(str(value)))
 
 
+def _text(canonical: Callable[[str], str]) -> Callable[[Any], Any]:
+    """The canonical text of a rule; what is no text is left for pydantic to refuse."""
+    return lambda value: canonical(value) if isinstance(value, str) else value
+
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Norm = Literal[*NORMS]
-RuleName = Literal[*RULES]
-TransformName = Literal[*TRANSFORMS]
-OwnRule = Literal["same", *TRANSFORMS]
+PlayerRule = Annotated[str, BeforeValidator(_text(player_text))]
+
+
+def heading(title: str) -> Callable[..., Any]:
+    """A ``Field`` that stands under this heading of ``vral train --help``."""
+    return partial(Field, json_schema_extra={"heading": title})
+
+
+RUN = heading("The run")
+NETS = heading("Networks")
+LOSSES = heading("Objective and penalties")
+MEANS = heading("VRAL")
+UPDATES = heading("Update rules")
+RECORDS = heading("Records")
 
 
 class RunConfig(BaseModel):
@@ -66,128 +85,111 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal[*METHODS] = Field(description="Row of METHODS.")
-    variant: Annotated[str, Field(pattern=r"^[A-Za-z0-9.,=_-]{0,40}$")] = Field(
-        "", description="Name for settings that are not the method's; part of the run's folder."
-    )
-    dataset: Literal[*DATASETS] = Field("digits", description="Data set.")
-    ratio: Annotated[str, BeforeValidator(_ratio)] = Field(
+
+    dataset: Literal[*DATASETS] = RUN("digits", description="Data set.")
+    ratio: Annotated[str, BeforeValidator(_ratio)] = RUN(
         "1",
         description="D updates to G updates: 50, 50:1, 1:4, or a schedule such as 100x25,5.",
     )
-    play: Literal[*PLAYS] = Field(
+    play: Literal[*PLAYS] = RUN(
         "D-first", description="Who moves first in a round, or all players at once (ratio 1)."
     )
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds), Field(min_length=1)
-    ] = Field((0,), description="Seeds of the run's lanes: 0, 0-4 or 0,2,5.")
-    rounds: Count = Field(description="Rounds; at k:1 a round is one G update.")
-    batch: Annotated[int, Field(ge=2)] = Field(64, description="Batch of every update.")
-
-    generator: Literal["trained", "held"] = Field(
+    ] = RUN((0,), description="Seeds of the run's lanes: 0, 0-4 or 0,2,5.")
+    rounds: Count = RUN(description="Rounds; at k:1 a round is one G update.")
+    batch: Annotated[int, Field(ge=2)] = RUN(64, description="Batch of every update.")
+    real_batch: Literal["fresh", "same"] = RUN(
+        "fresh", description="A fresh real batch per update, or one per round (a defect)."
+    )
+    generator: Literal["trained", "held"] = RUN(
         "trained",
         description="held: G is read at its turns, which g_updates counts, but it does not move.",
     )
-    warmup: Annotated[int, Field(ge=0)] = Field(
+    warmup: Annotated[int, Field(ge=0)] = RUN(
         0, description="Rounds of LSGAN at 1:1 that G trains first; then D starts afresh."
     )
+    variant: Annotated[str, Field(pattern=r"^[A-Za-z0-9.,=_-]{0,40}$")] = RUN(
+        "", description="Name for settings that are not the method's; part of the run's folder."
+    )
 
-    network: Literal[*NETWORKS] = Field(description="Pair of networks.")
-    width: Count = Field(description="Width of the networks: hidden units, or base channels.")
-    latent: Count = Field(description="Dimensions of z ~ N(0, I).")
-    norm_d: Norm = Field("none", description="Norm in D; batch uses the statistics of the batch.")
-    norm_g: Norm = Field("none", description="Norm in G.")
+    network: Literal[*NETWORKS] = NETS(description="Pair of networks.")
+    width: Count = NETS(description="Width of the networks: hidden units, or base channels.")
+    latent: Count = NETS(description="Dimensions of z ~ N(0, I).")
+    norm_d: Norm = NETS("none", description="Norm in D; batch uses the statistics of the batch.")
+    norm_g: Norm = NETS("none", description="Norm in G.")
+    hidden_noise: Weight = NETS(0.0, description="Sd of the noise on D's hidden activations.")
+    instance_noise: Weight = NETS(0.0, description="Sd of the noise on D's input.")
 
-    objective: Literal[*OBJECTIVES, "meta", "parzen", "none"] = Field(
+    objective: Literal[*OBJECTIVES, "meta", "parzen", "none"] = LOSSES(
         description="D's objective, and G's unless --g-objective says otherwise."
     )
-    g_objective: Literal["own", "target", "mean"] = Field(
+    g_objective: Literal["own", "target", "mean"] = LOSSES(
         "own",
         description="G's: the objective's own, ½E(D(G(z))-m_r)², or (E D(G(z)) - E D(x))².",
     )
-    mean_fake: float = Field(0.0, allow_inf_nan=False, description="m_f, VRAL's mean on fakes.")
-    mean_real: float = Field(1.0, allow_inf_nan=False, description="m_r, VRAL's mean on reals.")
-    meta_input: Literal["sample", "batch"] = Field(
+    gradient_penalty: Weight = LOSSES(0.0, description="λ of WGAN-GP's E(‖∇D(x̂)‖-1)².")
+    r1: Weight = LOSSES(0.0, description="γ of (γ/2) E‖∇D(x)‖².")
+    r2: Weight = LOSSES(0.0, description="γ of (γ/2) E‖∇D(G(z))‖².")
+    legacy_gp: Weight = LOSSES(
+        0.0, description="λ of the original's penalty: ε a scalar, gradient in x not x̂ (a defect)."
+    )
+    moment_penalty: Weight = LOSSES(
+        0.0, description="Weight of (Var-1)² + (mean-m)² of D's scores, per class."
+    )
+    clip: Weight = LOSSES(0.0, description="Clip D's weights to ±clip after its updates; 0: never.")
+    clip_scope: Literal["weights", "everything"] = LOSSES(
+        "weights", description="everything: biases and Adam's moments and count too (a defect)."
+    )
+
+    mean_fake: float = MEANS(0.0, allow_inf_nan=False, description="m_f, VRAL's mean on fakes.")
+    mean_real: float = MEANS(1.0, allow_inf_nan=False, description="m_r, VRAL's mean on reals.")
+    meta_input: Literal["sample", "batch"] = MEANS(
         "sample", description="R and F judge single scores, or a batch's scores as one vector."
     )
-    meta_width: Count = Field(28, description="Hidden units of R and F.")
-    meta_game: Literal["nonsaturating", "minimax"] = Field(
+    meta_width: Count = MEANS(28, description="Hidden units of R and F.")
+    meta_game: Literal["nonsaturating", "minimax"] = MEANS(
         "nonsaturating", description="D's game against R and F."
     )
-    meta_schedule: Literal["every", "once"] = Field(
+    meta_schedule: Literal["every", "once"] = MEANS(
         "every", description="F:R:D:G as k:k:k:1 (every) or 1:1:k:1 (once)."
     )
-    parzen_kl: Literal["forward", "backward"] = Field("forward", description="KL(N‖p̃), or KL(p̃‖N).")
-    bandwidth: Positive = Field(
+    parzen_kl: Literal["forward", "backward"] = MEANS("forward", description="KL(N‖p̃), or KL(p̃‖N).")
+    bandwidth: Positive = MEANS(
         0.3, description="Bandwidth h of the Parzen window (the authors': 1)."
     )
 
-    gradient_penalty: Weight = Field(0.0, description="λ of WGAN-GP's E(‖∇D(x̂)‖-1)².")
-    r1: Weight = Field(0.0, description="γ of (γ/2) E‖∇D(x)‖².")
-    r2: Weight = Field(0.0, description="γ of (γ/2) E‖∇D(G(z))‖².")
-    moment_penalty: Weight = Field(
-        0.0, description="Weight of (Var-1)² + (mean-m)² of D's scores, per class."
+    rule: Annotated[str, BeforeValidator(_text(rule_text))] = UPDATES(
+        "adam",
+        description="What players follow, NAME or NAME:setting=value,…: "
+        f"{', '.join(rule_names())}; settings: vral ls rules.",
     )
-    legacy_gp: Weight = Field(
-        0.0, description="λ of the original's penalty: ε a scalar, gradient in x not x̂ (a defect)."
+    transform: Annotated[str, BeforeValidator(_text(transform_text))] = UPDATES(
+        "adam",
+        description="What each player makes of a rule's direction, where the rule is none of "
+        f"{', '.join(TRANSFORMS)} itself.",
     )
-    clip: Weight = Field(0.0, description="Clip D's weights to ±clip after its updates; 0: never.")
-    clip_scope: Literal["weights", "everything"] = Field(
-        "weights", description="everything: biases and Adam's moments and count too (a defect)."
+    rule_d: PlayerRule = UPDATES(
+        "same", description="What D follows: same, same:lr=0.001, or a transform as in sgd:lr=0.1."
     )
-    hidden_noise: Weight = Field(0.0, description="Sd of the noise on D's hidden activations.")
-    instance_noise: Weight = Field(0.0, description="Sd of the noise on D's input.")
-    real_batch: Literal["fresh", "same"] = Field(
-        "fresh", description="A fresh real batch per update, or one per round (a defect)."
+    rule_g: PlayerRule = UPDATES("same", description="What G follows.")
+    rule_meta: PlayerRule = UPDATES("same", description="What R and F follow.")
+    lr: Positive = UPDATES(
+        description="Learning rate of every player whose own rule does not give one."
     )
-
-    rule: RuleName = Field("adam", description="Update rule, see vral ls.")
-    transform: TransformName = Field(
-        "adam", description="What players follow the gradients of other rules by."
-    )
-    rule_d: OwnRule = Field("same", description="D's own, whatever the others follow.")
-    rule_g: OwnRule = Field("same", description="G's own.")
-    rule_meta: OwnRule = Field("same", description="R's and F's own.")
-    lr: Positive = Field(description="Learning rate of every player.")
-    lr_d: Weight = Field(0.0, description="D's own learning rate; 0: --lr.")
-    lr_g: Weight = Field(0.0, description="G's own learning rate; 0: --lr.")
-    lr_meta: Weight = Field(0.0, description="R's and F's own learning rate; 0: --lr.")
-    beta1: Share = Field(0.5, description="Adam's β₁.")
-    beta2: Share = Field(0.999, description="Adam's β₂.")
-    eps: Positive = Field(3e-6, description="ε of Adam and RMSProp (the authors': 3e-6).")
-    momentum: Annotated[float, Field(gt=-1, lt=1)] = Field(
-        0.9, description="Momentum of the heavy ball."
-    )
-    rmsprop_decay: Share = Field(0.99, description="RMSProp's decay.")
-    consensus: Weight = Field(
-        10.0, description="γ of consensus optimization's γ/2‖all gradients‖²."
-    )
-    consensus_draws: Annotated[int, Field(ge=1, le=2)] = Field(
-        1, description="1: biased by the gradients' variance, as published; 2: unbiased."
-    )
-    smooth: Weight = Field(1.0, description="γ of D's γ/2‖G's gradient‖² under smooth.")
-    nk: Weight = Field(1.0, description="η of G's η/2‖D's gradient‖² under nk.")
-    sga: Weight = Field(1.0, description="λ of the symplectic gradient adjustment.")
-    sga_sign: Literal["fixed", "aligned"] = Field(
-        "fixed", description="λ's sign; aligned: towards stable fixed points only."
-    )
-    unroll: Annotated[int, Field(ge=0)] = Field(
-        5, description="Steps of its opponents that G looks through under unrolled."
-    )
-    unroll_lr: Weight = Field(0.0, description="Size of those steps; 0: each player's own.")
-
-    precision: Literal[*PRECISIONS] = Field(
+    precision: Literal[*PRECISIONS] = UPDATES(
         "float32", description="bf16: products of matrices take bfloat16 factors."
     )
 
-    record_every: Annotated[int, Field(ge=0)] = Field(
+    record_every: Annotated[int, Field(ge=0)] = RECORDS(
         0,
         description="Keep the readings of every n-th D update, counted back from the round's last; "
         "0: about 10,000 of them.",
     )
-    probe_every: Annotated[int, Field(ge=0)] = Field(
+    probe_every: Annotated[int, Field(ge=0)] = RECORDS(
         0, description="Rounds between probes on held-out data; 0: a tenth of the run."
     )
-    probe: Literal["none", "optimality", "interpolation"] = Field(
+    probe: Literal["none", "optimality", "interpolation"] = RECORDS(
         "none",
         description="At the end. optimality: train a copy of D on with G held; interpolation: D "
         "and ‖∇D‖ along segments from real to fake.",
@@ -220,7 +222,7 @@ class RunConfig(BaseModel):
             )
         if self.clip_scope == "everything" and not self.clip:
             raise ValueError("--clip-scope: everything given, but --clip is 0; allowed: above 0")
-        if self.clip_scope == "everything" and self.rule == "optimistic":
+        if self.clip_scope == "everything" and name_of(self.rule) == "optimistic":
             raise ValueError(
                 "--clip-scope: everything given, but --rule optimistic asks for steps that do not "
                 "depend on the parameters; allowed: weights"
@@ -241,11 +243,12 @@ class RunConfig(BaseModel):
     def identity(self) -> str:
         """A digest of all but the rounds, which may grow: what a checkpoint belongs to.
 
-        Over what differs from the defaults, as in ``with_defaults``: a setting that comes later
-        leaves the digests of earlier runs as they are.
+        It covers what differs from the defaults, as in ``with_defaults``: a setting that comes
+        later leaves the digests of earlier runs as they are. Settings of rules enter it in their
+        old form where they have one (``study.upgrade``), so that old checkpoints go on.
         """
         settings = self.model_dump(mode="json", exclude={"rounds"}, exclude_defaults=True)
-        text = json.dumps(settings, sort_keys=True)
+        text = json.dumps(flat(settings), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @property
@@ -286,9 +289,20 @@ def resolve(method: str, given: Mapping[str, Any]) -> RunConfig:
 
 
 def with_defaults(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded run's settings: one from before a setting existed had what is now its default."""
+    """A recorded run's settings in today's form.
+
+    A run from before a setting existed had what is now its default.
+    """
     fields = RunConfig.model_fields.items()
-    return {name: info.default for name, info in fields if not info.is_required()} | recorded
+    return {name: info.default for name, info in fields if not info.is_required()} | upgrade(
+        recorded
+    )
+
+
+def heading_of(info: FieldInfo) -> str | None:
+    """The heading of ``--help`` that a field stands under; None for the method, an argument."""
+    extra = info.json_schema_extra
+    return str(extra["heading"]) if isinstance(extra, dict) else None
 
 
 def option_name(field: str) -> str:

@@ -25,7 +25,6 @@ from vral.diagnostics.quality import quality_measure
 from vral.diagnostics.scores import auc
 from vral.errors import FolderError
 from vral.files import replace_file
-from vral.games.game import field
 from vral.study.build import build
 from vral.study.config import RunConfig, differences, resolve, with_defaults
 from vral.study.folders import locked, make_folder, read_run, write_json
@@ -291,7 +290,7 @@ class _Run:
         """
         seed, data = self.config.seeds[lane], self.data
         alone: dict[str, Any] = {"seeds": (seed,), "play": "D-first"}
-        if self.training.rule.direction is not field:  # D's own loss, nothing beside it.
+        if self.training.rule.sees_everyone:  # D's own loss, nothing beside it.
             alone["rule"] = self.config.transform
         own = build(self.config.model_copy(update=alone), data)
         needs = {move: inputs for move, inputs in own.stream.needs.items() if move != ("G",)}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vral.data.draws import DrawStream, Noise, rng, twice
-from vral.games.game import Game, field
+from vral.games.game import Game
 from vral.games.gan import Gan
 from vral.nets import initial_parameters
 from vral.optim import Rule
@@ -111,6 +111,6 @@ def draw_stream(
 
 def move_needs(gan: Gan, rule: Rule, move: Move) -> dict[str, Noise | None]:
     """The random inputs of a move under ``rule``, which may look at every player's loss."""
-    players = move if rule.direction is field else tuple(gan.losses)
+    players = tuple(gan.losses) if rule.sees_everyone else move
     needs = {name: noise for player in players for name, noise in gan.needs[player].items()}
     return needs if rule.draws == 1 else twice(needs)
