@@ -1,4 +1,4 @@
-"""vral bench runs, its modes agree, every contender trains, and bad input costs nothing."""
+"""``vral bench`` runs, its modes agree, every contender trains, and bad input costs nothing."""
 
 import copy
 import json
@@ -13,7 +13,15 @@ from click.testing import CliRunner
 
 from vral.bench import measure
 from vral.bench.loops import LOOPS, PlainLoop, slope
-from vral.bench.measure import GROWTH, Cell, CellError, Measured, flops, growth, in_own_process
+from vral.bench.measure import (
+    GROWTH,
+    Comparison,
+    ComparisonError,
+    Timings,
+    flops,
+    growth,
+    in_own_process,
+)
 from vral.bench.peers import PEERS, Peer, TorchganLoop, installed
 from vral.bench.workloads import METHODS, MODES, Case, Ours, contenders, loop_of, samples
 from vral.cli import bench
@@ -46,12 +54,12 @@ TRAINED = [(name, method) for name, peer in PEERS.items() for method in peer.met
 def test_a_peer_trains_its_discriminator(name, method):
     """Both players' weights change; against the last opponents the last D beats the first."""
     ratio = 100 if PEERS[name].any_ratio else 1
-    found, missing = installed(method, ratio)
+    loops, missing = installed(method, ratio)
     if name in missing:
         pytest.skip(f"{name}: {missing[name]}")
     torch.manual_seed(0)
     case = Case("toy", method, ratio, {"width": 16, "batch": 64})
-    peer = loop_of(found[name], case, samples("ring", 1000))
+    peer = loop_of(loops[name], case, samples("ring", 1000))
     at_first, first_d = weights(peer), copy.deepcopy(peer.D.state_dict())
     for _ in range(100 // ratio):
         peer.round(ratio)
@@ -98,12 +106,12 @@ PLAIN_ADAM = [
 @pytest.mark.parametrize(("name", "method"), PLAIN_ADAM)
 def test_a_peer_plays_the_same_game_as_the_plain_loop(name, method):
     """From the same seed of torch's stream, where both draw in the same order."""
-    found, missing = installed(method, 3)
+    loops, missing = installed(method, 3)
     if name in missing:
         pytest.skip(f"{name}: {missing[name]}")
     case, data = Case("toy", method, 3, SMALL), samples("ring", 100)
     ends = []
-    for loop in (LOOPS["plain loop"], found[name]):
+    for loop in (LOOPS["plain loop"], loops[name]):
         torch.manual_seed(0)
         trained = loop_of(loop, case, data)
         for _ in range(2):
@@ -129,8 +137,8 @@ def test_a_peer_is_left_out_with_the_reason(monkeypatch):
 
 def test_the_loops_penalise_the_slope_of_every_sample():
     critic = torch.nn.Sequential(torch.nn.Linear(3, 1, bias=False), torch.nn.Flatten(0))
-    found = slope(critic, torch.randn(5, 3))
-    torch.testing.assert_close(found, critic[0].weight.expand(5, 3))
+    gradient = slope(critic, torch.randn(5, 3))
+    torch.testing.assert_close(gradient, critic[0].weight.expand(5, 3))
 
 
 @pytest.mark.parametrize("ratio", [1, 4])
@@ -161,38 +169,45 @@ def test_depth_is_the_number_of_hidden_layers(depth):
 
 
 def test_growth_changes_one_thing_at_a_time():
-    cells = growth()
-    assert len(cells) == sum(map(len, GROWTH.values()))
-    for cell in cells:
-        axis, value = cell.columns["axis"], cell.columns["value"]
-        assert cell.case.ratio == (value if axis == "ratio" else 50)
-        lanes = {MODES[mode].lanes for mode in cell.modes}
+    comparisons = growth()
+    assert len(comparisons) == sum(map(len, GROWTH.values()))
+    for comparison in comparisons:
+        axis, value = comparison.columns["axis"], comparison.columns["value"]
+        assert comparison.case.ratio == (value if axis == "ratio" else 50)
+        lanes = {MODES[mode].lanes for mode in comparison.modes}
         assert lanes == {value if axis == "lanes" else 1}
-        assert dict(cell.case.changed) == ({} if axis in ("ratio", "lanes") else {axis: value})
+        assert dict(comparison.case.changed) == (
+            {} if axis in ("ratio", "lanes") else {axis: value}
+        )
 
 
 def test_an_error_in_the_other_process_arrives_as_one_line():
-    with pytest.raises(CellError, match=r"^--batch: 100000 given, but --dataset ring has[^\n]*$"):
-        in_own_process(Cell(Case("toy", "r1", 1, {"batch": 10**5}), ("eager",), False), 1, 0.01)
+    with pytest.raises(
+        ComparisonError, match=r"^--batch: 100000 given, but --dataset ring has[^\n]*$"
+    ):
+        in_own_process(
+            Comparison(Case("toy", "r1", 1, {"batch": 10**5}), ("eager",), False), 1, 0.01
+        )
 
 
+@pytest.mark.slow
 @NEEDS_COMPILER
-def test_a_quick_bench_writes_what_it_measured(tmp_path):
+def test_a_quick_bench_writes_what_it_timings(tmp_path):
     out = tmp_path / "bench.json"
     result = CliRunner().invoke(main, ["bench", "--quick", "--out", str(out)])
     assert result.exit_code == 0, result.output
-    found = json.loads(out.read_text())
-    assert {row["contender"] for row in found["rows"]} >= {"plain loop", "vral compiled"}
-    assert all(row["us"] > 0 and row["gflops"] > 0 for row in found["rows"])
-    assert len(found["agreement"]) == 2
-    assert all(entry["difference"] < 1e-9 for entry in found["agreement"])
-    assert found["machine"]["rates"]["sgemm_gflops"] > 0
-    assert not found["failed"]
+    written = json.loads(out.read_text())
+    assert {row["contender"] for row in written["rows"]} >= {"plain loop", "vral compiled"}
+    assert all(row["us"] > 0 and row["gflops"] > 0 for row in written["rows"])
+    assert len(written["agreement"]) == 2
+    assert all(entry["difference"] < 1e-9 for entry in written["agreement"])
+    assert written["machine"]["rates"]["sgemm_gflops"] > 0
+    assert not written["failed"]
 
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """Cells take no time; what becomes of each is for the test to set."""
+    """Comparisons take no time; their method decides what they give."""
     row = {
         "contender": "plain loop",
         **dict.fromkeys(
@@ -200,18 +215,18 @@ def at_once(monkeypatch):
         ),
     }
     outcomes = {
-        "nonsaturating": Measured([row], {"torchgan": "not installed"}, 1e-16),
-        "r1": Measured([row], {}, 1e-3),
-        "wgan-gp": CellError("its process ended with exit code -9"),
+        "nonsaturating": Timings([row], {"torchgan": "not installed"}, 1e-16),
+        "r1": Timings([row], {}, 1e-3),
+        "wgan-gp": ComparisonError("its process ended with exit code -9"),
         "vral-meta": KeyboardInterrupt(),
-        "vral-parzen": Measured([row], {}, float("nan")),
+        "vral-parzen": Timings([row], {}, float("nan")),
     }
 
-    def outcome(cell, repeats, seconds, device):
-        found = outcomes[cell.case.method]
-        if isinstance(found, BaseException):
-            raise found
-        return found
+    def outcome(comparison, repeats, seconds, device):
+        result = outcomes[comparison.case.method]
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     monkeypatch.setattr(bench, "in_own_process", outcome)
     monkeypatch.setattr(bench, "machine_rates", lambda device: {"sgemm_gflops": 2.0})
@@ -231,7 +246,7 @@ def run_bench(*arguments: str):
         ("wgan-gp,r1,nonsaturating", 2, "DISAGREE"),
     ],
 )
-def test_what_goes_wrong_in_a_cell_is_said_and_the_others_go_on(
+def test_what_goes_wrong_in_a_comparison_is_said_and_the_others_go_on(
     at_once, tmp_path, methods, code, said
 ):
     out = tmp_path / "bench.json"
@@ -239,18 +254,18 @@ def test_what_goes_wrong_in_a_cell_is_said_and_the_others_go_on(
     assert result.exit_code == code, result.output
     assert said in result.output
     assert "Traceback" not in result.output
-    found = json.loads(out.read_text())
+    written = json.loads(out.read_text())
     asked = methods.split(",")
-    assert len(found["rows"]) == len(asked) - ("wgan-gp" in asked)
-    assert len(found["failed"]) == ("wgan-gp" in asked)
-    assert found["rows"][-1]["sgemm_share"] == 0.5
+    assert len(written["rows"]) == len(asked) - ("wgan-gp" in asked)
+    assert len(written["failed"]) == ("wgan-gp" in asked)
+    assert written["rows"][-1]["sgemm_share"] == 0.5
 
 
 def test_what_was_measured_before_ctrl_c_is_kept(at_once, tmp_path):
     out = tmp_path / "bench.json"
     result = run_bench("--workloads", "toy", "--methods", "r1,vral-meta,r1", "--out", str(out))
     assert result.exit_code == 130
-    assert "Interrupted after 1 of 2 cells." in result.output
+    assert "Interrupted after 1 of 2 comparisons." in result.output
     assert len(json.loads(out.read_text())["rows"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
 
@@ -260,10 +275,11 @@ def _interrupt_parent(*_) -> None:
     signal.pause()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_measuring_process(monkeypatch):
     monkeypatch.setattr(measure, "_report", _interrupt_parent)
     with pytest.raises(KeyboardInterrupt):
-        in_own_process(Cell(Case("toy", "r1", 1), ("eager",), False), 1, 0.01)
+        in_own_process(Comparison(Case("toy", "r1", 1), ("eager",), False), 1, 0.01)
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     commands = [Path(f"/proc/{child}/cmdline").read_text() for child in children]
     assert not [text for text in commands if "spawn_main" in text]

@@ -609,7 +609,7 @@ def test_the_command_reports_and_compares(shell):
         (["mine"], "MODULE:FUNCTION: 'mine' given"),
         (["no_such_module:f"], "cannot be imported: ModuleNotFoundError"),
         (["mine:nothing"], "cannot be imported: AttributeError"),
-        (["mine:number"], "mine:number is a int, no function"),
+        (["mine:number"], "mine:number is a int, not a function"),
         (["mine:failing"], "mine:failing raised RuntimeError: no GPU"),
         (["mine:trainer", "--expect", "speed=2"], "expect: 'speed=2' given"),
         (["mine:trainer", "--expect", "order=both"], "allowed for order: simultaneous, D-G, G-D"),

@@ -43,7 +43,7 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
         (tmp_path / name).write_text("what I think of vral report")
         result = report(written.root, "--out", tmp_path / "notes.html")
         assert result.exit_code == 2
-        assert f"{tmp_path / name} exists and is none of vral report's" in result.stderr
+        assert f"{tmp_path / name} exists and was not written by vral report" in result.stderr
         assert [p.name for p in tmp_path.iterdir()] == [name]
         assert (tmp_path / name).read_text() == "what I think of vral report"
         (tmp_path / name).unlink()

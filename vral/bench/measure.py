@@ -1,12 +1,14 @@
-"""Interleaved timing: every contender plays in turn, again and again, so that all meet the same
-machine; ratios are taken within a repeat and their median reported.
+"""Times of contenders that take turns, so that all of them meet the same machine.
+
+A contender is one of our modes, a loop of ``vral.bench.loops`` or an installed package. Ratios of
+times are taken within a repeat, and their median is reported.
 """
 
 import multiprocessing
 import resource
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from statistics import median
@@ -40,14 +42,16 @@ def machine_rates(device: torch.device, seconds: float = 0.5) -> dict[str, float
     return rates
 
 
-def _fastest(call, device: torch.device, seconds: float) -> float:
+def _fastest(call: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """Seconds of the fastest call among those that fit into ``seconds``."""
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         best = min(best, _timed(call, device))
     return best
 
 
-def _timed(call, device: torch.device) -> float:
+def _timed(call: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, until a GPU has done what it asks for."""
     began = time.perf_counter()
     call()
     if device.type == "cuda":
@@ -56,14 +60,15 @@ def _timed(call, device: torch.device) -> float:
 
 
 def flops(case: Case) -> float:
-    """Floating-point operations in products of matrices per D update of the compiled step, with
-    readings and with its share of what the moves of F, R and G need.
+    """Floating-point operations in matrix products per D update of the compiled step.
+
+    They include the readings, and the update's share of the moves of F, R and G.
     """
     once = replace(case, ratio=1)
     training = Ours(once, samples(once.config.dataset, 1000), MODES["compiled"]).training
     counted = []
 
-    def counting(graph, examples):
+    def counting(graph: Callable, examples: Sequence[torch.Tensor]) -> Callable:
         with FlopCounterMode(display=False) as counter:
             graph(*examples)
         counted.append(counter.get_total_flops())
@@ -81,14 +86,15 @@ def flops(case: Case) -> float:
 
 
 AGREED = 1e-9
-"""Largest difference in float64 at which modes are held to play the same game."""
+"""Largest difference in float64 at which two modes count as playing the same game."""
 
 
 def agreement(case: Case) -> float:
-    """Largest difference between all players' parameters after one program of every kind of a
-    round, played eagerly and compiled from the same state and draws in float64.
+    """Largest difference between the players' parameters after compiled and after eager updates.
 
-    (In float32 Adam turns the rounding of gradients near zero into steps of full length.)
+    Both modes start from the same state and play every kind of program of a round once, on the same
+    draws, in float64: in float32 Adam turns rounding errors of gradients near zero into steps of
+    full length.
     """
     data = samples(case.config.dataset, 1000)
     played = []
@@ -119,15 +125,17 @@ def measure(
     peers: bool = True,
     device: str = "cpu",
 ) -> list[dict[str, Any]]:
-    """One row per contender: µs per D update and lane (G's share included), median and range over
-    ``repeats`` of at least ``seconds`` each, and the median of its ratios to the plain loop.
+    """One row per contender: µs per D update and lane, with the update's share of G's move.
+
+    "us" is the median over ``repeats`` of at least ``seconds`` each, "us_least" and "us_most" are
+    their range; "faster" is the median of the plain loop's time over the contender's.
     """
     place = torch.device(device)
-    players = contenders(case, tuple(modes), peers, place)
-    first = {name: _cpu_seconds(play) for name, (play, _) in players.items()}
-    times: dict[str, list[float]] = {name: [] for name in players}
+    plays = contenders(case, tuple(modes), peers, place)
+    first = {name: _cpu_seconds(play) for name, (play, _) in plays.items()}
+    times: dict[str, list[float]] = {name: [] for name in plays}
     for _ in range(repeats):
-        for name, (play, lanes) in players.items():
+        for name, (play, lanes) in plays.items():
             rounds, spent = 0, 0.0
             while spent < seconds:
                 spent += _timed(lambda play=play: play(1), place)
@@ -139,20 +147,20 @@ def measure(
         {
             **case.columns,
             "contender": name,
-            "us": median(found),
-            "us_least": min(found),
-            "us_most": max(found),
-            "faster": median(p / q for p, q in zip(times[REFERENCE], found, strict=True)),
-            "gflops": count / median(found) / 1e3,
+            "us": median(spent),
+            "us_least": min(spent),
+            "us_most": max(spent),
+            "faster": median(p / q for p, q in zip(times[REFERENCE], spent, strict=True)),
+            "gflops": count / median(spent) / 1e3,
             "first_round_cpu_s": first[name],
             "process_peak_mib": peak,
         }
-        for name, found in times.items()
+        for name, spent in times.items()
     ]
 
 
 def _cpu_seconds(play: Contender) -> float:
-    """CPU time of a first round, children (a C++ compiler) included."""
+    """CPU seconds of a contender's first round, with those of its children (a C++ compiler)."""
 
     def now() -> float:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -170,12 +178,14 @@ GROWTH: dict[str, tuple[int, ...]] = {
     "depth": (1, 2, 4, 8),
     "lanes": (1, 2, 5, 16),
 }
-"""What is varied, one at a time, around toy nonsaturating at 50:1; depth is hidden layers."""
+"""Values of what is varied, one at a time, around toy nonsaturating at 50:1.
+
+Depth is the number of hidden layers."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What one process measures; ``columns`` are added to its rows."""
+class Comparison:
+    """Contenders on one case, timed by one process; ``columns`` are added to its rows."""
 
     case: Case
     modes: tuple[str, ...]
@@ -187,10 +197,10 @@ class Cell:
         return f"{changes}: {self.case}" if changes else str(self.case)
 
 
-def growth() -> list[Cell]:
-    """The eager and the compiled step at every value of every axis of GROWTH."""
+def growth() -> list[Comparison]:
+    """A comparison of the eager and the compiled step at every value of every axis of GROWTH."""
     centre = Case("toy", "nonsaturating", 50)
-    cells = []
+    comparisons = []
     for axis, values in GROWTH.items():
         for value in values:
             modes, case = ("eager", "compiled"), centre
@@ -200,49 +210,52 @@ def growth() -> list[Cell]:
                 case = replace(centre, ratio=value)
             elif axis != "lanes":
                 case = replace(centre, changed={axis: value})
-            cells.append(Cell(case, modes, False, {"axis": axis, "value": value}))
-    return cells
+            comparisons.append(Comparison(case, modes, False, {"axis": axis, "value": value}))
+    return comparisons
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What became of a cell."""
+class Timings:
+    """What a comparison gave."""
 
     rows: list[dict[str, Any]]
     left_out: dict[str, str]
-    """Peers that are not among the rows, and why."""
+    """Packages that are not among the rows, and why."""
     difference: float | None
-    """Between the compiled and the eager parameters, where a mode is compiled."""
+    """What ``agreement`` says; None where no mode is compiled."""
 
 
-def measured(cell: Cell, repeats: int, seconds: float, device: str = "cpu") -> Measured:
-    """Time every contender of ``cell``, on one thread, and compare the modes (on the CPU)."""
+def timings(comparison: Comparison, repeats: int, seconds: float, device: str = "cpu") -> Timings:
+    """Time every contender on one thread of ``device``, and check the agreement on the CPU."""
     torch.set_num_threads(1)
     keep_compiled_in(cache_root() / "inductor")
-    left_out = installed(cell.case.method, cell.case.ratio)[1] if cell.peers else {}
-    timed = measure(cell.case, cell.modes, repeats, seconds, cell.peers, device)
-    rows = [{**row, **cell.columns} for row in timed]
-    compiled = any(MODES[mode].compiled for mode in cell.modes)
-    return Measured(rows, left_out, agreement(cell.case) if compiled else None)
+    case = comparison.case
+    left_out = installed(case.method, case.ratio)[1] if comparison.peers else {}
+    timed = measure(case, comparison.modes, repeats, seconds, comparison.peers, device)
+    rows = [{**row, **comparison.columns} for row in timed]
+    compiled = any(MODES[mode].compiled for mode in comparison.modes)
+    return Timings(rows, left_out, agreement(case) if compiled else None)
 
 
 ENDING_SECONDS = 10
-"""What a process has to end by itself once it has reported."""
+"""Seconds that a process has to end by itself once it has reported."""
 
 
-class CellError(Exception):
-    """A cell could not be measured; the message is one line."""
+class ComparisonError(Exception):
+    """A comparison failed; the message is one line."""
 
 
-def in_own_process(cell: Cell, repeats: int, seconds: float, device: str = "cpu") -> Measured:
-    """``cell`` measured by a process that holds nothing else and that ends with this call.
+def in_own_process(
+    comparison: Comparison, repeats: int, seconds: float, device: str = "cpu"
+) -> Timings:
+    """The timings that a new process finds, which does nothing else and ends with this call.
 
-    Raises CellError where that process fails or is killed.
+    Raises ComparisonError where that process fails or is killed.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_report, args=(sender, cell, repeats, seconds, device))
-    # Ctrl-C is for the parent, who ends the process.
+    process = context.Process(target=_report, args=(sender, comparison, repeats, seconds, device))
+    # Only the parent answers Ctrl-C, by ending the process.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         process.start()
@@ -250,22 +263,22 @@ def in_own_process(cell: Cell, repeats: int, seconds: float, device: str = "cpu"
         signal.signal(signal.SIGINT, before)
     sender.close()
     try:
-        found = receiver.recv()
+        reported = receiver.recv()
         process.join(ENDING_SECONDS)
     except EOFError:
         process.join()
-        raise CellError(f"its process ended with exit code {process.exitcode}") from None
+        raise ComparisonError(f"its process ended with exit code {process.exitcode}") from None
     finally:
         process.kill()
         process.join()
-    if isinstance(found, str):
-        raise CellError(found)
-    return found
+    if isinstance(reported, str):
+        raise ComparisonError(reported)
+    return reported
 
 
 def _report(sender: Connection, *asked: Any) -> None:
     end_with_parent()
     try:
-        sender.send(measured(*asked))
-    except Exception as error:  # Whatever happens in there becomes one line out here.
+        sender.send(timings(*asked))
+    except Exception as error:  # The parent shows it as one line.
         sender.send(one_line(error))

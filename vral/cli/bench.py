@@ -1,4 +1,4 @@
-"""The command ``vral bench``."""
+"""``vral bench``: our update timed against the loops that people write."""
 
 import re
 import shlex
@@ -15,24 +15,27 @@ from rich.console import Console
 from vral.bench.measure import (
     AGREED,
     GROWTH,
-    Cell,
-    CellError,
+    Comparison,
+    ComparisonError,
     growth,
     in_own_process,
     machine_rates,
 )
 from vral.bench.workloads import METHODS, MODES, WORKLOADS, Case
 from vral.cli.options import check_device
-from vral.cli.tables import show_bench
+from vral.cli.tables import plain_table
 from vral.errors import INTERRUPTED, ConfigError
 from vral.study.folders import write_json
 from vral.study.machine import Execution, machine
 
 DISAGREED = 1
+"""Exit code where the compiled and the eager step play different games."""
 FAILED = 2
+"""Exit code where something could not be timed."""
 
 QUICK = [
-    Cell(Case("toy", method, 5), ("eager", "compiled")) for method in ("nonsaturating", "vral-meta")
+    Comparison(Case("toy", method, 5), ("eager", "compiled"))
+    for method in ("nonsaturating", "vral-meta")
 ]
 
 LISTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
@@ -44,66 +47,89 @@ LISTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("eager", "compiled", "compiled, losses only", "compiled, bf16"),
     ),
 }
-"""Options that take names: what separates them, what is allowed, what is taken if none is given."""
+"""Options that take names: what separates the names, which are allowed, and the default."""
 
 EXCLUDED = {
     "growth": ("quick", "ratios", *LISTS),
     "quick": ("ratios", *LISTS, "repeats", "seconds"),
 }
-"""What may not be given with a flag, because the flag fixes it."""
+"""Options that must not be given with a flag, because the flag decides them."""
 
 
-def _listed(name: str) -> str:
-    separator, allowed, default = LISTS[name]
+def _listed(what: str, option: str) -> str:
+    separator, allowed, default = LISTS[option]
+    word = {",": "commas", ";": "semicolons"}[separator]
     return (
-        f"Of {f'{separator} '.join(allowed)}, separated by {separator!r}. "
-        f"[dim](default: {separator.join(default) if default != allowed else 'all'})[/]"
+        f"{what}, separated by {word}: {f'{separator} '.join(allowed)}. "
+        f"[dim](default: {f'{separator} '.join(default) if default != allowed else 'all'})[/]"
     )
 
 
 @click.command("bench")
-@click.option("--workloads", metavar="NAMES", help=_listed("workloads"))
-@click.option("--methods", metavar="NAMES", help=_listed("methods"))
-@click.option("--ratios", metavar="NUMBERS", help="D updates per G update. [dim](default: 50)[/]")
-@click.option("--modes", metavar="NAMES", help=_listed("modes"))
-@click.option("--repeats", type=click.IntRange(min=1), help="[dim](default: 7)[/]")
+@click.option(
+    "--workloads", metavar="NAMES", help=_listed("Networks and data to train on", "workloads")
+)
+@click.option("--methods", metavar="NAMES", help=_listed("Methods to train by", "methods"))
+@click.option(
+    "--ratios",
+    metavar="NUMBERS",
+    help="Whole numbers of D updates per G update, separated by commas. [dim](default: 50)[/]",
+)
+@click.option("--modes", metavar="NAMES", help=_listed("Modes of vral's step", "modes"))
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    help="Turns of each contender. [dim](default: 7)[/]",
+)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True, max=3600),
-    help="At least, of each contender in each repeat. [dim](default: 1)[/]",
+    help="Least length of a turn, in seconds. [dim](default: 1)[/]",
 )
 @click.option(
     "--device",
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
-    help="Where everybody trains. [dim](default: cpu)[/]",
+    show_default=True,
+    help="Where all contenders train.",
 )
-@click.option("--growth", is_flag=True, help=f"Instead: cost against {', '.join(GROWTH)}.")
-@click.option("--quick", is_flag=True, help="Toy, two methods at 5:1, once: does it all work?")
+@click.option(
+    "--growth",
+    is_flag=True,
+    help=f"Time instead how the step's cost grows with {', '.join(GROWTH)}.",
+)
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Check that everything works: two methods on the toy workload at 5:1, one short turn.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="JSON file, written after every cell; must be new.",
+    help="New JSON file for all numbers, rewritten after every comparison.",
 )
 def command(out: Path | None, device: str, **options: Any) -> None:
-    """Time our step against the plain loop, a lean one and installed packages.
+    """Time vral's update against a plain training loop, a lean one and installed packages.
 
-    A cell is a method on a workload at a ratio; it has a process of its own in which contenders
-    play in turn on one thread, and its compiled step must agree with the eager one in float64.
-    Exit code 1 if some do not agree, 2 if some cell could not be measured; the others go on.
+    A comparison is a method on a workload at a ratio. It has a process of its own, in which the
+    contenders take turns on one thread. The compiled step must agree with the eager one in float64.
+    The exit code is 1 if one does not, and 2 if a comparison failed; the others go on.
     """
-    cells = _cells(options)
+    comparisons = _comparisons(options)
     repeats, seconds = options["repeats"] or 7, options["seconds"] or 1.0
     if options["quick"]:
         repeats, seconds = 1, 0.05
     check_device(device)
     if out:
         _check_new(out)
-    sys.exit(_measure(cells, repeats, seconds, device, out))
+    sys.exit(_measure(comparisons, repeats, seconds, device, out))
 
 
-def _cells(options: Mapping[str, Any]) -> Sequence[Cell]:
-    """What ``options`` ask for. Raises ConfigError where it cannot be or contradicts itself."""
+def _comparisons(options: Mapping[str, Any]) -> Sequence[Comparison]:
+    """The comparisons that ``options`` ask for.
+
+    Raises ConfigError for a name that does not exist and for options that exclude each other.
+    """
     for flag, excluded in EXCLUDED.items():
         for name in excluded if options[flag] else ():
             if options[name] not in (None, False):
@@ -114,11 +140,11 @@ def _cells(options: Mapping[str, Any]) -> Sequence[Cell]:
         return growth()
     if options["quick"]:
         return QUICK
-    return [Cell(Case(w, m, k), modes) for w in workloads for m in methods for k in ratios]
+    return [Comparison(Case(w, m, k), modes) for w in workloads for m in methods for k in ratios]
 
 
 def _names(option: str, text: str | None) -> tuple[str, ...]:
-    """The names given to an option, each once."""
+    """The names given to an option, each once. Raises ConfigError for one that does not exist."""
     separator, allowed, default = LISTS[option]
     if text is None:
         return default
@@ -140,29 +166,28 @@ def _ratios(text: str | None) -> tuple[int, ...]:
 
 
 def _check_new(out: Path) -> None:
-    """Raises ConfigError unless ``out`` can be created; leaves nothing behind."""
+    """Raise ConfigError unless ``out`` can be created; leaves nothing behind."""
     try:
         with open(out, "x"):
             pass
         out.unlink()
     except OSError as error:
         allowed = "a new file in a folder that can be written"
-        reason = error.strerror
-        raise ConfigError(f"--out: {out} given ({reason}); allowed: {allowed}") from None
+        raise ConfigError(f"--out: {out} given ({error.strerror}); allowed: {allowed}") from None
 
 
 def _measure(
-    cells: Sequence[Cell], repeats: int, seconds: float, device: str, out: Path | None
+    comparisons: Sequence[Comparison], repeats: int, seconds: float, device: str, out: Path | None
 ) -> int:
-    """Measure, show and write cell after cell; returns the exit code."""
+    """Make one comparison after another, print and write what it gave; returns the exit code."""
     console = Console()
     torch.set_num_threads(1)
     code, done = 0, 0
     try:
         rates = machine_rates(torch.device(device))
         console.print(", ".join(f"{name} {value:.0f}" for name, value in rates.items()))
-        command = shlex.join(["vral", *sys.argv[1:]])
-        about = {**machine(Execution(device)), "rates": rates, "command": command}
+        called = shlex.join(["vral", *sys.argv[1:]])
+        about = {**machine(Execution(device)), "rates": rates, "command": called}
         results: dict[str, Any] = {
             "machine": about,
             "agreement": [],
@@ -170,47 +195,73 @@ def _measure(
             "failed": [],
             "rows": [],
         }
-        for cell in cells:
-            code = max(code, _measure_cell(console, cell, (repeats, seconds, device), results))
+        for comparison in comparisons:
+            how = repeats, seconds, device
+            code = max(code, _measure_one(console, comparison, how, results))
             if out:
                 write_json(out, results)
             done += 1
     except KeyboardInterrupt:
-        console.print(f"Interrupted after {done} of {len(cells)} cells.")
+        console.print(f"Interrupted after {done} of {len(comparisons)} comparisons.")
         code = INTERRUPTED
     if out and done:
         console.print(f"written → {out}", soft_wrap=True)
     return code
 
 
-def _measure_cell(
-    console: Console, cell: Cell, how: tuple[int, float, str], results: dict[str, Any]
+def _measure_one(
+    console: Console,
+    comparison: Comparison,
+    how: tuple[int, float, str],
+    results: dict[str, Any],
 ) -> int:
-    """Measure ``cell``, show it and add it to ``results``; returns its exit code.
+    """Make ``comparison``, print it and add it to ``results``; returns its exit code.
 
     ``how`` is (repeats, seconds, device).
     """
-    names = {**asdict(cell.case), **cell.columns}
+    names = {**asdict(comparison.case), **comparison.columns}
     try:
-        found = in_own_process(cell, *how)
-    except CellError as error:
-        console.print(f"{cell}: {error}", style="red", markup=False, soft_wrap=True)
+        timings = in_own_process(comparison, *how)
+    except ComparisonError as error:
+        console.print(f"{comparison}: {error}", style="red", markup=False, soft_wrap=True)
         results["failed"].append({"cell": names, "why": str(error)})
         return FAILED
     peak = results["machine"]["rates"]["sgemm_gflops"]
-    rows = [{**row, "sgemm_share": row["gflops"] / peak} for row in found.rows]
-    show_bench(console, str(cell), rows)
+    rows = [{**row, "sgemm_share": row["gflops"] / peak} for row in timings.rows]
+    _show(console, str(comparison), rows)
     results["rows"] += rows
-    for peer, why in found.left_out.items():
+    for peer, why in timings.left_out.items():
         console.print(f"without {peer}: {why}", style="dim", markup=False, soft_wrap=True)
         results["left_out"].append({"cell": names, "peer": peer, "why": why})
-    if found.difference is None:
+    if timings.difference is None:
         return 0
-    results["agreement"].append({"cell": names, "difference": found.difference})
-    agreed = found.difference <= AGREED  # Not so for a NaN either.
+    results["agreement"].append({"cell": names, "difference": timings.difference})
+    agreed = timings.difference <= AGREED  # A NaN does not agree either.
     verdict = "agree to" if agreed else "DISAGREE by"
     console.print(
-        f"compiled and eager parameters {verdict} {found.difference:.0e} in float64",
+        f"compiled and eager parameters {verdict} {timings.difference:.0e} in float64",
         style=None if agreed else "bold red",
     )
     return 0 if agreed else DISAGREED
+
+
+def _show(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print a row per contender.
+
+    Time per D update with its range, speed in units of the plain loop's, share of the machine's
+    rate of float32 matrix products, and CPU time of the first round, which compiles.
+    """
+    table = plain_table(title)
+    table.add_column("contender", no_wrap=True)
+    for heading in ("µs/D update", "range", "× plain", "% sgemm", "1st CPU-s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            row["contender"],
+            f"{row['us']:,.0f}",
+            f"{row['us_least']:,.0f}-{row['us_most']:,.0f}",
+            f"{row['faster']:.2f}",
+            f"{100 * row['sgemm_share']:.0f}",
+            f"{row['first_round_cpu_s']:.1f}",
+        )
+    console.print(table)

@@ -1,4 +1,4 @@
-"""``vral claims``: the ledger as a table, or as JSON."""
+"""``vral claims``: the verdicts on all claims, as a table, as JSON or in a Markdown page."""
 
 import json
 import math
@@ -23,11 +23,12 @@ from vral.study.numbers import number
 from vral.study.statistics import LEVEL
 
 PUBLISHED = "runs/published"
+"""The folder of the published studies and figures."""
 
 
 @click.command("claims")
 @studies_argument
-@click.option("--json", "as_json", is_flag=True, help="For machines: the whole ledger as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, for programs.")
 @click.option(
     "--into",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -36,21 +37,21 @@ PUBLISHED = "runs/published"
 )
 @click.option(
     "--figures",
-    help="With --into: where its links find <experiment>-<dataset>/<figure>.png, seen from the "
-    "page's folder; a figure that is not there is named without a link. "
+    help="With --into: the folder, as the page sees it, that its links look for "
+    "<experiment>-<dataset>/<figure>.png in. A figure that is not there is named without a link. "
     f"[dim](default: {PUBLISHED})[/]",
 )
 def command(
     studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str | None
 ) -> None:
-    """Judge every claim of the paper and the deck on what the STUDY folders hold.
+    """Judge every claim of the paper and the deck on the results in the STUDY folders.
 
-    A claim is confirmed or refuted where the whole 95 % bootstrap interval over seeds is on one
-    side of its threshold; one that is deterministic, by its number alone. Claims that cannot be
-    judged yet are listed with the command to run.
+    A claim is confirmed or refuted if the whole 95 % bootstrap interval over seeds lies on one side
+    of its threshold, and inconclusive otherwise. A number that involves no chance decides alone.
+    Claims that cannot be judged yet are listed with the command that would produce their data.
     """
     if figures is not None and into is None:
-        raise ConfigError(f"--figures: {figures} given without --into, whose links it is for")
+        raise ConfigError(f"--figures: {figures} given without --into, whose links it sets")
     verdicts, still_open = examine(studies)
     if into and not verdicts:
         raise ConfigError(
@@ -72,7 +73,7 @@ def command(
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
     table = Table(
-        title="Claims: median [95 % bootstrap interval] over seeds, or the one number",
+        title="Claims: median [95 % bootstrap interval] over seeds, or the number alone",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
@@ -109,14 +110,14 @@ def _show_open(console: Console, still_open: Sequence[Unjudged]) -> None:
     for entry in still_open:
         groups[entry.command, entry.reason].append(entry.claim.id)
     if groups:
-        console.print("\nNot run:", style="bold")
+        console.print("\nNot judged yet:", style="bold")
     for (command, reason), names in groups.items():
         console.print(f"  {escape(command)}", style="cyan", soft_wrap=True)
         console.print(f"    {escape(reason)}: {escape(', '.join(names))}", soft_wrap=True)
 
 
 def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict[str, Any]:
-    """The ledger in JSON's types; NaN as null, ±∞ as "inf" and "-inf"."""
+    """All verdicts in the types of JSON; NaN is null, ±∞ are "inf" and "-inf"."""
     return {
         "level": LEVEL,
         "judged": len(verdicts),

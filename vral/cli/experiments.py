@@ -1,4 +1,4 @@
-"""``vral reproduce``: a command per row of EXPERIMENTS."""
+"""``vral reproduce NAME`` for the rows of EXPERIMENTS: studies that train over several seeds."""
 
 import os
 import sys
@@ -10,14 +10,8 @@ import rich_click as click
 from rich.console import Console
 
 from vral.cli.options import config_options, execution_of, execution_options, given
-from vral.cli.tables import (
-    LEGACY_METRICS,
-    progress_bar,
-    selection_of,
-    show_plan,
-    summarise,
-    write_figures,
-)
+from vral.cli.results import LEGACY_METRICS, selection_of, summarise, write_figures
+from vral.cli.tables import progress_bar, show_plan
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
 from vral.errors import INTERRUPTED, ConfigError
@@ -32,9 +26,10 @@ from vral.train.schedule import ratio_list
 
 
 class SeedCount(click.IntRange):
-    """Of a study's seeds, which are 0, 1, …; ``vral train --seed`` takes ranges, this none."""
+    """A number of seeds, which are then 0, 1, …; the seeds themselves are for ``vral train``."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises ConfigError."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
@@ -44,40 +39,45 @@ class SeedCount(click.IntRange):
 
 
 def study_options(row: Experiment) -> Callable[[Callable], Callable]:
-    """What a study has beyond the options of its runs."""
+    """The options that a study has beyond those of its runs."""
     arms = ", ".join(arm.name for arm in row.arms)
     options = [
         click.option(
             "--methods",
-            help="Arms or any methods, separated by commas; an arm's own commas are part of its "
-            f"name. [dim](default: {arms})[/]",
+            metavar="NAMES",
+            help="What to train: arms of this experiment or methods, separated by commas. "
+            f"[dim](default: {arms})[/]",
         ),
         click.option(
             "--ratios",
-            help="Ratios, separated by commas, or by spaces where one is a schedule: "
-            f"'1 100x25,5'. [dim](default: {','.join(row.ratios)})[/]",
+            metavar="RATIOS",
+            help="D updates to G updates, separated by commas; by spaces if one is a schedule, "
+            f"as in '1 100x25,5'. [dim](default: {','.join(row.ratios)})[/]",
         ),
         click.option(
             "--dataset",
             type=click.Choice(list(DATASETS)),
-            help=f"One data set. [dim](default: {', '.join(row.datasets)})[/]",
+            help=f"Train on this data set alone. [dim](default: {', '.join(row.datasets)})[/]",
         ),
         click.option(
             "--seeds",
             "seed_count",
             type=SeedCount(1, MOST_SEEDS),
-            help="Number of seeds. [dim](default: 5; 10 on points)[/]",
+            help="Number of seeds. [dim](default: 5; 10 where samples are points)[/]",
         ),
-        click.option("--quick", is_flag=True, help="Few rounds and seeds, in a folder of its own."),
+        click.option(
+            "--quick", is_flag=True, help="Few rounds and seeds, in a folder of their own."
+        ),
         click.option(
             "--jobs",
             type=click.IntRange(min=1),
-            help="Cells side by side. [dim](default: cores)[/]",
+            help="Runs that train at the same time. [dim](default: one a core, 1 on a GPU)[/]",
         ),
         click.option(
             "--legacy-scales",
             is_flag=True,
-            help="Also show ‖∇D‖² on the original code's two scales, 64-fold apart at batch 64.",
+            help="Print ‖∇D‖² on the original code's two scales too, which differ by the batch "
+            "size.",
         ),
     ]
 
@@ -92,7 +92,7 @@ def study_options(row: Experiment) -> Callable[[Callable], Callable]:
 def _command(name: str, row: Experiment) -> click.Command:
     @study_options(row)
     @config_options(skip=("ratio", "seeds", "dataset", "variant"))
-    @execution_options
+    @execution_options(f"runs/{name}")
     def run(**options: Any) -> None:
         try:
             _study(name, options)
@@ -101,8 +101,8 @@ def _command(name: str, row: Experiment) -> click.Command:
             sys.exit(INTERRUPTED)
 
     more = (
-        f"Writes records, figures and tables to runs/{name}. The same command again does what is "
-        "missing; more seeds, methods or ratios add to what is there."
+        f"Writes records, figures and tables to runs/{name}. The same command again trains what "
+        "is missing; more seeds, methods or ratios add to what is there."
     )
     return click.command(name, help=f"{row.question}\n\n{row.about}\n\n{more}")(run)
 
@@ -113,24 +113,44 @@ COMMANDS: dict[str, click.Command] = {
 
 
 def _study(name: str, options: dict[str, Any]) -> None:
+    """Show the plan, or train what is missing and write the results."""
     row = EXPERIMENTS[name]
     configs = list(_configs(row, options))
     root = options["out"] or Path("runs", f"{name}-quick" if options["quick"] else name)
     refuse_other_study(root, name)
-    console = Console()
     execution = execution_of(options, options["threads"] or 1)
     on_gpu = execution.torch_device.type == "cuda"
-    planned = (plan([config], root, on_gpu or config.lanes_pay) for config in configs)
-    cells = [cell for some in planned for cell in some]
+    cells = [
+        cell for config in configs for cell in plan([config], root, on_gpu or config.lanes_pay)
+    ]
     unfinished = [cell for cell in cells if not cell.finished]
     jobs = min(options["jobs"] or (1 if on_gpu else os.cpu_count() or 1), max(1, len(unfinished)))
+    console = Console()
     if options["dry_run"]:
         show_plan(console, cells, estimate(cells, execution, jobs), jobs)
         return
     data = [execution.load(dataset) for dataset in dict.fromkeys(c.dataset for c in configs)]
     make_folder(root, "study.json")
     with locked(root):
-        _run_study(name, root, configs, cells, execution, jobs, data, options["legacy_scales"])
+        for folder in (root, *root.glob("figures/*")):
+            drop_temporaries(folder)
+        note_command(root, name)
+        if unfinished:
+            console.print(
+                f"{row.question}\n{len(unfinished)} of {len(cells)} runs to do, "
+                f"{jobs} at a time → {root}",
+                soft_wrap=True,
+            )
+        errors = _train(console, name, unfinished, execution, jobs, data) if unfinished else {}
+        tables = [row.metrics, *([LEGACY_METRICS] if options["legacy_scales"] else [])]
+        for dataset in data:
+            if len(data) > 1:
+                console.print(dataset.name, style="bold")
+            selection = selection_of(root, [c for c in configs if c.dataset == dataset.name])
+            summarise(console, root, selection.batch, tables, selection.restrict)
+            write_figures(console, name, selection)
+    if errors:
+        sys.exit(2)
 
 
 def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
@@ -141,9 +161,9 @@ def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
         ratios = row.ratios if options["ratios"] is None else ratio_list(options["ratios"])
     except ValueError as error:
         raise ConfigError(f"--ratios: {error}") from None
-    own = given(options)
-    own.pop("dataset", None)
-    for setting in own:
+    settings = given(options)
+    settings.pop("dataset", None)
+    for setting in settings:
         names = [arm.name for arm in arms if setting in arm.settings]
         if names:
             raise ConfigError(
@@ -158,15 +178,15 @@ def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
         played = [(arm, ratio) for ratio in ratios for arm in arms if not arm.ratio]
         played += [(arm, arm.ratio) for arm in arms if arm.ratio]
         for arm, ratio in played:
-            yield row.config(arm, ratio, dataset, **{**common, **own})
+            yield row.config(arm, ratio, dataset, **{**common, **settings})
 
 
 def _arms(row: Experiment, text: str | None) -> Sequence[Arm]:
-    """The arms of a comma-separated list; a name may itself hold commas."""
+    """The arms of a list that commas separate; a name may itself hold commas."""
     if text is None:
         return row.arms
     known = {name: Arm(name) for name in METHODS} | {arm.name: arm for arm in row.arms}
-    found: dict[str, Arm] = {}
+    arms: dict[str, Arm] = {}
     pieces = [piece.strip() for piece in text.split(",")]
     while pieces:
         lengths = range(len(pieces), 0, -1)
@@ -174,58 +194,38 @@ def _arms(row: Experiment, text: str | None) -> Sequence[Arm]:
         if taken is None:
             raise ConfigError(f"--methods: {pieces[0]!r} given; allowed: {', '.join(known)}")
         arm = known[",".join(pieces[:taken])]
-        found[arm.name] = arm
+        arms[arm.name] = arm
         pieces = pieces[taken:]
-    return tuple(found.values())
+    return tuple(arms.values())
 
 
-def _run_study(
+def _train(
+    console: Console,
     name: str,
-    root: Path,
-    configs: Sequence[RunConfig],
     cells: Sequence[Cell],
     execution: Execution,
     jobs: int,
     data: Sequence[Dataset],
-    legacy: bool,
-) -> None:
-    row, console = EXPERIMENTS[name], Console()
-    for folder in (root, *root.glob("figures/*")):
-        drop_temporaries(folder)
-    note_command(root, name)
-    unfinished = [cell for cell in cells if not cell.finished]
-    failed = False
-    if unfinished:
-        for one in data:  # the feature classifiers, once, before the workers start
-            quality_measure(one, cache_root())
-        console.print(
-            f"{row.question}\n{len(unfinished)} of {len(cells)} runs to do, "
-            f"{jobs} at a time → {root}",
-            soft_wrap=True,
-        )
-        with progress_bar(console) as progress:
-            task = progress.add_task(name, total=sum(sum(cell.updates) for cell in unfinished))
-            done: dict[Path, float] = {}
+) -> dict[Cell, str]:
+    """Train the unfinished ``cells``; returns the errors of those that failed.
 
-            def report(cell, rounds: int) -> None:
-                done[cell.folder] = sum(cell.updates) * rounds / cell.config.rounds
-                progress.update(task, completed=sum(done.values()))
+    Raises KeyboardInterrupt after Ctrl-C, when all processes have ended.
+    """
+    for dataset in data:  # Train the classifiers of the readings once, before the processes start.
+        quality_measure(dataset, cache_root())
+    with progress_bar(console) as progress:
+        task = progress.add_task(name, total=sum(sum(cell.updates) for cell in cells))
+        done: dict[Path, float] = {}
 
-            for cell in unfinished:
-                report(cell, cell.rounds_done)
-            outcome = run_cells(unfinished, execution, jobs, report)
-        failed = bool(outcome.errors)
-        for cell, error in outcome.errors.items():
-            console.print(f"{cell.folder}: {error}", style="red", markup=False, soft_wrap=True)
-        if outcome.interrupted:
-            raise KeyboardInterrupt
-    tables = [row.metrics, LEGACY_METRICS] if legacy else [row.metrics]
-    for one in data:
-        here = [config for config in configs if config.dataset == one.name]
-        selection = selection_of(root, here)
-        if len(data) > 1:
-            console.print(one.name, style="bold")
-        summarise(console, selection, tables)
-        write_figures(console, name, selection)
-    if failed:
-        sys.exit(2)
+        def report(cell: Cell, rounds: int) -> None:
+            done[cell.folder] = sum(cell.updates) * rounds / cell.config.rounds
+            progress.update(task, completed=sum(done.values()))
+
+        for cell in cells:
+            report(cell, cell.rounds_done)
+        result = run_cells(cells, execution, jobs, report)
+    for cell, error in result.errors.items():
+        console.print(f"{cell.folder}: {error}", style="red", markup=False, soft_wrap=True)
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return result.errors

@@ -1,6 +1,6 @@
 """Options of the commands: a run's, generated from RunConfig's fields, and where it computes."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -76,10 +76,14 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in RunConfig.model_fields if options.get(name) is not None}
 
 
-def execution_options(command):
-    """Where and how a run computes."""
+def execution_options(folder: str) -> Callable[[Callable], Callable]:
+    """Where and how a run computes; ``folder`` is where it writes unless --out says otherwise."""
     options = [
-        click.option("--out", type=click.Path(path_type=Path), help="Folder to write to."),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            help=f"Folder to write to. [dim](default: {folder})[/]",
+        ),
         click.option(
             "--device",
             type=click.Choice(["auto", "cpu", "cuda"]),
@@ -90,32 +94,42 @@ def execution_options(command):
         click.option(
             "--threads",
             type=click.IntRange(min=1),
-            help="Threads of each process. [dim](default: 1; all for one convolutional run)[/]",
+            help="Threads of each process. [dim](default: 1; for one run of a convolutional "
+            "network all cores)[/]",
         ),
         click.option(
             "--compile",
             type=click.Choice(["auto", "on", "off"]),
             default="auto",
             show_default=True,
-            help="Compile updates: twice as fast after half a minute; auto: if the run is long.",
+            help="Compile the updates, which takes half a minute and makes them about twice as "
+            "fast; auto: where the run is long enough.",
         ),
         click.option(
             "--data-root",
             type=click.Path(file_okay=False),
-            help="Folder of torchvision data. [dim](default: $VRAL_DATA, else the cache)[/]",
+            help="Folder that holds torchvision's data sets. [dim](default: $VRAL_DATA, else a "
+            "cache folder)[/]",
         ),
-        click.option("--download", is_flag=True, help="Fetch the data set if it is missing."),
-        click.option("--dry-run", is_flag=True, help="Show the plan and its time; train nothing."),
+        click.option("--download", is_flag=True, help="Download the data set if it is missing."),
+        click.option(
+            "--dry-run", is_flag=True, help="Show the plan and its estimated time; train nothing."
+        ),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def studies_argument(command: Callable) -> Callable:
-    """STUDY…: of a shell's ``runs/*``, those that are studies; the others are named on stderr.
+    """Take STUDY…, folders of studies.
 
-    Where none is a study all are kept, for the command to refuse.
+    Of a shell's ``runs/*`` the command gets the studies; what is left out is named on stderr. If
+    none is a study the command gets all of them, to refuse them.
     """
     return click.argument(
         "studies",
@@ -127,24 +141,26 @@ def studies_argument(command: Callable) -> Callable:
     )(command)
 
 
-def _only_studies(ctx: click.Context, param: click.Parameter, paths: Sequence[Path]):
-    found = [path for path in paths if (path / "study.json").is_file()]
-    others = [str(path) for path in paths if path not in found]
-    if not found:
+def _only_studies(
+    ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    studies = tuple(path for path in paths if (path / "study.json").is_file())
+    if not studies:
         return paths
+    others = [str(path) for path in paths if path not in studies]
     if others:
         click.echo(f"STUDY: left out, without a study.json: {', '.join(others)}", err=True)
-    return tuple(found)
+    return studies
 
 
 def check_device(device: str) -> None:
-    """Raises ConfigError for a GPU that torch does not see."""
+    """Raise ConfigError for a GPU that torch does not see."""
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device: cuda given, but torch sees no GPU; allowed: cpu")
 
 
-def execution_of(options: dict[str, Any], threads: int) -> Execution:
-    """Raises ConfigError where the device is missing."""
+def execution_of(options: Mapping[str, Any], threads: int) -> Execution:
+    """Where and how a run computes. Raises ConfigError where the device is missing."""
     check_device(options["device"])
     return Execution(
         device=options["device"],

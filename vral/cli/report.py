@@ -1,4 +1,4 @@
-"""``vral report``: finished studies as one page and one PDF."""
+"""``vral report``: studies as one HTML page, and their figures as one PDF."""
 
 import shlex
 import sys
@@ -25,22 +25,23 @@ from vral.study.experiments import EXPERIMENTS
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="HTML file; the PDF stands beside it. A page of vral report is replaced, any other file "
-    "is left alone. [dim](default: report.html in the folder that holds the studies)[/]",
+    help="HTML file to write; the PDF stands beside it. An earlier page of vral report is "
+    "replaced, any other file is refused. [dim](default: report.html in the folder that holds the "
+    "studies)[/]",
 )
 def command(studies: Sequence[Path], out: Path | None) -> None:
-    """Write STUDY's verdicts, figures, settings and curves as one HTML page and its figures as PDF.
+    """Write the verdicts, figures, settings and curves of studies as one HTML page.
 
-    The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote; of
-    one without seeds, such as dirac, the figures stand on the page only.
+    The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote. Its
+    figures also go into a PDF, except those of experiments without seeds, such as dirac.
     """
     roots = list({root.resolve(): root for root in studies}.values())
     computed = [root for root in roots if experiment_of(root) not in EXPERIMENTS]
-    found = [read_study(root) for root in roots if root not in computed]
-    if not found:
+    over_seeds = [read_study(root) for root in roots if root not in computed]
+    if not over_seeds:
         raise ConfigError(
             "STUDY: only studies without seeds given; allowed: these beside one with seeds, such "
-            "as that of vral reproduce ratios"
+            "as the folder of vral reproduce ratios"
         )
     out = out or Path(commonpath([root.resolve() for root in roots]), "report.html")
     pdf = out.with_suffix(".pdf")
@@ -48,9 +49,9 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
     console = Console()
     judged, still_open = examine(roots)
     parts = []
-    for number, one in enumerate(found, 1):
-        console.print(f"{one.root}: drawing", soft_wrap=True, markup=False)
-        parts += sections(one, number, judged)
+    for number, study in enumerate(over_seeds, 1):
+        console.print(f"{study.root}: drawing", soft_wrap=True, markup=False)
+        parts += sections(study, number, judged)
     theories = [read_theory(root, i, judged) for i, root in enumerate(computed, 1)]
     page = render(parts, theories, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
     figures = [figure for part in parts for figure in part.figures.values()]
@@ -61,7 +62,7 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
 
 
 def _check(out: Path, pdf: Path) -> None:
-    """Both files must be new, or ones that this command wrote."""
+    """Raise ConfigError unless both files are new, or were written by this command."""
     if out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out: {out} given; allowed: a file that ends in .html")
     if not out.parent.is_dir():
@@ -69,5 +70,5 @@ def _check(out: Path, pdf: Path) -> None:
     for path in (out, pdf):
         if path.exists() and not is_ours(path):
             raise ConfigError(
-                f"--out: {path} exists and is none of vral report's; allowed: another name"
+                f"--out: {path} exists and was not written by vral report; allowed: another name"
             )

@@ -1,4 +1,4 @@
-"""``vral spectrum``: the eigenvalues of a trained run's field and of its rounds."""
+"""``vral spectrum``: the eigenvalues of a trained run's vector field and of its rounds."""
 
 import math
 import shlex
@@ -15,13 +15,13 @@ from rich.console import Console
 
 from vral import figures
 from vral.cli.options import execution_of
-from vral.cli.tables import save_figures
 from vral.diagnostics.gamma_sweep import GammaSweep, gamma_sweep
 from vral.diagnostics.linearise import Map
 from vral.diagnostics.spectrum import DENSE_LIMIT, WHICH, Spectrum, spectrum
 from vral.dynamics.trained import SAMPLES, Trained, TrainedRun, open_run
 from vral.errors import ConfigError, FolderError
 from vral.figures import ratio_label
+from vral.figures.style import save_figures
 from vral.files import replace_file
 from vral.study.config import differences
 from vral.study.folders import locked, make_folder, read_json, write_json
@@ -29,50 +29,80 @@ from vral.study.methods import label
 
 NAMES = {
     "field": "v, the game's field",
-    "direction": "what the rule follows",
+    "direction": "w, the direction that the rule follows",
     "round": "F, one round of updates",
 }
+"""The maps whose Jacobians have the eigenvalues."""
 MARK = "spectrum.json"
+"""The file by which a folder of this command is known."""
 MOST_GAMMAS = 1000
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the numbers of a spectrum, beside its run."""
+    """What decides the numbers of a spectrum, besides its run."""
 
     round: int
-    """Of the checkpoint."""
+    """The run's round at the checkpoint."""
     samples: int
+    """Fixed samples of each kind that losses are averaged over."""
     arnoldi: int | None
-    """Eigenvalues of each kind to look for; None: all of them."""
+    """How many eigenvalues of each kind are looked for; None: all of them."""
 
 
 @click.command("spectrum")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
-    "--seed", "seeds", help="Seeds of the run, separated by commas. [dim](default: all)[/]"
+    "--seed",
+    "seeds",
+    metavar="SEEDS",
+    help="Seeds of the run, separated by commas. [dim](default: all)[/]",
 )
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
-    help=f"Fixed samples of each kind that losses are averaged over. [dim](default: {SAMPLES})[/]",
+    help="Fixed real and latent samples, this many of each, that losses are averaged over. "
+    f"[dim](default: {SAMPLES})[/]",
 )
 @click.option(
     "--arnoldi",
     type=click.IntRange(min=1),
-    help="This many rightmost, largest and fastest rotating eigenvalues by Arnoldi iteration "
-    f"instead of all. [dim](default: all up to {DENSE_LIMIT} parameters, 10 of each beyond)[/]",
+    metavar="N",
+    help="Look for the N rightmost, N largest and N fastest rotating eigenvalues by Arnoldi "
+    f"iteration instead of all. [dim](default: all up to {DENSE_LIMIT} parameters, 10 of each "
+    "beyond)[/]",
 )
 @click.option(
     "--gamma-sweep",
     metavar="A:B:N",
-    help="Also the field's spectral abscissa at N weights γ of R1 from A to B, on top of the run's "
-    "own losses: from which γ it is negative (stable), and where it is least (critical damping).",
+    help="Also add R1 to the run's losses, at N weights γ from A to B, and print the field's "
+    "spectral abscissa: from which γ it is negative (stable) and where it is least (critical "
+    "damping).",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="[dim](default: RUN/spectrum)[/]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="cpu")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--data-root", type=click.Path(file_okay=False), help="Folder of torchvision data.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write to. [dim](default: RUN/spectrum)[/]",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where to compute; auto takes a GPU if there is one.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads of the computation.",
+)
+@click.option(
+    "--data-root",
+    type=click.Path(file_okay=False),
+    help="Folder that holds torchvision's data sets.",
+)
 def command(
     run: Path,
     seeds: str | None,
@@ -84,12 +114,13 @@ def command(
     threads: int,
     data_root: str | None,
 ) -> None:
-    """Eigenvalues at the checkpoint of a trained RUN, seed by seed.
+    """Compute the eigenvalues of a trained run, at the checkpoint in the folder RUN.
 
-    Of the vector field v (each player's descent direction) and of F, one round of the run's own
-    rule and ratio with Adam's second moments held, in float64 on one large fixed batch and without
-    D's noise. ‖v‖ comes first: away from a stationary point eigenvalues say nothing about
-    convergence. Leaves eigenvalues, counts and figures.
+    They are those of the vector field v, which is every player's descent direction, and of F, one
+    round by the run's own rule and ratio, in which Adam's second moments stay as they are. All is
+    computed in float64 on one large fixed batch and without D's noise, seed by seed. ‖v‖ is printed
+    first, because away from a stationary point eigenvalues say nothing about convergence. Writes
+    eigenvalues, counts and figures.
     """
     gammas = _gammas(gamma_sweep)
     options = {"device": device, "compile": "off", "data_root": data_root, "download": False}
@@ -138,8 +169,8 @@ def _gammas(text: str | None) -> list[float] | None:
 
 
 def _check_arnoldi(trained: Trained, count: int | None) -> None:
-    """Raises ConfigError for more than the iteration can find in the smallest of the maps."""
-    size = min(len(map.point) for _, map in trained.maps())
+    """Raise ConfigError for more eigenvalues than the iteration can find in the smallest map."""
+    size = min(len(a_map.point) for _, a_map in trained.maps())
     if count is not None and count > size - 2:
         raise ConfigError(
             f"--arnoldi: {count} given; allowed: 1 to {size - 2} of {size} parameters"
@@ -147,9 +178,9 @@ def _check_arnoldi(trained: Trained, count: int | None) -> None:
 
 
 def _note(folder: Path, trained: TrainedRun, settings: Settings) -> None:
-    """Write what the folder's numbers rest on.
+    """Write what decides the folder's numbers.
 
-    Raises FolderError where it holds those of another run or of other settings.
+    Raises FolderError where it holds the numbers of another run or of other settings.
     """
     config = trained.config.model_dump(mode="json")
     content = {"config": config, "settings": asdict(settings), "commands": []}
@@ -185,23 +216,23 @@ def _report(
         soft_wrap=True,
     )
     if config.generator == "held":
-        console.print("G was held: it is in v, and F leaves it where it is.")
+        console.print("This run held G: v includes it, and F leaves it where it is.")
     for seed in seeds:
         console.print(f"\nseed {seed}", style="bold")
         at = trained.at(seed, settings.samples)
         spectra = {}
-        for name, map in at.maps():
-            spectra[name] = _spectrum(map, settings.arnoldi)
+        for name, linearised in at.maps():
+            spectra[name] = _spectrum(linearised, settings.arnoldi)
             console.print(f"{NAMES[name]}:", style="cyan")
             console.print(spectra[name].summary(), soft_wrap=True, markup=False)
         _write(folder / f"eigenvalues-seed{seed}.csv", _eigenvalues(spectra))
         _write(folder / f"counts-seed{seed}.csv", _counts(spectra))
         title = f"{subject}, seed {seed}, {trained.round} rounds"
-        panels = [[(NAMES[name], found) for name, found in spectra.items()]]
+        panels = [[(NAMES[name], its) for name, its in spectra.items()]]
         drawn = {f"eigenvalues-seed{seed}": figures.eigenvalues(panels, title)}
         if gammas is not None:
             sweep = gamma_sweep(at.with_r1, at.profile, at.draw, gammas)
-            console.print("γ of R1 on top of the run's own losses:", style="cyan")
+            console.print("R1 of weight γ added to the run's losses:", style="cyan")
             console.print(_sweep_text(sweep), soft_wrap=True, markup=False)
             name = f"gamma-{gammas[0]:g}-{gammas[-1]:g}-{len(gammas)}-seed{seed}"
             rows = {"gamma": sweep.gammas, "abscissa": sweep.abscissae}
@@ -211,29 +242,29 @@ def _report(
     console.print(f"\neigenvalues, counts and figures → {folder}", soft_wrap=True)
 
 
-def _spectrum(map: Map, count: int | None) -> Spectrum:
-    return spectrum(map) if count is None else spectrum(map, list(WHICH), count)
+def _spectrum(linearised: Map, count: int | None) -> Spectrum:
+    return spectrum(linearised) if count is None else spectrum(linearised, list(WHICH), count)
 
 
 def _eigenvalues(spectra: dict[str, Spectrum]) -> pl.DataFrame:
-    """One row per eigenvalue; ``error`` is ‖Jx - λx‖ where Arnoldi found it."""
+    """One row per eigenvalue; ``error`` is ‖Jx - λx‖ where Arnoldi iteration computed it."""
     frames = [
         pl.DataFrame(
             {
-                "map": [name] * len(found.eigenvalues),
-                "real": found.eigenvalues.real,
-                "imag": found.eigenvalues.imag,
-                "error": found.errors,
+                "map": [name] * len(its.eigenvalues),
+                "real": its.eigenvalues.real,
+                "imag": its.eigenvalues.imag,
+                "error": its.errors,
             },
             schema={"map": pl.String} | dict.fromkeys(("real", "imag", "error"), pl.Float64),
         )
-        for name, found in spectra.items()
+        for name, its in spectra.items()
     ]
     return pl.concat(frames)
 
 
 def _counts(spectra: dict[str, Spectrum]) -> pl.DataFrame:
-    return pl.DataFrame([{"map": name, **found.readings()} for name, found in spectra.items()])
+    return pl.DataFrame([{"map": name, **its.readings()} for name, its in spectra.items()])
 
 
 def _sweep_text(sweep: GammaSweep) -> str:

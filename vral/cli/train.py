@@ -9,7 +9,8 @@ import rich_click as click
 from rich.console import Console
 
 from vral.cli.options import config_options, execution_of, execution_options, given
-from vral.cli.tables import progress_bar, selection_of, show_plan, summarise
+from vral.cli.results import summarise
+from vral.cli.tables import progress_bar, show_plan
 from vral.errors import INTERRUPTED
 from vral.study.config import resolve
 from vral.study.experiments import EXPERIMENTS
@@ -21,41 +22,42 @@ from vral.study.sweep import Cell, estimate, stop_on_interrupt
 @click.command("train")
 @click.argument("method")
 @config_options()
-@execution_options
+@execution_options("runs/train/method=…/ratio=…/dataset=…/seeds=…")
 def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
-    """Train one METHOD (see vral ls) and write one run folder.
+    """Train one METHOD, such as lsgan, and write one run folder; vral ls methods shows them all.
 
-    Every setting of the run is an option; what is not given comes from the data set and the method.
-    The same command again continues an interrupted run, and larger --rounds prolong a finished one.
+    Every setting of the run is an option. What is not given comes from the data set and the
+    method. The same command again continues an interrupted run, and larger --rounds prolong a
+    finished one.
     """
     config = resolve(method, given(options))
     cores = os.cpu_count() or 1
     execution = execution_of(options, options["threads"] or (1 if config.lanes_pay else cores))
-    cell = Cell(config, out or Path("runs", "train") / folder_name(config))
+    folder = out or Path("runs", "train") / folder_name(config)
     console = Console()
     if dry_run:
-        refuse_foreign(cell.folder, "run.json")
-        settled_config(cell.folder, config)
-        show_plan(console, [cell], estimate([cell], execution, 1), jobs=1)
+        refuse_foreign(folder, "run.json")
+        settled_config(folder, config)
+        cells = [Cell(config, folder)]
+        show_plan(console, cells, estimate(cells, execution, 1), jobs=1)
         return
-    lanes = len(config.seeds)
     progress = progress_bar(console)
     task = progress.add_task(f"{method} {config.ratio}", total=config.rounds)
 
     def report_progress(rounds: int) -> None:
-        progress.start()  # not before the first round is done: errors come without a bar
+        progress.start()  # Not before the first round is done, so that errors come without a bar.
         progress.update(task, completed=rounds)
 
     try:
         with stop_on_interrupt() as stopping:
-            report = execute(config, cell.folder, execution, report_progress, stopping)
+            report = execute(config, folder, execution, report_progress, stopping)
     finally:
         progress.stop()
-    selection = selection_of(cell.folder, [config])
-    summarise(console, selection, [EXPERIMENTS["ratios"].metrics])
+    summarise(console, folder, config.batch, [EXPERIMENTS["ratios"].metrics])
+    seeds = len(config.seeds)
     console.print(
-        f"{report['status']}: {report['rounds_done']} rounds × {lanes} "
-        f"seed{'s' if lanes > 1 else ''} in {report['seconds']:.1f} s → {cell.folder}",
+        f"{report['status']}: {report['rounds_done']} rounds × {seeds} "
+        f"seed{'s' if seeds > 1 else ''} in {report['seconds']:.1f} s → {folder}",
         soft_wrap=True,
     )
     if report["status"] == "stopped":
