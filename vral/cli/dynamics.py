@@ -1,16 +1,27 @@
-"""``vral reproduce dirac`` and its kin: a command per experiment on the Dirac-GAN."""
+"""``vral reproduce NAME`` for the experiments without chance: no seeds, one number a question."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
+import torch
+from matplotlib.figure import Figure
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vral.dynamics import basins, damping, errata, lazy_r1, limit_cycles, portraits
-from vral.dynamics.mixture_spectrum import EXPERIMENT, spectrum_mog
+from vral.dynamics import (
+    basins,
+    damping,
+    errata,
+    lazy_r1,
+    limit_cycles,
+    mixture_spectrum,
+    portraits,
+)
 from vral.dynamics.systems import ALGORITHMS, CONVENTIONS, System, systems
 from vral.errors import ConfigError
 from vral.figures import save
@@ -21,99 +32,102 @@ from vral.study.folders import locked, make_folder, note_command
 from vral.study.measured import MEASURED, Measured
 
 
-def positive(context: click.Context, option: click.Parameter, value: float) -> float:
-    """A finite number above 0. Raises ConfigError."""
-    if not (math.isfinite(value) and value > 0):
-        raise ConfigError(f"--{option.name}: {value:g} given; allowed: a finite number above 0")
-    return value
+def checked(allowed: str, fits: Callable[[float], bool]) -> Callable[..., Any]:
+    """A callback that raises ConfigError unless every number given to an option ``fits``."""
+
+    def callback(context: click.Context, option: click.Parameter, value: Any) -> Any:
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and not fits(number):
+                raise ConfigError(f"--{option.name}: {number:g} given; allowed: {allowed}")
+        return value
+
+    return callback
 
 
 STEP_LIMIT = 1e6
 """Far beyond any stable step; its powers over a round are still finite."""
 
-
-def step_size(context: click.Context, option: click.Parameter, value: float) -> float:
-    """A positive number up to STEP_LIMIT. Raises ConfigError."""
-    if not 0 < value <= STEP_LIMIT:
-        raise ConfigError(
-            f"--{option.name}: {value:g} given; allowed: a number above 0, up to {STEP_LIMIT:g}"
-        )
-    return value
-
-
-def weight(context: click.Context, option: click.Parameter, value: float) -> float:
-    """A finite number from 0 up. Raises ConfigError."""
-    if not (math.isfinite(value) and value >= 0):
-        raise ConfigError(f"--{option.name}: {value:g} given; allowed: a finite number, 0 or more")
-    return value
-
-
-def weights(
-    context: click.Context, option: click.Parameter, value: Sequence[float]
-) -> tuple[float, ...]:
-    return tuple(weight(context, option, one) for one in value)
-
-
-def positives(
-    context: click.Context, option: click.Parameter, value: Sequence[float]
-) -> tuple[float, ...]:
-    return tuple(positive(context, option, one) for one in value)
+positive = checked("a finite number above 0", lambda number: 0 < number < math.inf)
+weight = checked("a finite number, 0 or more", lambda number: 0 <= number < math.inf)
+step_size = checked(
+    f"a number above 0, up to {STEP_LIMIT:g}", lambda number: 0 < number <= STEP_LIMIT
+)
 
 
 def step_option(default: float) -> Callable[[Callable], Callable]:
+    """--step: the step size h."""
     return click.option(
-        "--step", type=float, default=default, show_default=True, callback=step_size,
+        "--step",
+        type=float,
+        default=default,
+        show_default=True,
+        callback=step_size,
         help="Step size h of both players.",
-    )  # fmt: skip
+    )
 
 
 def rounds_option(default: int) -> Callable[[Callable], Callable]:
+    """--rounds: the length of a trajectory."""
     return click.option(
-        "--rounds", type=click.IntRange(min=1), default=default, show_default=True,
+        "--rounds",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
         help="Rounds of a trajectory.",
-    )  # fmt: skip
+    )
 
 
 def gammas_option(
-    default: Sequence[float], callback: Callable = weights
+    default: Sequence[float], callback: Callable[..., Any] = weight
 ) -> Callable[[Callable], Callable]:
+    """--gamma, several times: the weights of a penalty."""
     return click.option(
-        "--gamma", type=float, multiple=True, default=tuple(default), show_default=True,
-        callback=callback, help="Weights γ, each given as an option of its own.",
-    )  # fmt: skip
-
-
-def common(command: Callable) -> Callable:
-    """The folder, and a plan instead of the work."""
-    command = click.option("--dry-run", is_flag=True, help="Say what would be computed, no more.")(
-        command
+        "--gamma",
+        type=float,
+        multiple=True,
+        default=tuple(default),
+        show_default=True,
+        callback=callback,
+        help="Weight γ of the penalty; repeat the option for several.",
     )
-    return click.option(
-        "--out", type=click.Path(file_okay=False, path_type=Path),
-        help="Folder to write. [dim](default: runs/<name>)[/]",
-    )(command)  # fmt: skip
 
 
-DECIDING = ("points", "step", "rounds", "gamma", "convention", "gamma_convention")
-"""Options that change the rows; others choose among them, or draw."""
+def output_options(folder: str) -> Callable[[Callable], Callable]:
+    """--out, the folder, and --dry-run, a plan instead of the work."""
+
+    def decorate(command: Callable) -> Callable:
+        command = click.option(
+            "--dry-run", is_flag=True, help="Show what would be computed; compute nothing."
+        )(command)
+        return click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=Path),
+            help=f"Folder to write to. [dim](default: {folder})[/]",
+        )(command)
+
+    return decorate
 
 
-def other_settings() -> list[str]:
-    """Those of DECIDING that the running command has with other values than its defaults."""
-    context = click.get_current_context()
-    other = []
+ROW_OPTIONS = ("points", "step", "rounds", "gamma", "convention", "gamma_convention")
+"""Options that change the numbers; all others choose among rows, or draw."""
+
+
+def changed_settings(context: click.Context) -> list[str]:
+    """Those of ROW_OPTIONS that the command was given with other values than its defaults."""
+    changed = []
     for option in context.command.params:
-        value = context.params.get(option.name)
-        if option.name in DECIDING and value != option.get_default(context):
+        name = option.name or ""
+        value = context.params.get(name)
+        if name in ROW_OPTIONS and value != option.get_default(context):
             values = value if isinstance(value, tuple) else (value,)
-            other += [f"{option.opts[0]} {one}" for one in values]
-    return other
+            changed += [f"{option.opts[0]} {entry}" for entry in values]
+    return changed
 
 
-def carry_out(
-    name: str, out: Path | None, dry_run: bool, plan: str, work: Callable[[], Measured]
+def run_experiment(
+    name: str, out: Path | None, dry_run: bool, plan: str, compute: Callable[[], Measured]
 ) -> None:
-    """Do ``work`` and write its numbers and figures, or print ``plan``."""
+    """Compute, write numbers and figures and print the numbers; or print ``plan`` alone."""
     root, console = out or Path("runs", name), Console(highlight=False)
     if dry_run:
         console.print(f"{plan} → {root}", soft_wrap=True)
@@ -121,51 +135,57 @@ def carry_out(
     make_folder(root, "study.json")
     with locked(root):
         note_command(root, name)
-        outcome = work().under(other_settings())
-        write(root, outcome)
-    console.print(table(name, outcome))
-    for note in outcome.notes:
+        result = compute().under(changed_settings(click.get_current_context()))
+        write_results(root, result)
+    console.print(table_of(name, result))
+    for note in result.notes:
         console.print(note, soft_wrap=True)
     console.print(f"tables and figures → {root}", soft_wrap=True)
 
 
-def write(root: Path, outcome: Measured) -> None:
-    """``measured.csv``, further tables, and every figure as PNG and PDF."""
-    frames = {MEASURED: outcome.measured}
-    frames |= {f"{name}.csv": frame for name, frame in outcome.tables.items()}
+def write_results(root: Path, result: Measured) -> None:
+    """Write ``measured.csv``, the other tables, and every figure as PNG and PDF."""
+    frames = {MEASURED: result.measured}
+    frames |= {f"{name}.csv": frame for name, frame in result.tables.items()}
     for name, frame in frames.items():
         with replace_file(root / name) as temporary:
             frame.write_csv(temporary)
-    folder = root / "figures"
+    write_figures(root / "figures", result.figures)
+
+
+def write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
+    """Write every figure as NAME.png and NAME.pdf."""
     folder.mkdir(exist_ok=True)
-    for name, drawing in outcome.figures.items():
+    for name, figure in figures.items():
         for kind in ("png", "pdf"):
             with replace_file(folder / f"{name}.{kind}") as temporary:
-                save(drawing, temporary, format=kind, dpi=160)
+                save(figure, temporary, format=kind, dpi=160)
 
 
-def table(name: str, outcome: Measured) -> Table:
-    """Measured beside expected; the source of the expected stands in the file."""
-    shown = Table(title=f"{name}: deterministic, no seeds", title_justify="left", box=box.SIMPLE)
-    shown.add_column("case")
-    shown.add_column("quantity")
+def table_of(name: str, result: Measured) -> Table:
+    """Measured beside expected numbers; the file also has the source of what is expected."""
+    table = Table(title=f"{name}: deterministic, no seeds", title_justify="left", box=box.SIMPLE)
+    table.add_column("case")
+    table.add_column("quantity")
     for heading in ("measured", "expected", "difference"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    for row in outcome.rows:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in result.rows:
         known = not math.isnan(row.expected)
         gap = row.measured - row.expected if math.isfinite(row.expected) else 0.0
-        shown.add_row(
+        table.add_row(
             row.case,
             row.quantity,
             f"{row.measured:.6g}",
             f"{row.expected:.6g}" if known else "–",
             f"{gap:.1e}" if known else "–",
         )
-    return shown
+    return table
 
 
-def start_of(context: click.Context, option: click.Parameter, value: Sequence[str]) -> tuple:
-    """THETA,PSI of every start. Raises ConfigError."""
+def parse_starts(
+    context: click.Context, option: click.Parameter, value: Sequence[str]
+) -> tuple[tuple[float, float], ...]:
+    """THETA,PSI of every --start as two numbers. Raises ConfigError."""
     starts = []
     for text in value:
         try:
@@ -178,42 +198,64 @@ def start_of(context: click.Context, option: click.Parameter, value: Sequence[st
     return tuple(starts) or portraits.STARTS
 
 
-def chosen(names: str | None, every: dict[str, System]) -> list[System]:
+def named_systems(names: str | None, every: Mapping[str, System]) -> list[System]:
+    """The systems of a list that commas separate; None names them all. Raises ConfigError."""
     if names is None:
         return list(every.values())
-    wanted = [name.strip() for name in names.split(",")]
-    for name in wanted:
+    chosen = [name.strip() for name in names.split(",")]
+    for name in chosen:
         one_of("--systems", name, list(every))
-    return [every[name] for name in dict.fromkeys(wanted)]
+    return [every[name] for name in dict.fromkeys(chosen)]
 
 
 @click.command("dirac")
 @click.option(
-    "--systems", "names", help="Rows of the page, separated by commas. [dim](default: all)[/]"
+    "--systems",
+    "names",
+    metavar="NAMES",
+    help=f"Rows of the page, separated by commas: {', '.join(systems())}. [dim](default: all)[/]",
 )
 @step_option(0.2)
 @rounds_option(500)
 @click.option(
-    "--gamma", type=float, default=0.3, show_default=True, callback=weight,
+    "--gamma",
+    type=float,
+    default=0.3,
+    show_default=True,
+    callback=weight,
     help="Weight γ of the zero-centred penalties.",
-)  # fmt: skip
+)
 @click.option(
-    "--start", "starts", multiple=True, callback=start_of, metavar="THETA,PSI",
-    help="A start; as many as you like.",
-)  # fmt: skip
+    "--start",
+    "starts",
+    multiple=True,
+    callback=parse_starts,
+    metavar="THETA,PSI",
+    help="Parameters of G and D that a trajectory starts from; repeat the option for several. "
+    f"[dim](default: {'; '.join(f'{theta:g},{psi:g}' for theta, psi in portraits.STARTS)})[/]",
+)
 @click.option(
-    "--convention", default="common", show_default=True,
-    help=f"{' or '.join(CONVENTIONS)}: D is high on reals, or on fakes. VRAL's always on reals.",
-)  # fmt: skip
+    "--convention",
+    metavar="NAME",
+    default="common",
+    show_default=True,
+    help=f"{' or '.join(CONVENTIONS)}: D is high on real samples, or on fakes. VRAL's D is always "
+    "high on real samples.",
+)
 @click.option(
-    "--gamma-convention", default="paper", show_default=True,
-    help=f"{' or '.join(GAMMA_CONVENTIONS)}: γ before ½‖∇D‖², or before ‖∇D‖².",
-)  # fmt: skip
+    "--gamma-convention",
+    metavar="NAME",
+    default="paper",
+    show_default=True,
+    help=f"{' or '.join(GAMMA_CONVENTIONS)}: γ weighs ½‖∇D‖², or ‖∇D‖².",
+)
 @click.option(
-    "--animate", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Also animate the first row into a .gif, or an .mp4 where ffmpeg is installed.",
-)  # fmt: skip
-@common
+    "--animate",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also animate the first row in a new .gif file, or .mp4 where ffmpeg is installed.",
+)
+@output_options("runs/dirac")
 def dirac(
     names: str | None,
     step: float,
@@ -226,19 +268,21 @@ def dirac(
     out: Path | None,
     dry_run: bool,
 ) -> None:
-    """Phase portraits of every method × algorithm on one page, with eigenvalues."""
-    rows = chosen(names, systems(gamma, convention, gamma_convention))
+    """Draw phase portraits of every method and algorithm on one page, with eigenvalues."""
+    rows = named_systems(names, systems(gamma, convention, gamma_convention))
     if animate is not None:
         portraits.writer_for(animate)
         if animate.exists():
-            raise ConfigError(f"--animate: {animate} exists; name a new file")
+            raise ConfigError(f"--animate: {animate} exists; allowed: a new file")
         if not animate.parent.is_dir():
-            raise ConfigError(f"--animate: {animate.parent} is no folder; name a file in one")
+            raise ConfigError(f"--animate: {animate} given; allowed: a file in an existing folder")
     plan = (
         f"{len(rows)} systems × {len(ALGORITHMS)} algorithms, {len(starts)} starts as lanes, "
         f"{rounds} rounds"
     )
-    carry_out("dirac", out, dry_run, plan, lambda: portraits.experiment(rows, step, rounds, starts))
+    run_experiment(
+        "dirac", out, dry_run, plan, lambda: portraits.experiment(rows, step, rounds, starts)
+    )
     if animate is not None and not dry_run:
         click.echo(f"animating {rows[0].label} → {animate}")
         portraits.animate(portraits.portraits(rows[:1], step, rounds, starts), animate)
@@ -246,73 +290,149 @@ def dirac(
 
 @click.command("dirac-basins")
 @click.option(
-    "--points", type=click.IntRange(min=2), default=41, show_default=True,
+    "--points",
+    type=click.IntRange(min=2),
+    default=41,
+    show_default=True,
     help="Starts along each axis of [-2, 2]².",
-)  # fmt: skip
+)
 @step_option(0.2)
 @rounds_option(3000)
 @gammas_option(basins.GAMMAS)
-@common
+@output_options("runs/dirac-basins")
 def dirac_basins(
     points: int, step: float, rounds: int, gamma: tuple[float, ...], out: Path | None, dry_run: bool
 ) -> None:
-    """From which starts R1 and consensus, exact and as published, arrive."""
+    """Map the starts from which R1 and consensus optimization, exact and as published, converge."""
     plan = (
         f"{len(basins.FOLLOWED)} methods × {len(ALGORITHMS)} algorithms, "
         f"{len(gamma)} γ × {points}² starts as lanes, {rounds} rounds"
     )
-    carry_out(
+    run_experiment(
         "dirac-basins", out, dry_run, plan, lambda: basins.experiment(points, rounds, step, gamma)
     )
 
 
 @click.command("dirac-damping")
-@common
+@output_options("runs/dirac-damping")
 def dirac_damping(out: Path | None, dry_run: bool) -> None:
-    """Eigenvalues and rates by γ and step: critical damping, largest steps, two time scales."""
+    """Show how γ and the step size damp: critical damping, largest steps, two time scales."""
     plan = (
         f"{len(damping.FAMILIES)} regularisers × {len(damping.STRENGTHS)} strengths, "
         f"{len(ALGORITHMS)} algorithms × {len(damping.STEPS)} steps"
     )
-    carry_out("dirac-damping", out, dry_run, plan, damping.experiment)
+    run_experiment("dirac-damping", out, dry_run, plan, damping.experiment)
 
 
 @click.command("limit-cycles")
 @rounds_option(4000)
-@common
+@output_options("runs/limit-cycles")
 def limit_cycles_command(rounds: int, out: Path | None, dry_run: bool) -> None:
-    """Cycles of -log D, WGAN-GP and clipped WGAN, measured against closed forms."""
+    """Measure the cycles of -log D, WGAN-GP and clipped WGAN against closed forms."""
     plan = f"{len(limit_cycles.ONE_CENTRED)} settings of WGAN-GP and others, {rounds} rounds"
-    carry_out("limit-cycles", out, dry_run, plan, lambda: limit_cycles.experiment(rounds))
+    run_experiment("limit-cycles", out, dry_run, plan, lambda: limit_cycles.experiment(rounds))
 
 
 @click.command("lazy-r1")
 @step_option(0.1)
 @rounds_option(1500)
-@gammas_option(lazy_r1.GAMMAS, positives)
-@common
+@gammas_option(lazy_r1.GAMMAS, positive)
+@output_options("runs/lazy-r1")
 def lazy_r1_command(
     step: float, rounds: int, gamma: tuple[float, ...], out: Path | None, dry_run: bool
 ) -> None:
-    """R1 every k-th round with weight k·γ, and the wall at h·γ·k ≈ 2."""
+    """Apply R1 at every k-th round with weight k·γ, up to its limit of stability at h·γ·k ≈ 2."""
     plan = f"{len(gamma)} γ × {len(lazy_r1.INTERVALS)} intervals, {rounds} rounds"
-    carry_out("lazy-r1", out, dry_run, plan, lambda: lazy_r1.experiment(step, gamma, rounds=rounds))
+    run_experiment(
+        "lazy-r1", out, dry_run, plan, lambda: lazy_r1.experiment(step, gamma, rounds=rounds)
+    )
 
 
 @click.command("errata")
-@common
+@output_options("runs/errata")
 def errata_command(out: Path | None, dry_run: bool) -> None:
-    """Three published mistakes, each computed both ways."""
+    """Compute three published mistakes both ways, as printed and corrected."""
     plan = "consensus both ways, R1's eigenvalues both ways, a Jacobian both ways"
-    carry_out("errata", out, dry_run, plan, errata.experiment)
+    run_experiment("errata", out, dry_run, plan, errata.experiment)
+
+
+def _setup_help(name: str, text: str) -> str:
+    default = next(entry.default for entry in fields(mixture_spectrum.Setup) if entry.name == name)
+    return f"{text} [dim](default: {default:g})[/]"
+
+
+@click.command(mixture_spectrum.EXPERIMENT)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    help=_setup_help("rounds", "Rounds of training; 50,000 in the paper."),
+)
+@click.option(
+    "--lr",
+    type=float,
+    callback=positive,
+    help=_setup_help("lr", "Learning rate of RMSProp; 1e-4 in the paper."),
+)
+@click.option(
+    "--gamma",
+    type=float,
+    callback=positive,
+    help=_setup_help("gamma", "Weight γ of consensus optimization."),
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), help=_setup_help("seed", "Seed of both trainings.")
+)
+@click.option(
+    "--quick", is_flag=True, help="A small network and few rounds, in a folder of its own."
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Threads of the computation.",
+)
+@output_options(f"runs/{mixture_spectrum.EXPERIMENT}")
+def spectrum_mog(
+    quick: bool, out: Path | None, threads: int, dry_run: bool, **given: float | int | None
+) -> None:
+    """Does consensus optimization move a GAN's eigenvalues away from the imaginary axis?
+
+    Trains a GAN of 2003 parameters on eight Gaussians by simultaneous RMSProp, without and with
+    consensus, and computes all eigenvalues of the full Jacobian before and after training, on one
+    fixed batch: the figure of Mescheder et al. 2017. ‖v‖ stands in every title, because away from a
+    stationary point eigenvalues say nothing about convergence.
+
+    Writes eigenvalues, counts and a figure to runs/spectrum-mog. The same command again only draws.
+    """
+    quick_setup = mixture_spectrum.QUICK if quick else {}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    setup = mixture_spectrum.Setup(**{**quick_setup, **chosen})
+    name = mixture_spectrum.EXPERIMENT
+    root = out or Path("runs", f"{name}-quick" if quick else name)
+    console = Console(highlight=False)
+    if dry_run:
+        console.print(setup.plan, soft_wrap=True)
+        return
+    torch.set_num_threads(threads)
+    make_folder(root, "study.json")
+    with locked(root):
+        note_command(root, name)
+        mixture_spectrum.run(
+            root, setup, lambda line: console.print(line, soft_wrap=True, markup=False)
+        )
+    console.print(f"figures → {root / 'figures'}", soft_wrap=True)
 
 
 COMMANDS: dict[str, click.Command] = {
-    "dirac": dirac,
-    "dirac-basins": dirac_basins,
-    "dirac-damping": dirac_damping,
-    "limit-cycles": limit_cycles_command,
-    "lazy-r1": lazy_r1_command,
-    "errata": errata_command,
-    EXPERIMENT: spectrum_mog,
+    command.name or "": command
+    for command in (
+        dirac,
+        dirac_basins,
+        dirac_damping,
+        limit_cycles_command,
+        lazy_r1_command,
+        errata_command,
+        spectrum_mog,
+    )
 }

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import rich_click as click
+from click.exceptions import NoArgsIsHelpError
 from rich.console import Console
 from rich.text import Text
 
@@ -46,7 +47,7 @@ def one_line_errors(ctx: click.Context) -> Iterator[None]:
     """Print what a user can mend as one line and exit with 2; on Ctrl-C, exit with 130."""
     try:
         yield
-    except click.exceptions.NoArgsIsHelpError as error:
+    except NoArgsIsHelpError as error:
         click.echo(error.message, color=ctx.color)
         ctx.exit(2)
     except (UserError, click.UsageError) as error:

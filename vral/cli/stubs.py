@@ -31,11 +31,13 @@ def read_words() -> dict[str, Any]:
 class Stub(click.RichCommand):
     """A command as words.json describes it: prints its help, and loads the real one to run."""
 
-    def __init__(self, name: str, words: Mapping[str, Any], load: Callable[[], click.Command]):
+    def __init__(
+        self, name: str, words: Mapping[str, Any], load: Callable[[str], click.Command | None]
+    ):
         shared = read_words()["options"]
         entries = [shared[entry] if isinstance(entry, str) else entry for entry in words["params"]]
         super().__init__(
-            name, help=words["help"], params=[_parameter(**entry) for entry in entries]
+            name=name, help=words["help"], params=[_parameter(**entry) for entry in entries]
         )
         self.load = load
 
@@ -52,7 +54,10 @@ class Stub(click.RichCommand):
         if not set(HELP_OPTIONS).isdisjoint(args):
             with suppress(click.UsageError):
                 super().make_context(info_name, list(args), parent, **extra)
-        return self.load().make_context(info_name, args, parent, **extra)
+        command = self.load(self.name or "")
+        if command is None:
+            raise click.UsageError(f"No such command {self.name!r}.", parent)
+        return command.make_context(info_name, args, parent, **extra)
 
 
 def _parameter(
@@ -83,4 +88,4 @@ class StubGroup(click.RichGroup):
         words = self.words().get(cmd_name, {})
         if "params" not in words:
             return self.load(cmd_name)
-        return Stub(cmd_name, words, lambda: self.load(cmd_name))
+        return Stub(cmd_name, words, self.load)

@@ -1,4 +1,4 @@
-"""``vral reproduce spectrum-mog``: the eigenvalues of a mixture GAN, before and after training.
+"""The eigenvalues of a mixture GAN before and after training: ``vral reproduce spectrum-mog``.
 
 The figure of "The Numerics of GANs" (Mescheder et al. 2017), whose released notebook keeps one row
 of the Jacobian per parameter tensor and so cannot draw it. Here the Jacobian is the full one, of
@@ -7,21 +7,19 @@ and w' has second derivatives of v besides v' - γ v'ᵀv' wherever v is not 0.
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import rich_click as click
 import torch
-from rich.console import Console
 
 from vral import figures
 from vral.data.draws import rng
 from vral.diagnostics.linearise import field_map
 from vral.diagnostics.spectrum import Spectrum, spectrum
-from vral.errors import ConfigError, FolderError
+from vral.errors import FolderError
 from vral.figures.style import save_figures
 from vral.files import replace_file
 from vral.games.game import field
@@ -29,7 +27,7 @@ from vral.games.planar import mixture
 from vral.games.toy import Toy
 from vral.optim import Consensus, FirstOrder, RmsProp
 from vral.study.config import differences
-from vral.study.folders import locked, make_folder, note_command, read_json, write_json
+from vral.study.folders import read_json, write_json
 from vral.study.measured import MEASURED, Measured, Quantity, Row
 from vral.train.paths import trajectories
 from vral.types import Profile, map_tensors
@@ -68,6 +66,15 @@ class Setup:
         """What differs from the experiment's own setup."""
         own = asdict(Setup())
         return [(name, value) for name, value in asdict(self).items() if value != own[name]]
+
+    @property
+    def plan(self) -> str:
+        """What is computed, in one line."""
+        size = self.toy().size
+        return (
+            f"2 × {self.rounds:,} rounds of a GAN of {size} parameters, seed {self.seed}, RMSProp "
+            f"{self.lr:g}, consensus γ = {self.gamma:g}; then 5 Jacobians {size} × {size}"
+        )
 
     def toy(self) -> Toy:
         return mixture(seed=self.seed, width=self.width, latent=self.latent, per_mode=self.per_mode)
@@ -108,65 +115,21 @@ class Setup:
 QUICK = {"rounds": 100, "width": 4, "latent": 4, "per_mode": 8}
 
 
-def _help(name: str, text: str) -> str:
-    default = next(entry.default for entry in fields(Setup) if entry.name == name)
-    return f"{text} [dim](default: {default:g})[/]"
+def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
+    """Write eigenvalues, counts, measured numbers and the figure to the folder ``root``.
 
-
-@click.command(EXPERIMENT)
-@click.option("--rounds", type=click.IntRange(min=1), help=_help("rounds", "Published: 50,000."))
-@click.option("--lr", type=float, help=_help("lr", "RMSProp's. Published: 1e-4."))
-@click.option("--gamma", type=float, help=_help("gamma", "Of consensus optimization."))
-@click.option("--seed", type=click.IntRange(min=0), help=_help("seed", "Of both arms."))
-@click.option("--quick", is_flag=True, help="A small net and few rounds, in a folder of its own.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.")
-@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--dry-run", is_flag=True, help="Show the plan; compute nothing.")
-def spectrum_mog(
-    quick: bool, out: Path | None, threads: int, dry_run: bool, **given: float | int | None
-) -> None:
-    """Does consensus optimization move a GAN's eigenvalues away from the imaginary axis?
-
-    Trains a GAN of 2003 parameters on eight Gaussians by simultaneous RMSProp, without and with
-    consensus, and takes all eigenvalues of the full Jacobian before and after, on one fixed batch:
-    the figure of Mescheder et al. 2017. ‖v‖ stands in every title, since away from a stationary
-    point eigenvalues say nothing about convergence.
-
-    Writes eigenvalues, counts and a figure to runs/spectrum-mog. The same command again only draws.
+    Spectra that are already there are kept, and only drawn. ``tell`` is called with every line of
+    the report. Raises FolderError where the folder holds another setup.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
-    for name in ("lr", "gamma"):
-        value = chosen.get(name, 1.0)
-        if not (math.isfinite(value) and value > 0):
-            raise ConfigError(f"--{name}: {value} given; allowed: a finite number above 0")
-    setup = Setup(**{**(QUICK if quick else {}), **chosen})
-    root = out or Path("runs", f"{EXPERIMENT}-quick" if quick else EXPERIMENT)
-    console = Console(highlight=False)
-    if dry_run:
-        console.print(_plan(setup), soft_wrap=True)
-        return
-    torch.set_num_threads(threads)
-    make_folder(root, "study.json")
-    with locked(root):
-        note_command(root, EXPERIMENT)
-        _check_same(root, setup)
-        if not (root / "eigenvalues.csv").exists():
-            console.print(_plan(setup), soft_wrap=True)
-            _compute(root, setup, console)
-        found = _found(root)
-        with replace_file(root / MEASURED) as temporary:
-            other = [f"--{name} {value:g}" for name, value in setup.differences()]
-            Measured(measured(found)).under(other).measured.write_csv(temporary)
-        _draw(root, setup, found)
-        console.print(f"figures → {root / 'figures'}", soft_wrap=True)
-
-
-def _plan(setup: Setup) -> str:
-    size = setup.toy().size
-    return (
-        f"2 × {setup.rounds:,} rounds of a GAN of {size} parameters, seed {setup.seed}, RMSProp "
-        f"{setup.lr:g}, consensus γ = {setup.gamma:g}; then 5 Jacobians {size} × {size}"
-    )
+    _check_same(root, setup)
+    if not (root / "eigenvalues.csv").exists():
+        tell(setup.plan)
+        _compute(root, setup, tell)
+    spectra = _read(root)
+    with replace_file(root / MEASURED) as temporary:
+        changed = [f"--{name} {value:g}" for name, value in setup.differences()]
+        Measured(measured(spectra)).under(changed).measured.write_csv(temporary)
+    _draw(root, setup, spectra)
 
 
 def _check_same(root: Path, setup: Setup) -> None:
@@ -182,11 +145,11 @@ def _check_same(root: Path, setup: Setup) -> None:
     write_json(path, asdict(setup))
 
 
-def _compute(root: Path, setup: Setup, console: Console) -> None:
+def _compute(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
     values, counts = [], []
     for row, time, found in setup.spectra():
-        console.print(f"{PANELS[row][1]}, {time} training", style="bold")
-        console.print(found.summary(), soft_wrap=True, markup=False)
+        tell(f"{PANELS[row][1]}, {time} training")
+        tell(found.summary())
         place = {"row": row, "time": time}
         numbers = {"real": found.eigenvalues.real, "imag": found.eigenvalues.imag}
         values.append(
@@ -198,8 +161,8 @@ def _compute(root: Path, setup: Setup, console: Console) -> None:
             frame.write_csv(temporary)
 
 
-def _found(root: Path) -> Spectra:
-    """What is in the folder."""
+def _read(root: Path) -> Spectra:
+    """The spectra in the folder."""
     values, counts = (pl.read_csv(root / f"{name}.csv") for name in ("eigenvalues", "counts"))
 
     def spectrum_at(row: str, time: str) -> Spectrum:
