@@ -66,7 +66,7 @@ def test_a_command_that_words_lack_is_found_and_explained(vral, monkeypatch):
     del old["commands"]["reproduce"]["commands"]["errata"]
     monkeypatch.setattr(stubs, "read_words", lambda: old)
     monkeypatch.setattr(reproduce, "read_words", lambda: old)
-    assert "Three published mistakes" in vral("reproduce", "errata", "--help").output
+    assert "three published mistakes" in vral("reproduce", "errata", "--help").output
 
 
 def test_help_as_the_value_of_an_option_is_a_value(vral, tmp_path):

@@ -112,9 +112,10 @@ ROW_OPTIONS = ("points", "step", "rounds", "gamma", "convention", "gamma_convent
 """Options that change the numbers; all others choose among rows, or draw."""
 
 
-def changed_settings(context: click.Context) -> list[str]:
-    """Those of ROW_OPTIONS that the command was given with other values than its defaults."""
-    changed = []
+def changed_settings() -> list[str]:
+    """Those of ROW_OPTIONS that the running command was given with other values."""
+    context, changed = click.get_current_context(), []
+    assert context is not None
     for option in context.command.params:
         name = option.name or ""
         value = context.params.get(name)
@@ -135,7 +136,7 @@ def run_experiment(
     make_folder(root, "study.json")
     with locked(root):
         note_command(root, name)
-        result = compute().under(changed_settings(click.get_current_context()))
+        result = compute().under(changed_settings())
         write_results(root, result)
     console.print(table_of(name, result))
     for note in result.notes:
