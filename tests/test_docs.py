@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import shlex
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import click
 import pytest
 
-from vral.claims import CLAIMS
+from vral.claims import CLAIMS, Verdict
+from vral.claims.markdown import BEGIN, END, as_markdown
+from vral.claims.wording import family_notes
 from vral.cli.main import main
 from vral.study.experiments import EXPERIMENTS
 
@@ -165,6 +168,25 @@ def test_what_the_front_page_says_in_words_is_the_ledgers():
         assert ledger[name, "Dirac-GAN"]["verdict"] == "refuted"
     for name in ("T6.meta-r1", "T6.parzen-r1", "T2.ttur", "T3.cycle"):
         assert ledger[name, "Dirac-GAN"]["verdict"] == "confirmed"
+
+
+def test_the_published_table_is_the_published_ledger():
+    page = ROOT / "runs/published/README.md"
+    judged = [
+        Verdict(
+            claim=CLAIMS[row["claim"]],
+            study=Path(row["study"]),
+            settings=tuple(row["settings"]),
+            **{name: row[name] for name in ("dataset", "verdict", "seeds", "diverged", "survives")},
+            **{
+                name: math.nan if row[name] is None else float(row[name])
+                for name in ("effect", "low", "high", "p")
+            },
+        )
+        for row in json.loads(text_of(page.parent / "claims.json"))["verdicts"]
+    ]
+    expected = f"{as_markdown(judged, page, '.')}\n\n{' '.join(family_notes(judged))}"
+    assert f"{BEGIN}\n\n{expected}\n\n{END}" in text_of(page)
 
 
 def test_the_register_has_as_many_late_claims_as_the_pages_say():
