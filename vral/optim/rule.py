@@ -76,7 +76,8 @@ class Rule(Protocol):
 class FirstOrder:
     """Each player follows its own transform of its gradient.
 
-    One call of the field. Other rules inherit from it what they leave as it is.
+    One call of the field per update, as in Goodfellow et al. 2014, algorithm 1. Other rules inherit
+    from it what they leave as it is.
     """
 
     transforms: Mapping[str, Transform]

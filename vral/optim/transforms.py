@@ -69,7 +69,7 @@ LEARNING_RATE = {"meaning": "learning rate", "above": 0.0}
 class Sgd(Transform):
     """Gradient descent.
 
-    x ← x - lr·g.
+    x ← x - lr·g, elementwise (Robbins and Monro 1951).
     """
 
     lr: float = setting(**LEARNING_RATE)
@@ -201,7 +201,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
 
 @dataclass(frozen=True)
 class Still(Transform):
-    """A player that stays where it is."""
+    """A player that stays where it is, as G does while a fresh D is trained."""
 
     lr: float = 0.0
 
