@@ -48,14 +48,16 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
             rows = getattr(recorded, kind).filter(pl.col("ratio") == ratio)
             if read:
                 write_part(rows.drop("method", "ratio", "dataset"), folder / kind, 10)
-        own = {"seeds": tuple(range(seeds)), **(changed or {}).get(ratio, {})}
-        config = EXPERIMENTS[experiment].config(Arm(arm), ratio, "digits", **own)
-        gone = [{"seed": s, "d_update": 3, "reading": "loss_D", "value": "nan"} for s in diverged]
+        settings = {"seeds": tuple(range(seeds)), **(changed or {}).get(ratio, {})}
+        config = EXPERIMENTS[experiment].config(Arm(arm), ratio, "digits", **settings)
+        entries = [
+            {"seed": s, "d_update": 3, "reading": "loss_D", "value": "nan"} for s in diverged
+        ]
         report = {
             "config": config.model_dump(mode="json"),
             "status": (status or {}).get(ratio, "finished"),
             "rounds_done": 10,
-            "diverged": gone if ratio == "50" or not read else [],
+            "diverged": entries if ratio == "50" or not read else [],
         }
         write_json(folder / "run.json", report)
     return root
@@ -64,10 +66,10 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
 def test_a_study_is_judged_on_what_it_holds(tmp_path):
     root = write_study(tmp_path / "study")
     verdicts = {v.claim.id: v for v in ledger([root])}
-    found = verdicts["C7.frechet"]
-    assert (found.verdict, found.dataset, found.seeds) == ("confirmed", "digits", 5)
-    assert found.effect == pytest.approx(0.5)
-    assert found.study == root
+    verdict = verdicts["C7.frechet"]
+    assert (verdict.verdict, verdict.dataset, verdict.seeds) == ("confirmed", "digits", 5)
+    assert verdict.effect == pytest.approx(0.5)
+    assert verdict.study == root
     assert all(v.claim.experiment == "ratios" for v in verdicts.values())
     assert "C7.standard" not in verdicts
 
@@ -100,10 +102,10 @@ def test_a_study_without_a_finished_run_has_no_verdict(tmp_path):
 
 def test_seeds_that_diverged_are_counted_and_reported(tmp_path):
     root = write_study(tmp_path / "study", diverged=[0, 3, 4])
-    found = next(v for v in ledger([root]) if v.claim.id == "C7.frechet")
-    assert (found.seeds, found.diverged) == (5, 3)
-    assert found.effect == float("inf")
-    assert found.verdict == "inconclusive"
+    verdict = next(v for v in ledger([root]) if v.claim.id == "C7.frechet")
+    assert (verdict.seeds, verdict.diverged) == (5, 3)
+    assert verdict.effect == float("inf")
+    assert verdict.verdict == "inconclusive"
 
 
 def test_the_same_study_twice_counts_once_and_two_studies_apart(tmp_path):
@@ -117,11 +119,11 @@ def test_a_study_whose_seeds_all_diverged_before_any_reading_is_judged(tmp_path)
     root = write_study(
         tmp_path / "study", diverged=range(5), status=dict.fromkeys(FRECHET, "diverged"), read=False
     )
-    found = {v.claim.id: v for v in ledger([root])}
+    by_id = {v.claim.id: v for v in ledger([root])}
     alone = [name for name, claim in CLAIMS.items() if claim.arms == ("vral-meta",)]
-    assert found.keys() >= {n for n in alone if CLAIMS[n].experiment == "ratios"}
+    assert by_id.keys() >= {n for n in alone if CLAIMS[n].experiment == "ratios"}
     for name in ("C3.ks-fake", "C4.vral-meta", "C5.swing.vral-meta"):
-        assert (found[name].verdict, found[name].diverged) == ("refuted", 5)
+        assert (by_id[name].verdict, by_id[name].diverged) == ("refuted", 5)
 
 
 # ---- settings ------------------------------------------------------------------------------
@@ -139,10 +141,10 @@ def test_runs_with_the_experiments_settings_need_no_word(tmp_path):
 
 def test_every_form_of_the_ledger_names_other_settings_than_the_experiments(tmp_path, short):
     usual = EXPERIMENTS["ratios"].config(Arm("vral-meta"), "50", "digits").rounds
-    found = {v.claim.id: v for v in ledger([short])}
+    by_id = {v.claim.id: v for v in ledger([short])}
     at_50, at_1 = (f"--rounds {rounds} (not {usual})" for rounds in (2, 3))
-    assert set(found["C7.frechet"].settings) == {at_50, at_1}  # it reads both ratios
-    assert found["C5.swing.vral-meta"].settings == (at_50,)
+    assert set(by_id["C7.frechet"].settings) == {at_50, at_1}  # it reads both ratios
+    assert by_id["C5.swing.vral-meta"].settings == (at_50,)
     page = tmp_path / "page.md"
     page.write_text(f"{BEGIN}\n{END}\n")
     shown = call(short, "--into", page)
@@ -150,7 +152,7 @@ def test_every_form_of_the_ledger_names_other_settings_than_the_experiments(tmp_
     assert "of runs with other settings than the experiment's" in shown.output
     assert f"Other settings than the experiment's: {at_1}, {at_50}." in page.read_text()
     data = json.loads(call(short, "--json").output)
-    entry = next(one for one in data["verdicts"] if one["claim"] == "C5.swing.vral-meta")
+    entry = next(v for v in data["verdicts"] if v["claim"] == "C5.swing.vral-meta")
     assert entry["settings"] == [at_50]
 
 
@@ -160,8 +162,8 @@ def test_numbers_without_chance_name_the_options_of_their_command(tmp_path):
     assert bare.settings == ()
     commands = ["reproduce errata --out x", "reproduce errata --step 0.3 --out=x --animate y.gif"]
     write_json(root / "study.json", {"experiment": "errata", "commands": commands})
-    (found,), still_open = examine([root])
-    assert found.settings == ("--step 0.3",)
+    (verdict,), still_open = examine([root])
+    assert verdict.settings == ("--step 0.3",)
     command = next(e.command for e in still_open if e.claim.id == "T5.escape")
     assert command == f"vral reproduce errata --out {root}-2"
 
@@ -209,8 +211,8 @@ def write_measured(root, experiment, **rows):
     if rows:
         claims = [CLAIMS[name.replace("_", ".")] for name in rows]
         keys = [(c.arms[0], c.quantity.removesuffix(f"; {c.arms[0]}")) for c in claims]
-        found = Measured([Row(*key, value) for key, value in zip(keys, rows.values(), strict=True)])
-        found.measured.write_csv(root / MEASURED)
+        made = Measured([Row(*key, value) for key, value in zip(keys, rows.values(), strict=True)])
+        made.measured.write_csv(root / MEASURED)
     return root
 
 
@@ -218,11 +220,11 @@ def test_numbers_without_chance_are_judged_beside_seeds_and_outside_their_family
     seeded = write_study(tmp_path / "study")
     alone = {v.claim.id: v for v in ledger([seeded])}
     computed = write_measured(tmp_path / "errata", "errata", T5_r3gan=0.2, T5_jacobian=1.0)
-    found = {v.claim.id: v for v in ledger([seeded, computed])}
-    assert {k: v for k, v in found.items() if k in alone} == alone
-    assert found["T5.r3gan"].verdict == "confirmed"
-    assert found["T5.jacobian"].verdict == "refuted"
-    assert not found["T5.r3gan"].survives
+    by_id = {v.claim.id: v for v in ledger([seeded, computed])}
+    assert {k: v for k, v in by_id.items() if k in alone} == alone
+    assert by_id["T5.r3gan"].verdict == "confirmed"
+    assert by_id["T5.jacobian"].verdict == "refuted"
+    assert not by_id["T5.r3gan"].survives
 
 
 def test_rows_that_lack_are_not_run(tmp_path):
@@ -259,7 +261,7 @@ def test_every_form_of_the_ledger_says_what_is_deterministic(tmp_path):
     assert f"equation 12 lacks a square. | ✓ 1 | {figure} |" in page.read_text()
     assert f"loses rows of its Jacobian. | ✗ 1 | {figure} |" in page.read_text()
     data = json.loads(call(root, "--json").output)
-    entry = next(one for one in data["verdicts"] if one["claim"] == "T5.r3gan")
+    entry = next(v for v in data["verdicts"] if v["claim"] == "T5.r3gan")
     assert (entry["kind"], entry["seeds"], entry["p"]) == ("deterministic", 0, None)
     assert entry["effect"] == entry["low"] == entry["high"] == 0.25
 
@@ -269,10 +271,10 @@ def test_the_numbers_of_a_real_command_are_judged(tmp_path):
     root = tmp_path / "errata"
     made = CliRunner().invoke(main, ["reproduce", "errata", "--out", str(root)])
     assert made.exit_code == 0, made.output
-    found = {v.claim.id: v for v in ledger([root])}
-    assert found.keys() == {"T5.consensus", "T5.escape", "T5.r3gan", "T5.jacobian"}
-    assert {v.verdict for v in found.values()} == {"confirmed"}
-    assert found["T5.r3gan"].effect == pytest.approx(0.691013748 - 0.476969601)
+    by_id = {v.claim.id: v for v in ledger([root])}
+    assert by_id.keys() == {"T5.consensus", "T5.escape", "T5.r3gan", "T5.jacobian"}
+    assert {v.verdict for v in by_id.values()} == {"confirmed"}
+    assert by_id["T5.r3gan"].effect == pytest.approx(0.691013748 - 0.476969601)
 
 
 def test_an_identity_is_shown_but_not_counted(tmp_path):
@@ -324,9 +326,9 @@ def test_json_holds_the_whole_ledger(tmp_path):
     result = call(write_study(tmp_path / "study", diverged=[0, 3, 4]), "--json")
     data = json.loads(result.output)
     assert data["judged"] == len(data["verdicts"])
-    found = next(entry for entry in data["verdicts"] if entry["claim"] == "C7.frechet")
-    assert (found["effect"], found["diverged"], found["threshold"]) == ("inf", 3, "≤ 1.25")
-    assert found["history"] == [
+    entry = next(v for v in data["verdicts"] if v["claim"] == "C7.frechet")
+    assert (entry["effect"], entry["diverged"], entry["threshold"]) == ("inf", 3, "≤ 1.25")
+    assert entry["history"] == [
         {"since": "2026-11-22", "threshold": "≤ 1.25", "note": "specification section 6"}
     ]
     known = {entry["claim"] for part in ("verdicts", "not_run") for entry in data[part]}
@@ -334,13 +336,13 @@ def test_json_holds_the_whole_ledger(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"), [(["nowhere"], "holds no study.json"), ([], "STUDY")]
+    ("arguments", "message"), [(["nowhere"], "holds no study.json"), ([], "STUDY")]
 )
-def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, said):
+def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     result = call(*arguments)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.strip().count("\n") == 0
 
 
@@ -352,8 +354,8 @@ def test_arguments_that_are_no_studies_are_named_and_left_out(tmp_path):
     alone, among = call(root, "--json"), call(others[0], root, others[1], "--json")
     assert (alone.exit_code, alone.stderr) == (among.exit_code, "") == (0, "")
     assert among.stdout == alone.stdout
-    said = f"STUDY: left out, without a study.json: {others[0]}, {others[1]}\n"
-    assert among.stderr == said
+    message = f"STUDY: left out, without a study.json: {others[0]}, {others[1]}\n"
+    assert among.stderr == message
     assert "holds no study.json" in one_line_error(call(*others))
 
 
@@ -373,14 +375,14 @@ def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path, name):
 
 def test_an_unknown_experiment_is_one_line_and_exit_code_2(tmp_path):
     write_json(tmp_path / "study.json", {"experiment": "rations", "commands": []})
-    said = one_line_error(call(tmp_path))
-    assert f"STUDY: {tmp_path} holds the experiment 'rations'; allowed: well-trained, " in said
-    assert "spectrum-mog" in said
+    message = one_line_error(call(tmp_path))
+    assert f"STUDY: {tmp_path} holds the experiment 'rations'; allowed: well-trained, " in message
+    assert "spectrum-mog" in message
 
 
 def test_figures_without_a_page_to_link_from_are_refused(tmp_path):
-    said = one_line_error(call(tmp_path, "--figures", "pictures"))
-    assert "--figures: pictures given without --into" in said
+    message = one_line_error(call(tmp_path, "--figures", "pictures"))
+    assert "--figures: pictures given without --into" in message
 
 
 @pytest.mark.parametrize("block", ["", "stale\n", "\nstale\n\n"])

@@ -96,7 +96,7 @@ def choose(tab, act):
     act()
     tab.wait_for_function(
         f"(before) => Bokeh.documents.length === 2 && JSON.stringify(({DRAWN})()) !== before",
-        arg=tab.evaluate("(found) => JSON.stringify(found)", before),
+        arg=tab.evaluate("(drawn) => JSON.stringify(drawn)", before),
     )
     tab.wait_for_timeout(100)
     assert tab.locator("#curves").screenshot() != picture
@@ -242,17 +242,17 @@ CONTRASTS = """() => {
     }
     return [255, 255, 255, 255]
   }
-  const found = []
+  const texts = []
   for (const element of document.querySelectorAll("body *")) {
     const words = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())
     const drawn = element.matches("#curves, .badge svg")
     const style = getComputedStyle(element)
     if (!(words || drawn) || !element.getClientRects().length) continue
     if (["SCRIPT", "STYLE", "OPTION", "OPTGROUP"].includes(element.tagName)) continue
-    found.push({text: element.textContent.trim().slice(0, 40), ink: rgba(style.color),
+    texts.push({text: element.textContent.trim().slice(0, 40), ink: rgba(style.color),
       ground: ground(element), size: parseFloat(style.fontSize), weight: Number(style.fontWeight)})
   }
-  return found
+  return texts
 }"""
 
 
@@ -266,8 +266,8 @@ def test_all_text_meets_wcag_aa_in_both_themes(opened, scheme):
     assert dark is (scheme == "dark")
     for text in texts:
         large = text["size"] >= 24 or (text["size"] >= 18.66 and text["weight"] >= 700)
-        found = contrast(text["ink"], text["ground"])
-        assert found >= (3 if large else 4.5), text
+        ratio = contrast(text["ink"], text["ground"])
+        assert ratio >= (3 if large else 4.5), text
 
 
 def test_lines_of_the_explorer_stand_out_in_both_themes(opened):

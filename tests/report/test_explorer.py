@@ -31,20 +31,20 @@ def explored_frames():
 
 
 def test_the_explorer_gets_bands_of_all_seeds_and_final_values_of_those_left():
-    found = explorer.explored(*explored_frames())
-    (curve,) = found["curves"]["grad_norm_fake"]
-    times = found["clocks"][curve["clock"]]
+    drawn = explorer.explored(*explored_frames())
+    (curve,) = drawn["curves"]["grad_norm_fake"]
+    times = drawn["clocks"][curve["clock"]]
     assert len(curve["median"]) <= explorer.POINTS
     # Bins of three rounds: the mean round is the middle one, and the median of i and i+1 is i+½.
     assert times["round"][:2] == [1.0, 4.0]
     assert curve["median"][:2] == [1.5, 4.5]
     np.testing.assert_allclose(times["d_updates"], 2 * np.array(times["round"]) + 1, rtol=1e-3)
     np.testing.assert_allclose(times["images"], 64 * np.array(times["d_updates"]), rtol=1e-3)
-    (dots,) = found["finals"]["grad_norm_fake"]
+    (dots,) = drawn["finals"]["grad_norm_fake"]
     assert dots["seeds"] == [0]
     assert dots["values"] == [pytest.approx(np.mean(np.arange(240, 300)), rel=1e-3)]
-    assert found["finals"]["auc"][0]["values"] == [0.5]
-    assert len(found["curves"]["auc"][0]["median"]) == 3
+    assert drawn["finals"]["auc"][0]["values"] == [0.5]
+    assert len(drawn["curves"]["auc"][0]["median"]) == 3
 
 
 def test_arms_of_a_method_have_colours_of_their_own():

@@ -50,7 +50,7 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ([], "Missing argument"),
         (["nowhere"], "STUDY: nowhere given, which holds no study.json"),
@@ -64,7 +64,7 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
         (["study", "--out", "folder.html"], "folder.html exists and is none"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, arguments, said):
+def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     for name, experiment in {"empty": "ratios", "other": "tea"}.items():
         Path(name).mkdir()
@@ -78,7 +78,7 @@ def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, a
     before = sorted(tmp_path.rglob("*"))
     result = report(*arguments)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.strip().count("\n") == 0
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -100,8 +100,8 @@ def theory(tmp_path):
 
 def test_what_has_no_seeds_stands_on_the_page_as_deterministic(theory):
     (judged,), _ = examine([theory])
-    found = contents.read_theory(theory, 1, [judged])
-    text = page.render([], [found], [], "vral report errata", "x.pdf")
+    study = contents.read_theory(theory, 1, [judged])
+    text = page.render([], [study], [], "vral report errata", "x.pdf")
     cells = re.findall(r"<td data-label=\"(\w+)\".*?</td>", text, re.DOTALL)
     assert cells == ["Effect", "Asked", "Seeds", "Verdict", "Figure"]
     assert '<span class="where">deterministic</span>' in text

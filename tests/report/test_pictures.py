@@ -32,7 +32,7 @@ def test_a_picture_keeps_the_hues_of_its_lines():
         ax.imshow(noise, cmap="gray", interpolation="bilinear")
         ax.axhline(20, color=hues[i], lw=1)
     image = Image.open(io.BytesIO(pictures.picture(drawing).png)).convert("RGB")
-    found = np.unique(np.asarray(image).reshape(-1, 3), axis=0).astype(int)
+    colours = np.unique(np.asarray(image).reshape(-1, 3), axis=0).astype(int)
     for hue in hues:
         wanted = np.round(255 * np.array(to_rgb(hue))).astype(int)
-        assert np.abs(found - wanted).max(1).min() <= 4
+        assert np.abs(colours - wanted).max(1).min() <= 4

@@ -25,7 +25,7 @@ class Doubt:
     families: frozenset[str] = frozenset()
     """Families of claims concerned (C3, …), all if empty."""
     mended_by: str = ""
-    """An option that runs may have been given, with which the reason does not hold for them."""
+    """An option; the reason does not hold for runs that were given it."""
 
     def concerns(self, verdict: Verdict) -> bool:
         """Whether ``verdict`` belongs to this part."""
@@ -38,21 +38,19 @@ class Doubt:
         )
 
 
-LACKS_BATCH_NORM = "the protocol lacks the batch norm in G that the authors' networks always had"
-
 WITHDRAWN = (
     Doubt(
         "withdrawn",
-        LACKS_BATCH_NORM,
+        "the protocol lacks the batch norm in G that the authors' networks always had",
         experiments=frozenset({"ratios", "well-trained", "clipping"}),
         datasets=frozenset({"mnist"}),
         mended_by="--norm-g",
     ),
     Doubt(
         "being redone",
-        LACKS_BATCH_NORM,
+        "the compared generators lack the batch norm that the authors' always had, and R and F "
+        "took one undamped step per update of D",
         families=frozenset({"C3", "C7", "C8", "C9"}),
-        mended_by="--norm-g",
     ),
 )
 """The first row that concerns a verdict holds for it."""

@@ -1,13 +1,13 @@
 "use strict"
-// The run explorer: what is chosen in the form becomes two Bokeh plots and a table.
-// Names only ever enter the page as text.
+// The run explorer: two Bokeh plots and a table of what the form selects.
+// Names enter the page as text only, never as markup.
 {
   const {studies, clocks, readings} = JSON.parse(document.getElementById("explorer-data").textContent)
   const at = (id) => document.getElementById(id)
   const FONT = "system-ui, sans-serif"
   const DASHES = ["solid", [6, 3], [2, 3], [8, 3, 2, 3]]
   const SPREAD = 30 // Positive values further apart than this start on a log scale.
-  const FLOOR = 1e-12 // What has underflowed is drawn here on a log scale.
+  const FLOOR = 1e-12 // On a log scale, values that have underflowed are drawn here.
   const ROW = 22 // Pixels per row of dots.
 
   function element(tag, text, attributes = {}) {
@@ -74,12 +74,12 @@
     .map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4))
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0)
 
-  // A method keeps its hue; it moves towards the text's colour until it is seen on the paper (3:1).
+  // A method's colour, mixed with that of the text until it stands out from the paper (3:1).
   function legible(colour, {paper, text}) {
     const [ground, ink] = [channels(paper), channels(text)]
-    const own = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16))
+    const hue = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16))
     for (let share = 0; share <= 1; share += 0.1) {
-      const mixed = own.map((v, i) => Math.round(v + share * (ink[i] - v)))
+      const mixed = hue.map((v, i) => Math.round(v + share * (ink[i] - v)))
       const [a, b] = [luminance(mixed), luminance(ground)].sort((x, y) => y - x)
       if ((a + 0.05) / (b + 0.05) >= 3) return `rgb(${mixed.join(", ")})`
     }
@@ -124,20 +124,20 @@
 
   const positive = (values) => values.filter((v) => v !== null && v > 0)
 
-  // Values as an axis can show them: what is missing, or negative on a log scale, leaves a gap.
+  // Values as an axis can show them: a missing value, or a negative one on a log scale, leaves a gap.
   const onAxis = (values, log) =>
     values.map((v) => (v === null || (log && v < 0) ? NaN : log ? Math.max(v, FLOOR) : v))
 
-  // A band without its gaps, in pieces: Bokeh would join the ends of a gap. On a log scale one that
-  // reaches below zero goes down to ``bottom``.
+  // A band in pieces between its gaps, whose ends Bokeh would join. On a log scale a band that
+  // reaches below zero ends at ``bottom``.
   function pieces(x, low, high, log, bottom) {
     const [lower, upper] = [onAxis(low.map((v) => (log && v !== null && v < 0 ? bottom : v)), log), onAxis(high, log)]
-    const found = [[]]
+    const parts = [[]]
     for (const i of x.keys()) {
-      if (isNaN(lower[i] + upper[i])) found.push([])
-      else found.at(-1).push(i)
+      if (isNaN(lower[i] + upper[i])) parts.push([])
+      else parts.at(-1).push(i)
     }
-    return found.filter((piece) => piece.length > 1).map((piece) =>
+    return parts.filter((piece) => piece.length > 1).map((piece) =>
       ({x: piece.map((i) => x[i]), low: piece.map((i) => lower[i]), high: piece.map((i) => upper[i])}))
   }
 
@@ -217,7 +217,7 @@
     const finals = (study().finals[reading] ?? []).filter(chosen)
     const medians = curves.flatMap(({median}) => median)
     const ends = finals.flatMap(({values}) => values)
-    // Where nothing is above zero there is no log scale to choose.
+    // Without a positive value there is no log scale to choose.
     at("log").disabled = positive([...medians, ...ends]).length === 0
     const log = at("log").checked && !at("log").disabled
     const left_out = log && [...medians, ...ends].some((v) => v !== null && v < 0)
@@ -235,7 +235,7 @@
     await put("finals", drawFinals(finals, log && positive(ends).length > 0, colours))
   }
 
-  // One drawing after the other, so that the last choice is the one that stays.
+  // Drawings run one after the other, so that the last choice is the one that stays.
   let drawing = Promise.resolve()
   const redraw = () => { drawing = drawing.then(draw) }
 
@@ -251,5 +251,5 @@
   at("reset").hidden = !matchMedia("(hover: hover)").matches
   at("reset").addEventListener("click", redraw)
   addEventListener("themechange", redraw)
-  fillStudy() // page.js announces the theme when the document is ready: that draws first.
+  fillStudy() // The first drawing follows page.js, which announces the theme when the document is ready.
 }

@@ -1,5 +1,5 @@
 "use strict"
-// The theme: the system's, until the reader chooses; a choice is kept where the browser allows it.
+// The theme is the system's until the reader chooses one; the browser keeps the choice if it can.
 {
   const root = document.documentElement
   const dark = matchMedia("(prefers-color-scheme: dark)")
@@ -19,13 +19,13 @@
       root.dataset.theme = isDark() ? "light" : "dark"
       try {
         localStorage.setItem("vral-theme", root.dataset.theme)
-      } catch { /* then it holds until the page is closed */ }
+      } catch { /* without storage the choice holds until the page is closed */ }
       show()
     })
     dark.addEventListener("change", show)
     show()
   })
-  // Paper shows what a screen folds away, but for what was not run and what the explorer lists.
+  // On paper every folded part is open, except the claims not run and the explorer's table.
   addEventListener("beforeprint", () => {
     for (const part of document.querySelectorAll("details:not(#not-run, #numbers)")) part.open = true
   })
