@@ -20,7 +20,7 @@ from vral.cli.main import main
 from vral.errors import FolderError
 from vral.study.experiments import EXPERIMENTS, Arm
 from vral.study.folders import write_json
-from vral.study.measured import MEASURED, Measured, Row
+from vral.study.measured import MEASURED, Measured
 from vral.train.records import write_part
 
 SEEDS = range(5)
@@ -210,8 +210,7 @@ def write_measured(root, experiment, **rows):
     write_json(root / "study.json", {"experiment": experiment, "commands": ["reproduce"]})
     if rows:
         claims = [CLAIMS[name.replace("_", ".")] for name in rows]
-        keys = [(c.arms[0], c.quantity.removesuffix(f"; {c.arms[0]}")) for c in claims]
-        made = Measured([Row(*key, value) for key, value in zip(keys, rows.values(), strict=True)])
+        made = Measured([c.row.row(v) for c, v in zip(claims, rows.values(), strict=True)])
         made.measured.write_csv(root / MEASURED)
     return root
 

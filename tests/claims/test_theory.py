@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from vral.claims import theory
 from vral.claims.catalogue import CLAIMS
 from vral.claims.evidence import NotRunError, read_numbers
-from vral.claims.verdict import Claim, judge_number
+from vral.claims.verdict import judge_number
 from vral.cli.dynamics import COMMANDS
 from vral.study.experiments import EXPERIMENTS
 
 COMPUTED = [claim for claim in CLAIMS.values() if claim.kind == "deterministic"]
 PUBLISHED = Path(__file__).parents[2] / "runs" / "published"
-
-
-def row_of(claim: Claim) -> tuple[str, str]:
-    (case,) = claim.arms
-    return case, claim.quantity.removesuffix(f"; {case}")
 
 
 @pytest.mark.parametrize("claim", COMPUTED, ids=lambda claim: claim.id)
@@ -33,7 +29,7 @@ def test_a_number_within_the_threshold_confirms_and_one_outside_refutes(claim):
         (inf, "confirmed" if high == inf else "refuted"),
         (nan, "inconclusive"),
     ):
-        verdict = judge_number(claim, claim.test({row_of(claim): value}), Path("study"))
+        verdict = judge_number(claim, claim.test({claim.row: value}), Path("study"))
         assert verdict.verdict == expected
         assert (verdict.low, verdict.high) == pytest.approx((value, value), nan_ok=True)
         assert (verdict.seeds, verdict.diverged, verdict.in_family) == (0, 0, False)
@@ -41,7 +37,7 @@ def test_a_number_within_the_threshold_confirms_and_one_outside_refutes(claim):
 
 def test_a_missing_row_is_named():
     for claim in COMPUTED:
-        message = f"measured.csv has no row {': '.join(row_of(claim))}"
+        message = f"measured.csv has no row {': '.join(claim.row)}"
         with pytest.raises(NotRunError, match=re.escape(message)):
             claim.test({})
 
@@ -50,6 +46,13 @@ def test_a_computed_claim_has_a_command():
     for claim in COMPUTED:
         assert claim.experiment in COMMANDS
         assert claim.experiment not in EXPERIMENTS
+
+
+def test_a_claim_on_another_quantity_than_the_registered_one_cannot_be_made():
+    claim = CLAIMS["T5.r3gan"]
+    renamed = claim.row._replace(quantity="error of the printed eigenvalue")
+    with pytest.raises(ValueError, match=r"T5\.r3gan measures .* the register has"):
+        theory.computed("T5.r3gan", theory.ERRATA, renamed, statement="", restatement="")
 
 
 def test_the_published_numbers_give_the_published_verdicts():

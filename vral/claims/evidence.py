@@ -14,7 +14,7 @@ import polars as pl
 
 from vral.errors import FolderError
 from vral.study import frames
-from vral.study.measured import MEASURED, SCHEMA
+from vral.study.measured import MEASURED, SCHEMA, Quantity
 
 Values = dict[int, float]
 """Seed to value; NaN where the seed diverged or the value does not exist."""
@@ -124,8 +124,8 @@ def read(root: Path, dataset: str) -> Evidence:
 
 # ---- without chance ----------------------------------------------------------------------------
 
-Numbers = dict[tuple[str, str], float]
-"""(case, quantity) to the number that a deterministic study has measured."""
+Numbers = dict[Quantity, float]
+"""The numbers that a deterministic study has measured."""
 
 Rows = list[tuple[str, str, float, float, str | None]]
 """The rows of ``measured.csv``: case, quantity, measured, expected, source of the expected."""
@@ -150,4 +150,4 @@ def read_rows(root: Path) -> Rows:
 
 def read_numbers(root: Path) -> Numbers:
     """The measured numbers of ``root`` by name. Raises FolderError as ``read_rows`` does."""
-    return {(case, quantity): number for case, quantity, number, *_ in read_rows(root)}
+    return {Quantity(case, what): number for case, what, number, *_ in read_rows(root)}

@@ -14,18 +14,18 @@ from scipy.stats import norm, spearmanr
 from vral.claims.evidence import Evidence, NotRunError, Numbers, Values
 from vral.study import frames
 from vral.study.legacy import legacy_scales
-from vral.study.measured import MEASURED
+from vral.study.measured import MEASURED, Quantity
 
 Test = Callable[[Evidence], Values]
 
 
-def measured(case: str, quantity: str) -> Callable[[Numbers], float]:
-    """The number in the row (``case``, ``quantity``) of a deterministic study."""
+def measured(row: Quantity) -> Callable[[Numbers], float]:
+    """The number in one row of a deterministic study."""
 
     def value(numbers: Numbers) -> float:
-        if (case, quantity) not in numbers:
-            raise NotRunError(f"{MEASURED} has no row {case}: {quantity}")
-        return numbers[case, quantity]
+        if row not in numbers:
+            raise NotRunError(f"{MEASURED} has no row {row.case}: {row.quantity}")
+        return numbers[row]
 
     return value
 

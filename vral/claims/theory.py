@@ -5,28 +5,39 @@ from typing import Any
 from vral.claims.quantities import last, measured, quotient
 from vral.claims.register import registered
 from vral.claims.verdict import Claim
+from vral.dynamics import (
+    basins,
+    damping,
+    errata,
+    lazy_r1,
+    limit_cycles,
+    mixture_spectrum,
+    portraits,
+)
+from vral.study.measured import Quantity
 
 DIRAC = "Dirac-GAN"
 
 
-def _computed(name: str, about: dict[str, str], case: str, quantity: str, **fields: Any) -> Claim:
+def computed(name: str, about: dict[str, str], row: Quantity, **fields: Any) -> Claim:
     """The claim ``name`` on one row of ``measured.csv``, which is computed without chance.
 
-    ``about`` holds what claims of one experiment share. Raises ValueError where the register asks
-    for another row.
+    ``about`` holds what claims of one experiment share. ``row`` is imported from the module that
+    measures it. Raises ValueError where the register asks for another quantity.
     """
     claim = registered(
         name,
-        arms=(case,),
+        row=row,
+        arms=(row.case,),
         ratios=(),
         datasets=(about.get("game", DIRAC),),
-        test=measured(case, quantity),
+        test=measured(row),
         kind="deterministic",
         **{field: text for field, text in about.items() if field != "game"},
         **fields,
     )
-    if claim.quantity != f"{quantity}; {case}":
-        raise ValueError(f"{name} measures {quantity}; {case}, registered is {claim.quantity}")
+    if claim.quantity != f"{row.quantity}; {row.case}":
+        raise ValueError(f"{name} measures {row}; the register has {claim.quantity}")
     return claim
 
 
@@ -76,137 +87,122 @@ SHIFTED = {
     "figure": "spectrum-mog",
 }
 THEORY = [
-    _computed(
+    computed(
         "T1.r1",
         BASINS,
-        "R1",
-        "smallest share",
+        basins.smallest_share_of("R1"),
         restatement="Of 41 × 41 starts in [-2, 2]² all come home with R1, under every γ of the map "
         "and every algorithm.",
         would_change="A step beyond R1's largest stable one.",
     ),
-    _computed(
+    computed(
         "T1.consensus",
         BASINS,
-        "consensus 1",
-        "largest share",
+        basins.LARGEST_SHARE_OF_CONSENSUS,
         restatement="With the exact consensus at γ = 1 at most 95 % of the starts come home under "
         "any algorithm.",
         would_change="A γ at which fewer starts lie where ½‖v‖² falls towards infinity.",
     ),
-    _computed(
+    computed(
         "T1.notebook",
         BASINS,
-        "consensus, notebook 1, AltGD 1:5",
-        "share",
+        basins.share_of("consensus, notebook", 1, "AltGD 1:5"),
         restatement="With consensus as in the authors' notebook at γ = 1, alternating 1:5, at most "
         "95 % of the starts come home.",
         would_change="Fewer D steps: its other algorithms bring all starts home at this γ.",
     ),
-    _computed(
+    computed(
         "T2.simultaneous",
         RATES,
-        "SimGD, unregularised",
-        "smallest (ρ² - 1)/(hf)² over h",
+        damping.SIMGD_GROWTH,
         restatement="Simultaneous gradient descent on the unregularised game has ρ² of at least "
         "1 + 0.99 (hf')² at all steps tried: above 1 at each.",
         would_change="Any damping.",
     ),
-    _computed(
+    computed(
         "T2.ttur",
         RATES,
-        "TTUR, SimGD",
-        "smallest (ρ² - 1)/(h_g h_d f²) over ratios",
+        damping.TTUR_SIMGD_GROWTH,
         restatement="So it is at all ratios of step sizes from 1:64 to 64:1: ρ² of at least "
         "1 + 0.99 h_g h_d f'².",
         would_change="Any damping.",
     ),
-    _computed(
+    computed(
         "T2.flow",
         RATES,
-        "TTUR, flow",
-        "largest |Re λ| over ratios",
+        damping.TTUR_FLOW_REAL_PART,
         restatement="In continuous time all eigenvalues stay on the imaginary axis at every ratio.",
         would_change="Any damping.",
     ),
-    _computed(
+    computed(
         "T2.alternating",
         RATES,
-        "TTUR, AltGD 1:1",
-        "largest |ρ - 1| over ratios",
+        damping.TTUR_ALTGD_OFF_CIRCLE,
         restatement="Alternating descent stays on the unit circle at every ratio: it neither grows "
         "nor converges.",
         would_change="Steps of √(h_g h_d)·f' above 2, at which it diverges.",
     ),
-    _computed(
+    computed(
         "T3.field",
         ONE_CENTRED,
-        "WGAN-GP",
-        "‖v‖ at (0, ±0) / γg₀",
+        limit_cycles.SPEED_BESIDE_ORIGIN,
         restatement="Beside (0, 0) the field of WGAN-GP around g₀ is as long as γ·g₀: there is no "
         "equilibrium to converge to.",
         would_change="A penalty centred at 0.",
     ),
-    _computed(
+    computed(
         "T3.cycle",
         ONE_CENTRED,
-        "WGAN-GP",
-        "smallest mean r / g₀",
+        limit_cycles.SMALLEST_MEAN_RADIUS,
         restatement="At all settings tried, one and five D steps among them, it ends on a cycle "
         "whose mean radius is half of g₀ or more.",
         would_change="A penalty centred at 0, or a step that decays.",
     ),
     *(
-        _computed(
+        computed(
             f"T4.gamma={gamma}.{short}",
             LAZY,
-            f"γ = {gamma}, {algorithm}",
-            "h·γ·k at the wall",
+            lazy_r1.wall_of(gamma, algorithm),
             restatement=f"At γ = {gamma} under {algorithm} the first unstable interval k lies "
             "within 20 % of h·γ·k = 2.",
         )
         for gamma in (1, 2)
         for algorithm, short in (("SimGD", "sim"), ("AltGD 1:1", "alt"))
     ),
-    _computed(
+    computed(
         "T5.consensus",
         ERRATA,
-        "NUM17's consensus, as in the Dirac-GAN notebook",
-        "largest error of its gradient",
+        errata.CONSENSUS_GRADIENT_ERROR,
         statement="The authors' Dirac-GAN notebook follows another field than consensus.",
         restatement="On 5 × 5 points of [-2, 2]² its gradient of ½‖v‖² errs by 0.01 or more.",
     ),
-    _computed(
+    computed(
         "T5.escape",
         ERRATA,
-        "NUM17's consensus, as in the Dirac-GAN notebook",
-        "r at round 500, exact",
+        errata.EXACT_CONSENSUS_RADIUS,
         statement="The authors' Dirac-GAN notebook follows another field than consensus.",
         restatement="From the start of a published panel, which shows convergence, exact consensus "
         "is 1 or more away from the equilibrium after 500 rounds.",
     ),
-    _computed(
+    computed(
         "T5.r3gan",
         ERRATA,
-        "R3GAN, equation 12",
-        "error of the printed Im λ",
+        errata.R3GAN_EIGENVALUE_ERROR,
         statement="R3GAN's equation 12 lacks a square.",
         restatement="The imaginary part that it prints for γ = 0.3 errs by 0.01 or more.",
     ),
-    _computed(
+    computed(
         "T5.jacobian",
         ERRATA,
-        "NUM17's eigenvalue notebook",
-        "rows kept / parameters",
+        errata.JACOBIAN_ROWS_KEPT,
         statement="The published eigenvalue notebook loses rows of its Jacobian.",
         restatement="Of the Jacobian's rows it keeps half or fewer, so there are no eigenvalues.",
     ),
     *(
-        _computed(
+        computed(
             f"T6.{arm}",
             DAMPED | ({"statement": "R1 beside it does (the control)."} if "R1" in case else {}),
-            case,
-            "abscissa of (θ, ψ)",
+            portraits.abscissa_of(case),
             restatement=f"At the equilibrium of the Dirac-GAN the eigenvalues of (θ, ψ) under "
             f"{case} have real parts of -0.01 or less.",
             would_change=change,
@@ -227,11 +223,10 @@ THEORY = [
             ("parzen-r1", "VRAL Parzen bwd, R1 0.3", "The penalty taken away."),
         )
     ),
-    _computed(
+    computed(
         "T7.damping",
         SHIFTED,
-        "after training",
-        "-Σ Re λ / Σ |λ|, with consensus less without",
+        mixture_spectrum.DAMPING_GAINED,
         restatement="After training, -Σ Re λ / Σ |λ| (1: all eigenvalues real and negative) of the "
         "field that consensus follows is larger by 0.1 than that of a GAN trained without it (one "
         "seed; undecided where a GAN has gone away from rest: ‖v‖ is larger than at its start).",

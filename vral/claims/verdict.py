@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 from scipy.stats import t as student
 
+from vral.study.measured import Quantity
 from vral.study.statistics import LEVEL, bootstrap_median
 
 FEWEST_SEEDS = 5
@@ -112,6 +113,8 @@ class Claim:
     """For a quotient: a change by the threshold's factor counts, up or down. The seeds must agree
     on the direction: their median decides it, and an interval that holds 1 allows for no change."""
     kind: Kind = "seeds"
+    row: Quantity | None = None
+    """For a deterministic claim: the row of ``measured.csv`` that it judges."""
     history: tuple[Registered, ...] = ()
     """Its thresholds with their dates; the last one is in force."""
 
