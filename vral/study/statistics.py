@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 LEVEL = 0.05
 """Error level of an interval over seeds, and of a family of verdicts judged together."""
@@ -29,7 +29,7 @@ def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         middle = np.asarray(np.nanmedian(values, axis=-1))
     if n < 2:
         return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
-    at_least = np.asarray(binom.sf((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n))
+    at_least = np.asarray(bdtrc((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n))
     k = int(np.argmax(at_least > LEVEL / 2))
     least = np.sort(np.where(np.isnan(values), -np.inf, values), axis=-1)
     most = np.sort(np.where(np.isnan(values), np.inf, values), axis=-1)
