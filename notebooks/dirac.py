@@ -14,9 +14,9 @@
 # All data sit at 0. G puts its one sample at θ, and D is linear: D(x) = ψx, a raw score that is
 # high on reals. That is a GAN of two numbers (Mescheder, Geiger and Nowozin 2018), and it shows
 # nearly all that can go wrong between two players who both follow their gradients. The only
-# equilibrium is (θ, ψ) = (0, 0): G makes the data, and D cannot tell.
+# equilibrium is (θ, ψ) = (0, 0): G makes the data, and D cannot tell them from real ones.
 #
-# Two things are to be kept apart:
+# Keep two things apart:
 #
 # * the **field** v sends (θ, ψ) to minus each player's gradient of its own loss. Gradient flow
 #   follows it, and converges near the equilibrium if all eigenvalues of v' have negative real
@@ -32,11 +32,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
 
+import vral
 from vral import figures
-from vral.diagnostics.gamma_sweep import gamma_sweep
 from vral.dynamics import basins, lazy_r1, portraits
 from vral.dynamics.systems import ALGORITHMS, systems
-from vral.games.dirac import dirac
 
 every = systems(gamma=0.3)
 STEP, ROUNDS = 0.2, 200
@@ -85,14 +84,14 @@ portraits.figure(portraits.portraits(chosen, STEP, ROUNDS, portraits.STARTS), ST
 # ## R1, and critical damping
 #
 # With R1 the eigenvalues are -γ/2 ± √(γ²/4 - f²). Up to γ = 2f they turn, and every bit of γ helps.
-# Beyond it both are real, and the slow one, about -f²/γ, gets *slower*: D is held so firmly that
-# G no longer learns where to go. The best γ damps critically: 1 for the log-loss (f = ½) and 2
+# Beyond it both are real, and the slow one, about -f²/γ, gets *slower*: R1 then holds D so firmly
+# that G no longer learns where to go. The best γ damps critically: 1 for the log-loss (f = ½) and 2
 # for WGAN. `vral spectrum RUN --gamma-sweep` asks the same of a trained network.
 
 # %%
-toy = dirac()
-sweep = gamma_sweep(
-    lambda gamma: dirac(r1=gamma).game, toy.at(0.0, 0.0), toy.draw, np.linspace(0, 3, 61)
+toy = vral.dirac()
+sweep = vral.gamma_sweep(
+    lambda gamma: vral.dirac(r1=gamma).game, toy.at(0.0, 0.0), toy.draw, np.linspace(0, 3, 61)
 )
 figures.damping(sweep, "R1 on the Dirac-GAN, log-loss")
 
@@ -105,7 +104,7 @@ figures.damping(sweep, "R1 on the Dirac-GAN, log-loss")
 # Consensus also lets both players descend ½‖v‖². At the equilibrium this adds -γf² to both real
 # parts and leaves the rotation ±if. Far away it does harm: ‖v‖ also goes to 0 where D is so sure of
 # itself that the loss is flat, ψθ → -∞, and from a good part of the plane that is where consensus
-# goes. R1 came home from every start in [-2, 2]². (The authors' notebook shows a better consensus,
+# goes. With R1 every start in [-2, 2]² came home. (The authors' notebook shows a better consensus,
 # because a factor ½ too many got into its gradient; `vral reproduce errata`.)
 
 # %%
@@ -124,8 +123,8 @@ basins.figure(maps, GAMMAS, STEP, MAP_ROUNDS)
 # overshoots when hγk > 2. That is where the wall is; at small γ it comes earlier.
 
 # %%
-outcome = lazy_r1.experiment(gammas=(1.0,), intervals=(1, 2, 4, 8, 12, 16, 18, 20, 22, 24, 32, 48))
-outcome.figures["lazy-r1"]
+INTERVALS = (1, 2, 4, 8, 12, 16, 18, 20, 22, 24, 32, 48)
+lazy_r1.experiment(gammas=(1.0,), intervals=INTERVALS).figures["lazy-r1"]
 
 # %% [markdown]
 # ## VRAL on the Dirac-GAN

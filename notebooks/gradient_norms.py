@@ -27,23 +27,19 @@ from tempfile import mkdtemp
 
 import matplotlib.pyplot as plt
 
+import vral
 from vral import figures
-from vral.study import frames
-from vral.study.config import resolve
 from vral.study.folders import folder_name
-from vral.study.methods import METHODS
-from vral.study.run import execute
+from vral.study.statistics import band
 
 METHODS_SHOWN = ("standard", "nonsaturating", "vral-parzen")
+SETTINGS = {"dataset": "digits", "ratio": "20", "seeds": "0-2", "rounds": 80, "width": 32}
 root = Path(mkdtemp())
 for method in METHODS_SHOWN:
-    config = resolve(
-        method,
-        {"dataset": "digits", "ratio": "20", "seeds": "0-2", "rounds": 80, "width": 32},
-    )
-    execute(config, root / folder_name(config))
+    config = vral.resolve(method, SETTINGS)
+    vral.execute(config, root / folder_name(config))
 
-records = frames.read(root, "records")
+records = vral.read(root, "records")
 records.select("method", "seed", "d_updates", "grad_norm_fake", "signal_fake").head()
 
 # %% [markdown]
@@ -61,25 +57,25 @@ GRADIENTS = {
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), sharey=True, layout="constrained")
 for ax, (metric, title) in zip(axes, GRADIENTS.items(), strict=True):
     for method in METHODS_SHOWN:
-        cell = records.filter(records["method"] == method)
-        curve = frames.band(cell, "g_updates", metric)
-        colour, label = METHODS[method].colour, METHODS[method].label
-        figures.draw_band(ax, curve, "g_updates", color=colour, label=label)
+        chosen = records.filter(records["method"] == method)
+        row = vral.METHODS[method]
+        curve = band(chosen, "g_updates", metric)
+        figures.draw_band(ax, curve, "g_updates", color=row.colour, label=row.label)
     ax.set(yscale="log", title=title, xlabel="generator updates")
 _ = axes[0].legend()
 
 # %% [markdown]
 # The logit's gradient vanishes for no method. Under the saturating loss the gradient of G's loss
-# follows that of the probability down; minimising -log D keeps it, and so does a discriminator
-# whose scores are held to a unit variance. So a plot of ‖∇ₓD‖ alone can neither show nor refute
+# falls with that of the probability. Minimising -log D keeps it, and so does a discriminator whose
+# scores are pulled towards a unit variance. So a plot of ‖∇ₓD‖ alone can neither show nor refute
 # the claim that standard GANs starve their generator.
 #
-# It takes data that D can tell from G's samples. With `"dataset": "ring"` in the cell above, where
-# D cannot separate the two that soon, nothing vanishes in these eighty rounds.
+# The effect needs data that D can tell from G's samples. With `"dataset": "ring"` in the first
+# cell, where D cannot separate the two that soon, nothing vanishes in these eighty rounds.
 #
 # ## ‖∇D‖ and Var D(G(z)), as in the deck
 #
-# The package draws the same panels for a whole study; here they are for this one.
+# The package draws the same panels for a whole study. Here they are for these three runs.
 
 # %%
 figures.gradients_and_variance(records, METHODS_SHOWN, ["20"])
