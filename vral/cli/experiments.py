@@ -9,6 +9,7 @@ from typing import Any
 import rich_click as click
 from rich.console import Console
 
+from vral.claims.catalogue import families
 from vral.cli.options import config_options, execution_of, execution_options, given
 from vral.cli.results import LEGACY_METRICS, selection_of, summarise, write_figures
 from vral.cli.tables import progress_bar, show_plan
@@ -104,7 +105,9 @@ def _command(name: str, row: Experiment) -> click.Command:
         f"Writes records, figures and tables to runs/{name}. The same command again trains what "
         "is missing; more seeds, methods or ratios add to what is there."
     )
-    return click.command(name, help=f"{row.question}\n\n{row.about}\n\n{more}")(run)
+    judged = families(name)
+    claims = f"Claim{'s' if len(judged) > 1 else ''} {', '.join(judged)}."
+    return click.command(name, help=f"{row.question}\n\n{row.about} {claims}\n\n{more}")(run)
 
 
 COMMANDS: dict[str, click.Command] = {

@@ -67,7 +67,7 @@ def transport(
         return finish(
             figure,
             f"W1 to held-out data\n{caption}",
-            f"{MEDIANS}; sampling floor: W1 between real samples of the same size",
+            f"Claim T8 · {MEDIANS}; sampling floor: W1 between real samples of the same size",
             f"W1 after training: {in_words(medians)}; sampling floor {references['w1_floor']:.2g}, "
             f"one point {references['w1_collapse']:.2g}",
         )

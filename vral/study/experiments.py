@@ -106,7 +106,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         question="What does a D that was trained far ahead tell G?",
         about="Train G for 200 rounds of LSGAN at 1:1, hold it, and train a fresh D by each method "
         "for 60 times as long; its gradients and scores on held-out data along the way. Also where "
-        "a perfect classifier exists: on two disjoint segments. Claims C1, C2, C3.",
+        "a perfect classifier exists: on two disjoint segments.",
         arms=plain("standard", "nonsaturating", "lsgan", "wgan-gp", "vral-meta", "vral-parzen"),
         ratios=(HELD_RATIO,),
         datasets=("digits", "segments"),
@@ -126,7 +126,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "ratios": Experiment(
         question="Does G still get a useful gradient when D is trained far ahead of it?",
         about="Every method of the deck at 1:1, 5:1 and 50:1: D's outputs, ‖∇D‖, Var D(G(z)) and "
-        "what G makes of them. Claims C1 to C5, C7, C8, C9.",
+        "what G makes of them.",
         arms=(*DECK, Arm("vral-meta", "mean", {"g_objective": "mean"})),
         ratios=("1", "5", "50"),
         metrics={
@@ -144,7 +144,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         question="How do D and ‖∇D‖ run from real to fake samples?",
         about="Train each method at 50:1, then follow D and ‖∇D‖ along the segments from a "
         "held-out sample (γ = 0) to a generated one (γ = 1), from -0.5 to 1.5, for random pairs "
-        "and for the nearest of 32. Claim C5.",
+        "and for the nearest of 32.",
         arms=DECK,
         ratios=("50",),
         settings={"rounds": 200, "probe": "interpolation"},
@@ -159,7 +159,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "parzen": Experiment(
         question="Which bandwidth asks D for which variance?",
         about="VRAL with a Parzen window at 50:1, forward and backward KL, bandwidths 0.05 to 1.5: "
-        "the variance D reaches and the gradient G gets. Claim C9.",
+        "the variance D reaches and the gradient G gets.",
         arms=_parzen_arms(),
         ratios=("50",),
         settings={"rounds": 100},
@@ -175,8 +175,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "clipping": Experiment(
         question="Is it clipping that makes gradient norms unstable?",
         about="WGAN with clipped weights at two limits, a replica of the original's clipping of "
-        "everything (a defect: Adam's moments and count with the weights), and WGAN-GP, at 5:1. "
-        "Claim C10.",
+        "everything (a defect: Adam's moments and count with the weights), and WGAN-GP, at 5:1.",
         arms=(
             Arm("wgan", "clip=0.01", {"clip": 0.01}),
             Arm("wgan"),
@@ -190,7 +189,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "noise": Experiment(
         question="Does noise in D keep its variance and G's gradient up?",
         about="As well-trained, with the standard loss: Gaussian noise of sd 0.1 and 0.3 on D's "
-        "hidden layers, and on its input. Claim C11.",
+        "hidden layers, and on its input.",
         arms=(
             Arm("standard"),
             *(Arm("standard", f"hidden={sd}", {"hidden_noise": sd}) for sd in (0.1, 0.3)),
@@ -210,7 +209,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "lipschitz": Experiment(
         question="Does a bounded variance of D's scores bound its slope?",
         about="Across methods, seeds and moments of training at 50:1: Var D(G(z)) against D's "
-        "empirical Lipschitz constant, and Poincaré's Var D(G(z)) ≤ E‖∇_z D(G(z))‖². Claim C6.",
+        "empirical Lipschitz constant, and Poincaré's Var D(G(z)) ≤ E‖∇_z D(G(z))‖².",
         arms=(*DECK, *plain("moment", "r1")),
         ratios=("50",),
         settings={"rounds": 200},
