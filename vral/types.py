@@ -1,4 +1,4 @@
-"""The few shapes of the project.
+"""The shapes of the project: draws, profiles, moves, and trees of tensors.
 
 A *profile* maps each player to its parameters; a *draw* maps names of random inputs to tensors.
 Inside the mathematics every tensor is that of one run; a leading lane axis (one lane per seed) is
@@ -15,17 +15,19 @@ from torch import Tensor
 Scalar = Float[Tensor, ""]
 Scores = Float[Tensor, "batch"]
 Points = Float[Tensor, "point"]
-"""Places on the axis of scores, as many as one likes."""
+"""Any number of points on the axis of scores."""
 Samples = Float[Tensor, "batch *sample"]
 Latents = Float[Tensor, "batch latent"]
 
 Params = Mapping[str, Tensor]
+"""Parameter names to tensors: one player's parameters."""
 Profile = Mapping[str, Params]
+"""Player to its parameters."""
 Draw = Mapping[str, Tensor]
+"""Input names to tensors: all randomness of one update."""
 
 Critic = Callable[[Tensor], Tensor]
 """Samples (batch, *sample) to raw scores (batch,)."""
-
 
 Move = tuple[str, ...]
 """The players who update together."""
@@ -41,7 +43,7 @@ class Scored(NamedTuple):
 
 
 def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
-    """``tree`` of nested mappings and lists with ``function`` applied to every tensor."""
+    """``tree``, nested mappings and lists of tensors, with ``function`` applied to every tensor."""
     if isinstance(tree, Mapping):
         return {name: map_tensors(function, value) for name, value in tree.items()}
     if isinstance(tree, list):
@@ -50,7 +52,7 @@ def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
 
 
 def leaves(tree: Any) -> list[Tensor]:
-    """The tensors of nested mappings and lists, in order."""
+    """The tensors of ``tree``, nested mappings and lists, in their order."""
     if isinstance(tree, Tensor):
         return [tree]
     parts = tree.values() if isinstance(tree, Mapping) else tree
@@ -58,7 +60,7 @@ def leaves(tree: Any) -> list[Tensor]:
 
 
 def to_vector(tree: Any, lanes: int = 0) -> Tensor:
-    """All numbers of ``tree``, (size,), behind the first ``lanes`` axes of every leaf."""
+    """All numbers of ``tree``, (size,); (…, size) where leaves have ``lanes`` leading axes."""
     return torch.cat(
         [leaf.flatten(lanes) if leaf.ndim > lanes else leaf[..., None] for leaf in leaves(tree)],
         dim=-1,
@@ -66,9 +68,12 @@ def to_vector(tree: Any, lanes: int = 0) -> Tensor:
 
 
 def from_vector(vector: Tensor, like: Any) -> Any:
-    """The inverse: (…, size) to a tree shaped like ``like``, leading axes before every leaf's own.
+    """Inverse of ``to_vector``: (…, size) to a tree of the shapes of ``like``.
 
-    Raises ValueError when the sizes differ.
+    Leading axes of ``vector`` come first in every leaf.
+
+    Raises:
+        ValueError: ``vector`` has more or fewer coordinates than ``like``.
     """
     sizes = [leaf.numel() for leaf in leaves(like)]
     if vector.shape[-1] != sum(sizes):

@@ -1,9 +1,9 @@
-"""What does a training loop really do? It is run on the Dirac-GAN, whose trajectories tell.
+"""What does a training loop really do? Its trajectory on the Dirac-GAN tells.
 
 ``conform(trainer, objective)`` hands a trainer two modules in float64: G gives θ whatever the
 latent, D(x) = ψ·x is a logit that is high on reals, and all reals are 0 (Mescheder et al. 2018).
-Every hypothesis on the loop (order, numbers of steps, penalty, what is detached, cleared and
-stepped) has a trajectory of its own; those that agree with the trainer's to 1e-9 are reported.
+Every hypothesis on the loop (order, numbers of steps, penalty; what is detached, cleared and
+stepped) has its trajectory. The report names the hypotheses that agree with the trainer to 1e-9.
 
 A trainer is a function that makes its optimisers and returns one update of its loop. For instance::
 
@@ -31,13 +31,16 @@ A trainer is a function that makes its optimisers and returns one update of its 
 
     print(conform(trainer, "nonsaturating", step_size=0.2, gamma=0.3).report)
 
-Samples and latents are (batch, 1), scores (batch,). Put the loop's own code into ``update``; a
-library's trainer is wrapped the same way. Where it takes Adam, hand it ``torch.optim.SGD``: only
-plain gradient descent is understood. Where D ends in a sigmoid, add one; make labels in float64.
-What several calls share (a counter for lazy R1, say) lives in ``trainer``.
+Samples and latents are (batch, 1), scores (batch,). Put the body of your loop into ``update``, or a
+call of a library's trainer. If it uses Adam, give it ``torch.optim.SGD``: only plain gradient
+descent is understood. If its D ends in a sigmoid, add one; make labels in float64. State that calls
+share (a counter for lazy R1, say) belongs into ``trainer``.
 
-What the Dirac-GAN cannot show: R1, R2 and a zero-centred penalty between reals and fakes are one
-there; with WGAN's straight scores and no penalty, two D steps are one step twice as long.
+Two things the Dirac-GAN cannot show. R1, R2 and a zero-centred penalty between reals and fakes are
+the same there. And with WGAN's linear loss and no penalty, two D steps are one step twice as long.
+
+This package writes the Dirac-GAN down twice, as modules (``observe``) and by hand (``dynamics``),
+and takes neither from ``vral.games``: a referee must not share a mistake with the players.
 """
 
 from vral.conformance.conform import Conformance, conform

@@ -23,17 +23,17 @@ from vral.errors import ConfigError
 from vral.objectives import OBJECTIVES
 
 STARTS = torch.tensor([[1.0, 1.0], [0.5, -1.5], [-0.7, 0.45], [-1.1, -0.3]], dtype=torch.float64)
-"""(θ, ψ): all four quadrants, scores off the kinks of the hinge."""
+"""Starts (θ, ψ) in all four quadrants, with scores away from the kinks of the hinge."""
 
 CALLS = 36
-"""Enough to see lazy R1 with an interval of 16 three times."""
+"""Calls of the trainer from each start; lazy R1 with an interval of 16 acts in three of them."""
 
 TOLERANCE = 1e-9
-"""Of max(1, |θ|, |ψ|)."""
+"""Largest deviation of a match, relative to max(1, |θ|, |ψ|)."""
 
 
 class Nearest(NamedTuple):
-    """The hypothesis that holds longest, the call (from 1) at which it first fails, by how much."""
+    """The hypothesis that agrees longest, the call (from 1) where it fails, and its deviation."""
 
     hypothesis: Hypothesis
     call: int
@@ -44,18 +44,17 @@ class Nearest(NamedTuple):
 class Conformance:
     """What a trainer does.
 
-    ``matches`` are all hypotheses with the fewest departures that agree at every call from every
-    start; more than one of them cannot be told apart on these trajectories. Without a match there
-    is only ``nearest``.
+    ``matches`` are the hypotheses that agree at every call from every start and have the fewest
+    departures; several of them have the same trajectories. Without a match there is ``nearest``.
     """
 
     setting: Setting
     matches: tuple[Hypothesis, ...]
     nearest: Nearest | None
     detached: bool | None
-    """Whether fakes are detached in D's phase; None if nothing depends on it."""
+    """Whether fakes are detached in D's phase; None if the trajectories do not depend on it."""
     adaptive: bool
-    """Every first move is h long, as Adam's is."""
+    """Whether every first step has length h, as with Adam."""
 
     @property
     def order(self) -> str | None:
@@ -64,10 +63,12 @@ class Conformance:
 
     @property
     def d_steps(self) -> int | None:
+        """D steps in a call; None without a match."""
         return self.matches[0].d_steps if self.matches else None
 
     @property
     def g_steps(self) -> int | None:
+        """G steps in a call; None without a match."""
         return self.matches[0].g_steps if self.matches else None
 
     @property
@@ -93,12 +94,12 @@ class Conformance:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is not as declared, one phrase each; of the first match."""
+        """What the first match does otherwise than declared, in one phrase each."""
         return self.matches[0].faults if self.matches else ()
 
     @property
     def report(self) -> str:
-        """All of it as plain text."""
+        """The findings as plain text."""
         s = self.setting
         lines = [
             f"Dirac-GAN, objective {s.objective}, h = {s.step_size:g}, γ = {s.gamma:g}: "
@@ -154,14 +155,14 @@ def _account(hypothesis: Hypothesis, setting: Setting) -> list[str]:
 def conform(
     trainer: Trainer, objective: str, *, step_size: float = 0.2, gamma: float = 0.3
 ) -> Conformance:
-    """What ``trainer`` does, found by running it on the Dirac-GAN.
+    """Find out what ``trainer`` does by running it on the Dirac-GAN.
 
     Args:
         trainer: ``trainer(G, D, step_size, gamma)`` sets up its optimisers and returns
             ``update(real, latent)``, one call of its loop; see ``vral.conformance``.
-        objective: what it declares to minimise, a row of OBJECTIVES (the mean over the batch).
+        objective: the objective that it declares, a row of OBJECTIVES (the mean over the batch).
         step_size: h of its plain gradient descent, from 0.001 to 1.
-        gamma: the γ that it is handed, 0 or from 0.001 to 100; 0 if it has no penalty to ask for.
+        gamma: the γ that it is given, from 0.001 to 100; 0 if it has no penalty.
 
     Raises:
         ConfigError: a setting that is not allowed, or a trainer that does not train these modules.
@@ -178,16 +179,16 @@ def conform(
 
 
 def explain(observed: Tensor, setting: Setting) -> Conformance:
-    """What moves (θ, ψ) from STARTS along ``observed`` (call, start, 2)."""
+    """The hypotheses that move (θ, ψ) from STARTS along ``observed`` (call, start, 2)."""
     nearest: Nearest | None = None
     matches: list[Hypothesis] = []
     for departures in range(len(MOST_STEPS)):
         for program in programs(departures):
-            found, best = _search(observed, setting, program, departures)
-            matches += found
-            later = [n for n in (nearest, best) if n]
+            agreeing, best = _search(observed, setting, program, departures)
+            matches += agreeing
+            failing = [n for n in (nearest, best) if n]
             nearest = min(
-                later, default=None, key=lambda n: (-n.call, n.hypothesis.departures, n.gap)
+                failing, default=None, key=lambda n: (-n.call, n.hypothesis.departures, n.gap)
             )
         if matches:
             break
@@ -204,7 +205,7 @@ def explain(observed: Tensor, setting: Setting) -> Conformance:
 def _search(
     observed: Tensor, setting: Setting, program: tuple[str, int, int], departures: int
 ) -> tuple[list[Hypothesis], Nearest | None]:
-    """The hypotheses of one program that match, and the one that fails last and by least."""
+    """The hypotheses of one program that match, and the one that fails last, by the least gap."""
     dynamics = Dynamics(setting, *program)
     kind = (departures, dynamics.order == SIMULTANEOUS, setting.gamma > 0)
     ways, lanes = candidates(*kind), _lanes(*kind)
@@ -212,7 +213,7 @@ def _search(
         return [], None
     nearest = None
     index = torch.arange(len(ways))
-    # The first call from one start alone leaves few hypotheses to follow from all of them.
+    # After the first call from the first start few hypotheses are left to try from all starts.
     for starts, calls in ((1, 1), (len(STARTS), len(observed))):
         state = initial(STARTS[:starts], len(index))
         for number, (theta, psi) in enumerate(zip(*observed.unbind(-1), strict=True)):
@@ -240,12 +241,12 @@ def _lanes(departures: int, simultaneous: bool, penalised: bool) -> Lanes:
 
 
 def _detached(hypothesis: Hypothesis, setting: Setting, observed: Tensor) -> bool | None:
-    """Whether fakes are detached; None if the trajectories would be the same otherwise."""
-    own = hypothesis.habits
-    other = hypothesis._replace(habits=own._replace(detached=not own.detached))
+    """Whether fakes are detached; None if both possibilities give the same trajectories."""
+    habits = hypothesis.habits
+    other = hypothesis._replace(habits=habits._replace(detached=not habits.detached))
     path = trajectories(other, setting, STARTS, len(observed))
     gap = (path - observed).abs() / observed.abs().amax(-1, keepdim=True).clamp_min(1)
-    return None if bool((gap <= TOLERANCE).all()) else own.detached
+    return None if bool((gap <= TOLERANCE).all()) else habits.detached
 
 
 EXPECTATIONS = {
@@ -255,11 +256,11 @@ EXPECTATIONS = {
     "gamma": ("none", "half", "full", "a number"),
     "faults": ("none",),
 }
-"""What can be expected, and with which values; ``half`` is ½γ·E‖∇D‖², ``full`` γ·E‖∇D‖²."""
+"""Keys of an expectation to their values; ``half`` is ½γ·E‖∇D‖², ``full`` γ·E‖∇D‖²."""
 
 
 def parse_expectation(text: str) -> dict[str, str]:
-    """``key=value`` pairs, separated by commas.
+    """The dict of an expectation ``text``: ``key=value`` pairs, separated by commas.
 
     Raises:
         ConfigError: an unknown key, or a value that it cannot have.
@@ -284,11 +285,13 @@ def _is_weight(text: str) -> bool:
         return False
 
 
-def unmet(found: Conformance, expected: Mapping[str, str]) -> list[str]:
-    """What of ``expected`` no match fulfils, one line each; empty if one match fulfils all."""
-    if not found.matches:
+def unmet(conformance: Conformance, expected: Mapping[str, str]) -> list[str]:
+    """The expectations that the best match does not meet, one line each; none if it meets all."""
+    if not conformance.matches:
         return ["no hypothesis matches"]
-    return min((_misses(match, found.setting, expected) for match in found.matches), key=len)
+    return min(
+        (_misses(match, conformance.setting, expected) for match in conformance.matches), key=len
+    )
 
 
 def _misses(match: Hypothesis, setting: Setting, expected: Mapping[str, str]) -> list[str]:
@@ -298,9 +301,9 @@ def _misses(match: Hypothesis, setting: Setting, expected: Mapping[str, str]) ->
     for key, value in expected.items():
         if key == "gamma":
             wanted = given[value] if value in given else float(value)
-            is_found = setting.gamma * penalty.mean_weight
-            fulfilled = math.isclose(is_found, wanted, rel_tol=1e-9) and not penalty.centre
-            seen = f"effective γ {is_found:g}" + (" centred at 1" if penalty.centre else "")
+            effective = setting.gamma * penalty.mean_weight
+            fulfilled = math.isclose(effective, wanted, rel_tol=1e-9) and not penalty.centre
+            seen = f"effective γ {effective:g}" + (" centred at 1" if penalty.centre else "")
         elif key == "faults":
             fulfilled, seen = not match.faults, "; ".join(match.faults)
         else:

@@ -1,6 +1,7 @@
-"""The Dirac-GAN under a hypothesis, exactly: all hypotheses of one scheme are lanes of a stack.
+"""The exact trajectories of the Dirac-GAN under the hypotheses on a loop.
 
-θ, ψ and what lies in their ``.grad`` have the shape (lane, start). The scores are D(x) = ψx with
+All hypotheses of one scheme are lanes of a stack. θ, ψ and the contents of their ``.grad`` have the
+shape (lane, start). The scores are D(x) = ψx with
 reals at 0 and fakes at θ, so D's loss has the gradient l_f'(ψθ)·(ψ, θ) in (θ, ψ) and G's has
 l_g'(ψθ)·(ψ, θ); the real term has none.
 """
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from vral.conformance.hypotheses import G_THEN_D, SIMULTANEOUS, Habits, Hypothesis
 from vral.objectives import OBJECTIVES
+from vral.types import map_tensors
 
 
 class Setting(NamedTuple):
-    """What the trainer was told."""
+    """The settings that the trainer was given."""
 
     objective: str
     step_size: float
@@ -24,7 +26,7 @@ class Setting(NamedTuple):
 
 
 class State(NamedTuple):
-    """(lane, start) each: the two parameters and the gradients that lie in them."""
+    """The two parameters and the contents of their ``.grad``, (lane, start) each."""
 
     theta: Tensor
     psi: Tensor
@@ -33,7 +35,7 @@ class State(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """The habits of every lane as (lane, 1) tensors, truths as 0 and 1."""
+    """The habits of every lane as tensors (lane, 1); false is 0 and true is 1."""
 
     weight: Tensor
     centre: Tensor
@@ -72,18 +74,14 @@ class Lanes(NamedTuple):
 
     def keep(self, alive: Tensor) -> "Lanes":
         """The lanes at the indices ``alive``."""
-        return Lanes(
-            *(
-                {when: value[alive] for when, value in field.items()}
-                if isinstance(field, dict)
-                else field[alive]
-                for field in self
-            )
-        )
+        kept = {
+            name: map_tensors(lambda t: t[alive], part) for name, part in self._asdict().items()
+        }
+        return Lanes(**kept)
 
 
 class Dynamics(NamedTuple):
-    """One call of every lane, as ``order``, ``d_steps``, ``g_steps`` say."""
+    """A loop that makes ``d_steps`` and ``g_steps`` in a call, in ``order``."""
 
     setting: Setting
     order: str

@@ -1,8 +1,8 @@
-"""What a training loop may do in one call: the hypotheses that ``conform`` tells apart.
+"""The hypotheses on what a training loop does in one call.
 
-A loop in PyTorch moves parameters only by an optimiser's step, and that step follows whatever lies
-in ``.grad``. So a hypothesis says which steps a call takes and how gradients get into ``.grad``,
-stay there and leave it; its faults are consequences, not special cases.
+A loop in PyTorch moves parameters only by an optimiser's step, and that step follows the contents
+of ``.grad``. So a hypothesis says which steps a call makes, and how gradients get into ``.grad``,
+stay there and are cleared. Its faults are consequences of these, not special cases.
 """
 
 from collections.abc import Iterator
@@ -11,31 +11,32 @@ from itertools import product
 from typing import NamedTuple
 
 BATCH = 5
-"""Reals and latents per call; no power of two, so that a lost or extra 1/B is seen as such."""
+"""Reals and latents in a call. It is no power of two, so that a wrong factor 1/B is recognised."""
 
 MOST_STEPS = ((6, 3), (5, 2), (3, 2), (2, 2))
-"""(D, G) steps a call of the hypotheses with 0, 1, 2 and 3 departures; none has more."""
+"""The most (D, G) steps in a call of hypotheses with 0, 1, 2 and 3 departures."""
 
 SIMULTANEOUS, D_THEN_G, G_THEN_D = ORDERS = ("simultaneous", "D-G", "G-D")
 
 OPTIMISERS = ("own", "shared", "D's holds G", "G's holds D")
-"""Who is stepped: each optimiser its own player, one optimiser for both, or one of the two both."""
+"""What an optimiser steps: its player, both players with one optimiser, or D's (G's) both."""
 
 CLEARINGS = ("before", "after", "call", "never")
 """When a phase clears its optimiser's gradients: before its backward pass, after its step, once at
 the start of a call, never."""
 
 SCALES = (1.0, 0.5, 2.0, float(BATCH))
-"""Factors of a loss: as declared, halved, doubled, summed over the batch."""
+"""Factors of a loss: none, a half, two, and that of a sum over the batch."""
 
 SCALE_TEXTS = {0.5: "halved", 2.0: "doubled", float(BATCH): "summed over the batch, not averaged"}
 
 
 class Penalty(NamedTuple):
-    """Adds ``weight``·γ·(ψ - ``centre``·sign ψ) to D's gradient at every ``every``-th step of D.
+    """A penalty of D on the Dirac-GAN.
 
-    A ``separate`` penalty takes a step of its own after D's. ``mean_weight`` times γ is the
-    effective γ of the convention ½γ E‖∇D‖².
+    It adds ``weight``·γ·(ψ - ``centre``·sign ψ) to D's gradient at every ``every``-th step of D. A
+    ``separate`` penalty makes a further step after D's. ``mean_weight`` times γ is the effective γ
+    of the convention ½γ E‖∇D‖².
     """
 
     text: str
@@ -47,6 +48,7 @@ class Penalty(NamedTuple):
 
     @property
     def mean_weight(self) -> float:
+        """The weight of the penalty, averaged over D's steps."""
         return self.weight / self.every
 
 
@@ -90,28 +92,29 @@ PENALTIES: tuple[Penalty, ...] = (
     *_gradient_of("with ∇D of the mean score: a factor 1/B²", 1 / BATCH**2),
     *_gradient_of("summed over the batch: a factor B", float(BATCH)),
 )
-"""On the Dirac-GAN ∇D is ψ everywhere: R1, R2 and a zero-centred penalty between are one."""
+"""The penalties that are told apart. On the Dirac-GAN ∇D is ψ everywhere, so R1, R2 and a
+zero-centred penalty between reals and fakes are the same."""
 
 
 class Habits(NamedTuple):
-    """How gradients get into the steps, with no faults by default."""
+    """How gradients get into the steps; the defaults are faultless."""
 
     penalty: Penalty = R1_HALF
     detached: bool = True
-    """D's loss leaves no gradient in G."""
+    """Whether D's loss leaves no gradient in G."""
     frozen: bool = False
-    """G's loss leaves no gradient in D, as with ``requires_grad_(False)`` or ``autograd.grad``."""
+    """Whether G's loss leaves no gradient in D (``requires_grad_(False)``, ``autograd.grad``)."""
     optimisers: str = "own"
     clear_d: str = "before"
     clear_g: str = "before"
     scale_d: float = 1.0
     scale_g: float = 1.0
     by_module: bool = False
-    """A phase clears its own player alone, as ``D.zero_grad()`` does, whoever is stepped."""
+    """Whether a phase clears its player alone, as ``D.zero_grad()`` does, whatever is stepped."""
 
     @property
     def departures(self) -> int:
-        """How many things are not as declared and as PyTorch's tutorials do them."""
+        """Number of things that are not as declared, or not as in PyTorch's tutorials."""
         return (
             bool(self.penalty.fault)
             + (not self.detached)
@@ -124,7 +127,7 @@ class Habits(NamedTuple):
 
 
 class Hypothesis(NamedTuple):
-    """One call: ``d_steps`` and ``g_steps`` in ``order``, or one step of both at once."""
+    """A call that makes ``d_steps`` and ``g_steps`` in ``order``, or one step of both at once."""
 
     order: str
     d_steps: int
@@ -138,20 +141,20 @@ class Hypothesis(NamedTuple):
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is not as declared, one phrase each."""
+        """What is not as declared, in one phrase each."""
         h = self.habits
-        found = [h.penalty.fault]
+        faults = [h.penalty.fault]
         if not h.detached:
-            found.append("fakes not detached: the gradient of D's loss reaches G")
+            faults.append("fakes not detached: the gradient of D's loss reaches G")
         if self.order == SIMULTANEOUS and not h.frozen:
-            found.append("the gradient of G's loss reaches D's step")
+            faults.append("the gradient of G's loss reaches D's step")
         if h.optimisers == "shared":
             alone = ", but each phase clears its own player alone" if h.by_module else ""
-            found.append(f"one optimiser steps G in D's phase and D in G's phase{alone}")
+            faults.append(f"one optimiser steps G in D's phase and D in G's phase{alone}")
         if h.optimisers == "D's holds G":
-            found.append("D's optimiser also steps G: G is touched in D's phase")
+            faults.append("D's optimiser also steps G: G is touched in D's phase")
         if h.optimisers == "G's holds D":
-            found.append("G's optimiser also steps D: D is touched in G's phase")
+            faults.append("G's optimiser also steps D: D is touched in G's phase")
         for player, other, clearing in (("D", "G", h.clear_d), ("G", "D", h.clear_g)):
             how = {
                 "after": f"cleared only after its step, so what {other}'s backward pass leaves in "
@@ -160,11 +163,11 @@ class Hypothesis(NamedTuple):
                 "never": "never cleared (missing zero_grad), so that they add up",
             }
             if clearing != "before":
-                found.append(f"{player}'s gradients are {how[clearing]}")
+                faults.append(f"{player}'s gradients are {how[clearing]}")
         for player, scale in (("D", h.scale_d), ("G", h.scale_g)):
             if scale != 1:
-                found.append(f"{player}'s loss is {SCALE_TEXTS[scale]}")
-        return tuple(text for text in found if text)
+                faults.append(f"{player}'s loss is {SCALE_TEXTS[scale]}")
+        return tuple(fault for fault in faults if fault)
 
     @property
     def scheme(self) -> str:
@@ -186,7 +189,7 @@ def _count(number: int, player: str) -> str:
 def programs(departures: int) -> tuple[tuple[str, int, int], ...]:
     """(order, d_steps, g_steps) of the hypotheses with that many departures.
 
-    Where one player rests, one order is enough.
+    If one player does not move, one order stands for both.
     """
     most_d, most_g = MOST_STEPS[departures]
     alternating = [
@@ -200,7 +203,10 @@ def programs(departures: int) -> tuple[tuple[str, int, int], ...]:
 
 @cache
 def candidates(departures: int, simultaneous: bool, penalised: bool) -> tuple[Habits, ...]:
-    """All habits with exactly that many departures; without a γ there is no penalty to tell."""
+    """All habits with exactly that many departures.
+
+    ``penalised`` says whether γ is positive; otherwise there is no penalty to recognise.
+    """
     penalties = PENALTIES if penalised else (NO_PENALTY,)
     optimisers = ("own",) if simultaneous else OPTIMISERS
     ways = product(
@@ -213,12 +219,12 @@ def candidates(departures: int, simultaneous: bool, penalised: bool) -> tuple[Ha
         SCALES,
         (False, True),
     )
-    found = []
+    habits = []
     for way in ways:
         plain = Habits(NO_PENALTY, *way)
         if plain.by_module and plain.optimisers == "own":
             continue
         left = departures - plain.departures - (simultaneous and not plain.frozen)
         if left in (0, 1):
-            found += [Habits(p, *way) for p in penalties if bool(p.fault) == left]
-    return tuple(found)
+            habits += [Habits(p, *way) for p in penalties if bool(p.fault) == left]
+    return tuple(habits)

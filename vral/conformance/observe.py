@@ -1,4 +1,4 @@
-"""The Dirac-GAN as two modules, and what a trainer does to them."""
+"""The Dirac-GAN as two modules, and the trajectory along which a trainer moves them."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,14 @@ from vral.conformance.hypotheses import BATCH
 from vral.errors import ConfigError
 
 Update = Callable[[Tensor, Tensor], object]
-"""(real, latent) to anything: one call of a trainer's loop, in place."""
+"""(real, latent) to anything: one call of a trainer's loop, which changes the modules in place."""
 
 Trainer = Callable[[nn.Module, nn.Module, float, float], Update]
-"""(G, D, step size, γ) to the update; called once per start, so optimisers can be made in it."""
+"""(G, D, step size, γ) to the update. It is called once for each start and makes its optimisers."""
 
 
 class DiracGenerator(nn.Module):
-    """G(z) = θ whatever z: latents (batch, 1) to samples (batch, 1)."""
+    """G(z) = θ for every z: latents (batch, 1) to samples (batch, 1)."""
 
     def __init__(self, theta: float):
         super().__init__()
@@ -44,7 +44,9 @@ def observe(trainer: Trainer, step_size: float, gamma: float, starts: Tensor, ca
         ConfigError: the trainer gives no update, replaces a module's parameter or its type, leaves
             both modules as they are, or makes them NaN or infinite.
     """
-    paths = torch.stack([_path(trainer, step_size, gamma, *s, calls) for s in starts.tolist()], 1)
+    paths = torch.stack(
+        [_path(trainer, step_size, gamma, theta, psi, calls) for theta, psi in starts.tolist()], 1
+    )
     if (paths == starts).all():
         raise ConfigError(
             "trainer: it updates neither G nor D; it has to change the modules that it is given in "

@@ -1,7 +1,8 @@
-"""Every data set as one tensor on the device, with a held-out split.
+"""The data sets, each a tensor with a held-out split.
 
-DATASETS is the registry. A row also carries the defaults that a run on this data starts from
-(network, latent size, rounds, learning rate); ``vral ls`` shows them.
+DATASETS is the registry. A row declares size, shape and range of its data, so that a run can be
+configured before anything is loaded, and the defaults of a run on it (network, latent size, rounds,
+learning rate); ``vral ls`` shows them.
 """
 
 import gzip
@@ -33,17 +34,20 @@ class Dataset:
     """Centres (modes, dim) of a mixture, None otherwise."""
     mode_sd: float = 0.0
     channel: "Dataset | None" = None
-    """Of stacks: the one-channel data set whose images they stack."""
+    """The one-channel data set whose images are stacked here, for stacks."""
     probe_size: int = 2000
-    """Latents of a probe, and at most as many held-out samples."""
+    """Number of latents of a probe; it takes at most as many held-out samples."""
     w1_size: int = 0
-    """Samples on which a probe measures the Wasserstein-1 distance; 0: it does not."""
+    """Number of samples on which a probe measures the Wasserstein-1 distance; 0 for no such
+    measurement."""
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
         return tuple(self.train.shape[1:])
 
     def to(self, device: torch.device) -> "Dataset":
+        """The same data with every tensor on ``device``."""
         moved = {
             name: value.to(device)
             for name, value in vars(self).items()
@@ -52,21 +56,28 @@ class Dataset:
         return replace(self, **moved)
 
 
+Load = Callable[[Path, bool], Dataset]
+"""(root folder, whether to download) to the data."""
+
+
 @dataclass(frozen=True)
 class DatasetRow:
     """How to load a data set, and the defaults of a run on it."""
 
     description: str
-    load: Callable[[Path, bool], Dataset]
+    load: Load
     size: int
-    """Training samples."""
+    """Number of training samples."""
     shape: tuple[int, ...]
+    """Shape of one sample."""
     output: str
+    """Range of a sample, as in ``Dataset.output``."""
     defaults: dict[str, object] = field(default_factory=dict)
+    """Fields of RunConfig to the defaults of a run on this data."""
 
 
 def data_root(option: str | None = None) -> Path:
-    """Where torchvision data lives: ``option``, else $VRAL_DATA, else the user's cache."""
+    """Folder of torchvision's data: ``option``, else $VRAL_DATA, else one in the user's cache."""
     return Path(option or os.environ.get("VRAL_DATA") or cache_root() / "data").expanduser()
 
 
@@ -93,10 +104,11 @@ def _digits(root: Path, download: bool) -> Dataset:
 
 
 def _mixture(name: str, centres: np.ndarray, sd: float) -> Dataset:
+    """25,000 points of a mixture of equal Gaussians, labelled by their modes."""
     random = np.random.default_rng(0)
     modes = random.integers(len(centres), size=25_000)
-    points = centres[modes] + sd * random.standard_normal((len(modes), 2))
-    points = torch.from_numpy(points.astype(np.float32))
+    drawn = centres[modes] + sd * random.standard_normal((len(modes), 2))
+    points = torch.from_numpy(drawn.astype(np.float32))
     labels = torch.from_numpy(modes)
     return Dataset(
         name,
@@ -122,7 +134,7 @@ def _grid(root: Path, download: bool) -> Dataset:
 
 
 def _points(name: str, first: np.ndarray, second: np.ndarray, w1_size: int = 0) -> Dataset:
-    """25,000 points by their two coordinates."""
+    """Points (25,000, 2) from their two coordinates."""
     points = torch.from_numpy(np.stack([first, second], axis=1).astype(np.float32))
     return Dataset(name, points[:20_000], points[20_000:], "real", w1_size=w1_size)
 
@@ -133,11 +145,12 @@ def _segments(root: Path, download: bool) -> Dataset:
 
 
 W1_SIZE = 1024
+"""``Dataset.w1_size`` of the data sets on which Wasserstein-1 is measured."""
 
 
 def _gaussian(root: Path, download: bool) -> Dataset:
     points = np.random.default_rng(0).standard_normal((25_000, 2))
-    return _points("gaussian", *points.T, W1_SIZE)
+    return _points("gaussian", points[:, 0], points[:, 1], W1_SIZE)
 
 
 def _line(root: Path, download: bool) -> Dataset:
@@ -162,10 +175,12 @@ MNIST_MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-"""Of the four unpacked files, which is what torchvision reads (and does not check)."""
+"""Checksums of the four unpacked files, which torchvision reads without checking them."""
 
 
-def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None):
+def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None) -> Load:
+    """The loader of torchvision's data set ``kind``; it compares the files with their checksums."""
+
     def load(root: Path, download: bool) -> Dataset:
         import torchvision
 
@@ -216,11 +231,14 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None):
 
 
 STACKS = (20_000, 10_000)
-"""Training and held-out triples: some twenty and ten of every mode."""
+"""Numbers of training and held-out triples: about twenty and ten of every mode."""
 
 
-def _stacked(name: str, base: str):
-    """Three images of ``base``, drawn with replacement, as channels; labels 100a + 10b + c."""
+def _stacked(name: str, base: str) -> Load:
+    """The loader of stacks: three images of ``base`` as channels, drawn with replacement.
+
+    Images with the labels a, b and c make a stack with the label 100a + 10b + c.
+    """
 
     def load(root: Path, download: bool) -> Dataset:
         try:
@@ -234,6 +252,7 @@ def _stacked(name: str, base: str):
             (channel.train, channel.train_labels, STACKS[0]),
             (channel.held_out, channel.held_out_labels, STACKS[1]),
         ):
+            assert labels is not None, f"{base} has no labels"
             chosen = torch.from_numpy(random.integers(len(images), size=(count, 3)))
             stacks += [images[chosen, 0], labels[chosen] @ torch.tensor([100, 10, 1])]
         train, train_labels, held_out, held_out_labels = stacks
@@ -252,6 +271,7 @@ def _stacked(name: str, base: str):
 
 
 def _data_error(name: str, kind: str, root: Path, download: bool, error: Exception) -> DataError:
+    """What to tell the user after torchvision raised ``error``."""
     reason = str(error).partition("\n")[0] or "unreadable"
     if download:
         return DataError(f"--dataset {name}: the download to {root} failed: {reason}")
@@ -273,7 +293,8 @@ DIGITS = {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 6
 MNIST = {"network": "mlp", "latent": 100, "rounds": 1000, "lr": 1e-3, "width": 256}
 
 MODES = {"ring": 8, "grid": 25, "stacked-digits": 1000, "stacked-mnist": 1000}
-"""Number of modes, of the data sets that have them by construction."""
+"""Data sets that have modes by construction, to the number of modes. The order is that of the
+claims on them."""
 
 DATASETS: dict[str, DatasetRow] = {
     "digits": DatasetRow(
@@ -351,8 +372,14 @@ DATASETS: dict[str, DatasetRow] = {
 
 
 def load_dataset(name: str, root: Path, download: bool = False) -> Dataset:
-    """Load a row of DATASETS on the CPU.
+    """The data set ``name``, a row of DATASETS, on the CPU.
 
-    Raises DataError where it is missing and ``download`` is off, or where a file is corrupt.
+    Args:
+        name: a row of DATASETS.
+        root: folder of torchvision's data; bundled and synthetic data sets do not need it.
+        download: whether missing files are downloaded to ``root``.
+
+    Raises:
+        DataError: files are missing and ``download`` is off, or a file is corrupt.
     """
     return DATASETS[name].load(root, download)

@@ -1,8 +1,8 @@
-"""Randomness as data: every random number of a run comes from here.
+"""Randomness as data: every random number of a run is drawn here.
 
-A stream owns one generator per (seed, move, input), so D's updates of two methods at one seed see
-the same real batches and the same latents whatever else a method needs, and lane i of a stack sees
-what the single run of seed i sees. Real batches are drawn uniformly with replacement.
+A stream has one torch.Generator for each (seed, move, input). So at one seed the D updates of two
+methods get the same real batches and the same latents, whatever else a method needs; and lane i of
+a stack gets what the single run of seed i gets. Real batches are drawn uniformly with replacement.
 """
 
 import hashlib
@@ -16,8 +16,8 @@ from torch import Tensor
 from vral.types import Move
 
 CHUNK = 64
-"""Updates whose draws are generated together. Part of the definition of a stream: changing it
-changes every draw."""
+"""Number of updates whose draws are generated together. It is part of the definition of a stream:
+another number gives other draws."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,21 @@ class Noise:
 
 
 SECOND = "second_"
+"""Prefix of the second draw's inputs."""
 
 
 def twice(needs: Mapping[str, Noise | None]) -> dict[str, Noise | None]:
-    """The inputs of two independent draws in one: ``needs``, and the same under second names."""
+    """The inputs of two independent draws: ``needs``, and the same with the prefix SECOND."""
     return {**needs, **{SECOND + name: noise for name, noise in needs.items()}}
 
 
 def second(draw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The second draw of two in one, under its plain names."""
+    """The second of the two draws in ``draw``, without the prefix."""
     return {k.removeprefix(SECOND): value for k, value in draw.items() if k.startswith(SECOND)}
 
 
 def rng(device: torch.device, *label: object) -> torch.Generator:
-    """A generator whose seed is a digest of ``label``, e.g. (seed, "init", "D")."""
+    """A torch.Generator on ``device``, seeded by a digest of ``label``, e.g. (0, "init", "D")."""
     text = "/".join(map(str, label)).encode()
     digest = hashlib.blake2b(text, digest_size=7).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest))
@@ -52,10 +53,14 @@ def rng(device: torch.device, *label: object) -> torch.Generator:
 class DrawStream:
     """The draws of a run, one round after another.
 
-    ``needs`` maps a move to the named inputs of its players: a ``Noise``, or None for a batch of
-    the data ("real"). Tensors have a leading lane axis, one lane per seed. With ``same_real`` the
-    moves of one round that see real data share the round's first batch, as parts of the original
-    code did; latents, and second batches, stay fresh.
+    Args:
+        data: samples (count, *sample), on the device of all draws.
+        needs: move to the inputs of its players by name; each is a ``Noise``, or None for a batch
+            of the data.
+        batch: samples of one input.
+        seeds: one lane each; every tensor of a draw has a leading lane axis.
+        same_real: whether all moves of a round share the round's first batch of reals, as in parts
+            of the VRAL authors' code. Latents and second batches are always fresh.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class DrawStream:
         self.needs = needs
         self.batch = batch
         self.same_real = same_real
-        self.generators = {
+        self.rngs = {
             (seed, move, name): rng(data.device, seed, "draws", *move, name)
             for move, inputs in needs.items()
             for name in inputs
@@ -79,7 +84,7 @@ class DrawStream:
         self.seeds = tuple(seeds)
 
     def round(self, moves: Sequence[Move]) -> Iterator[tuple[Move, dict[str, Tensor]]]:
-        """Each move of the round with its draw, tensors (lanes, batch, …)."""
+        """Each move of ``moves`` with its draw, whose tensors are (lanes, batch, …)."""
         left = Counter(moves)
         chunks: dict[Move, list[dict[str, Tensor]]] = {}
         round_index: Tensor | None = None
@@ -100,10 +105,10 @@ class DrawStream:
             )
 
     def _chunk(self, move: Move, count: int) -> list[dict[str, Tensor]]:
-        """Draws of ``count`` updates; of data, the indices of the batch."""
+        """The draws of ``count`` updates, with indices in place of samples of the data."""
         lanes = [
             {
-                name: self._sample(noise, count, self.generators[seed, move, name])
+                name: self._sample(noise, count, self.rngs[seed, move, name])
                 for name, noise in self.needs[move].items()
             }
             for seed in self.seeds
@@ -122,11 +127,12 @@ class DrawStream:
         return torch.randn(shape, generator=random, device=device) + noise.mean
 
     def state(self) -> dict[str, Tensor]:
-        """States of the generators, for a checkpoint at the end of a round."""
-        return {self._name(key): value.get_state() for key, value in self.generators.items()}
+        """The states of all random number generators, for a checkpoint at the end of a round."""
+        return {self._name(key): value.get_state() for key, value in self.rngs.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        for key, value in self.generators.items():
+        """Continue from a ``state()`` of this stream."""
+        for key, value in self.rngs.items():
             value.set_state(state[self._name(key)])
 
     @staticmethod

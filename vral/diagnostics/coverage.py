@@ -1,4 +1,4 @@
-"""How much of the data the samples reach, on NumPy arrays (n, dim)."""
+"""Coverage of the data by the samples, on NumPy arrays (n, dim)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,9 +7,9 @@ Array = NDArray[np.floating]
 
 
 def coverage(real: Array, fake: Array, neighbours: int = 5) -> float:
-    """Share of real points with a fake one nearer than their ``neighbours``-th real neighbour.
+    """Share of real points that have a fake one nearer than their ``neighbours``-th real neighbour.
 
-    Naeem et al. 2020; 1 at best, and not inflated by outliers as recall is.
+    1 is best. Outliers do not inflate it as they do recall (Naeem et al. 2020).
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -22,10 +22,10 @@ def coverage(real: Array, fake: Array, neighbours: int = 5) -> float:
 def reverse_kl(modes: NDArray[np.integer], shares: Array) -> float:
     """KL(samples' modes ‖ data's modes) in nats.
 
-    ``modes`` (n,) numbers each sample's mode from 0, ``shares`` (K,) are the data's, all positive.
-    All samples in mode k give -log shares[k]; a generator that drops every mode but m of K equal
-    ones gives log(K / m). It is the plug-in estimate: n samples of the data itself score about
-    (K-1) / 2n, not 0, because 2n times it is nearly χ² with K-1 degrees of freedom.
+    ``modes`` (n,) holds the number of each sample's mode, from 0; ``shares`` (K,) are those of the
+    data, all positive. Samples that are all in mode k give -log shares[k]; a generator that keeps m
+    of K equal modes gives log(K / m). It is the plug-in estimate: n samples of the data itself give
+    about (K-1) / 2n, not 0, because 2n times the estimate is nearly χ² with K-1 degrees of freedom.
     """
     from scipy.stats import entropy
 
@@ -33,9 +33,10 @@ def reverse_kl(modes: NDArray[np.integer], shares: Array) -> float:
 
 
 def mixture_quality(samples: Array, modes: Array, sd: float) -> dict[str, float]:
-    """Of a mixture of equal Gaussians: modes covered, share of high-quality samples, reverse KL.
+    """Modes covered, share of high-quality samples and reverse KL of a mixture of Gaussians.
 
-    A sample is of high quality within 3·sd of its nearest centre; a mode is covered if at least
+    ``modes`` (K, dim) are the centres of equal Gaussians of deviation ``sd``. A sample is of high
+    quality within 3·sd of its nearest centre; a mode is covered if at least
     1 % of its fair share (n / modes) of the samples, and at least one, are of high quality there.
     The reverse KL counts every sample at its nearest centre.
     """

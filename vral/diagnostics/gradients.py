@@ -1,6 +1,7 @@
-"""Readings taken at every recorded update. No norm carries a 1/B, none is squared unless named so.
+"""Readings taken at every recorded update; METRICS says what each column of the records holds.
 
-METRICS says in words what each column of the records holds.
+Norms are those of one sample's gradient, without the factor 1/B of a batch's mean. Only columns
+named "square" are squared.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,7 +43,10 @@ def generator_slope(loss: GeneratorLoss, score_real: Scores, score_fake: Scores)
 def per_sample_gradients(
     gan: Gan, profile: Profile, draw: Draw, scored: Scored
 ) -> dict[str, Scores]:
-    """Per sample: ‖∇ₓD‖ on reals and fakes, the same through the sigmoid, and G's signal."""
+    """Four readings of every sample, (batch,) each.
+
+    ‖∇ₓD‖ on reals and on fakes, ‖∇ₓσ(D)‖ on fakes, and ‖∂l_G/∂G(z)‖, the signal that G gets.
+    """
     gradients = gan.input_gradients(profile, draw, scored)
     norm_real, norm_fake = (torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients)
     slope = generator_slope(gan.generator_loss, scored.score_real, scored.score_fake)
@@ -58,7 +62,7 @@ def per_sample_gradients(
 def discriminator_readings(
     gan: Gan, profile: Profile, draw: Draw, scored: Scored
 ) -> dict[str, Tensor]:
-    """Means over the batch of one D update, before the update."""
+    """Readings of one D update, scalars: means over its batch, before the update."""
     gradients = per_sample_gradients(gan, profile, draw, scored)
     return {
         "loss_G_now": gan.generator_loss(scored.score_real, scored.score_fake),
@@ -73,7 +77,7 @@ def discriminator_readings(
 
 
 def generator_readings(gradient: Params, eps: float) -> dict[str, Tensor]:
-    """RMS over all coordinates of G's gradient, and the share of them below ``eps`` in size."""
+    """Root mean square of G's gradient, and the share of its coordinates below ``eps`` in size."""
     flat = torch.cat([value.flatten() for value in gradient.values()])
     return {
         "g_grad_rms": flat.square().mean().sqrt(),
@@ -82,17 +86,17 @@ def generator_readings(gradient: Params, eps: float) -> dict[str, Tensor]:
 
 
 def gan_readings(gan: Gan, eps: float) -> Callable[..., dict[str, Tensor]]:
-    """The readings of a move of ``gan``, in the form the step asks for."""
+    """The readings of a move of ``gan``, as a ``train.step.ReadInfo``."""
 
     def readings(
         profile: Profile,
         draw: Draw,
         gradients: Mapping[str, Params],
-        outcomes: Mapping[str, tuple[Tensor, Any]],
+        evaluations: Mapping[str, tuple[Tensor, Any]],
     ) -> dict[str, Tensor]:
         info: dict[str, Tensor] = {}
         if "D" in gradients:
-            info |= discriminator_readings(gan, profile, draw, outcomes["D"][1])
+            info |= discriminator_readings(gan, profile, draw, evaluations["D"][1])
         if "G" in gradients:
             info |= generator_readings(gradients["G"], eps)
         return info

@@ -1,4 +1,4 @@
-"""Is D near-optimal at this ratio? Hold G, train a copy of D on, and look at what it gains."""
+"""Is D near-optimal at this ratio? Train a copy of D further, with G fixed, and read its gain."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 from torch import Tensor
 
 Step = Callable[[Any, dict[str, Tensor]], tuple[Any, dict[str, Tensor]]]
-"""(state, draw) to (state, info)."""
+"""(state, draw) to (state, readings by name)."""
 
 WINDOW = 100
-"""D updates between two looks."""
+"""D updates between two evaluations."""
 
 
 def optimality_gap(
@@ -20,12 +20,21 @@ def optimality_gap(
     tolerance: float = 0.01,
     limit: int = 3000,
 ) -> dict[str, float]:
-    """Train every player but G on until D's loss stops falling, one lane.
+    """Train every player but G further, on one lane, until D's loss stops falling.
 
-    ``moves`` yields (step, draw); ``judge`` gives "loss" and "auc" of a state on fixed samples.
-    D counts as converged when its best loss has not fallen by more than ``tolerance`` (relative,
-    absolute below a loss of 1) for ``patience`` windows of WINDOW D updates; ``limit`` D updates
-    at the most. The caller's state is not touched: steps are pure.
+    D has converged when its best loss has not fallen by more than ``tolerance`` for ``patience``
+    windows of WINDOW D updates. The caller's state is not changed: steps are pure.
+
+    Args:
+        state: the TrainState to begin with.
+        moves: pairs (step, draw), for as long as they are asked for.
+        judge: state to "loss" and "auc" of D on fixed samples.
+        patience: windows without a gain.
+        tolerance: smallest gain, relative to the loss, or absolute where the loss is below 1.
+        limit: largest number of D updates.
+
+    Returns:
+        The columns of a probe whose names begin with "optimality".
     """
     before = judge(state)
     best, stale, updates = before, 0, 0
@@ -37,7 +46,7 @@ def optimality_gap(
         now = judge(state)
         gain = best["loss"] - now["loss"]
         stale = 0 if gain > tolerance * max(1.0, abs(best["loss"])) else stale + 1
-        best = min(best, now, key=lambda seen: seen["loss"])
+        best = min(best, now, key=lambda judged: judged["loss"])
         if stale >= patience or updates >= limit:
             break
     return {

@@ -1,7 +1,8 @@
-"""Readings on a fixed held-out draw, the same for every method and seed of a data set."""
+"""Readings on one fixed held-out draw, which all methods and seeds of a data set share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -46,16 +47,18 @@ PROBE_METRICS: dict[str, str] = {
     "optimality_updates": "D updates of that training",
     "optimality_converged": "1 if D's loss had stopped falling, else 0",
 }
-"""What a probe's columns hold; all on held-out data, just before G's update."""
+"""What the columns of a probe hold. All are read on held-out data, just before G's update."""
+
+Result = TypeVar("Result")
 
 GRID = 36
-"""Images kept for the sample grid; of points all are kept."""
+"""Number of images in the sample grid; points are all kept."""
 
 
 def held_out_draw(gan: Gan, data: Dataset) -> dict[str, Tensor]:
-    """``probe_size`` fixed latents, and held-out samples, recycled where the split is smaller.
+    """``probe_size`` fixed latents, and as many held-out samples.
 
-    Scoring wants equally many of both kinds; ``Probe`` keeps each held-out sample's score once.
+    A smaller held-out split is repeated; ``Probe`` keeps the score of each of its samples once.
     """
     device = data.held_out.device
     random = rng(torch.device("cpu"), "held-out", data.name)
@@ -66,9 +69,9 @@ def held_out_draw(gan: Gan, data: Dataset) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a profile does on the held-out draw, lane by lane.
+    """What one lane's profile does on the held-out draw.
 
-    D is taken without its noise. With batch norm the statistics are those of the held-out draw.
+    D is evaluated without its noise. A batch norm uses the statistics of the held-out draw.
     """
 
     gan: Gan
@@ -78,7 +81,7 @@ class Probe:
     mean_fake: float
 
     def __call__(self, profile: Profile) -> tuple[dict[str, object], np.ndarray] | None:
-        """Of one lane: a row of readings (scalars, and the scores as lists) and GRID samples.
+        """A row of readings (scalars, and the scores as lists), and samples for the grid.
 
         None if a score or a sample is not finite: the run has diverged.
         """
@@ -106,13 +109,13 @@ class Probe:
         return row, fake.numpy() if len(self.data.shape) == 1 else fake[:GRID].numpy()
 
     def segments(self, profile: Profile) -> list[dict[str, object]]:
-        """Of one lane: D and ‖∇D‖ along segments between held-out and generated samples."""
+        """D and ‖∇ₓD‖ along segments from held-out to generated samples."""
         draw = held_out_draw(self.gan, self.data)
         noiseless = self.gan.without_noise()
         scored = noiseless.score(profile, draw)
         return along_segments(noiseless.critic(profile["D"]), scored.real, scored.fake)
 
 
-def per_lane(profile: Profile, lanes: int, function: Callable[[Profile], object]) -> list:
-    """``function`` of every lane's profile."""
+def per_lane(profile: Profile, lanes: int, function: Callable[[Profile], Result]) -> list[Result]:
+    """``function`` of every lane's profile, in a list of ``lanes``."""
     return [function(map_tensors(lambda t, i=i: t[i], profile)) for i in range(lanes)]

@@ -1,8 +1,8 @@
 """Sample quality without a download: Fréchet distance and coverage on learned features.
 
-The features are those of a small classifier, trained once per data set on its training split, on
-one CPU thread, and cached.
-Its numbers compare methods on one data set; they are no Inception scores.
+The features are those of a small classifier. It is trained once per data set, on the training
+split and on one CPU thread, and cached. Its numbers compare methods on one data set; they are no
+Inception scores.
 """
 
 from collections.abc import Callable
@@ -23,18 +23,20 @@ from vral.errors import FolderError
 from vral.files import replace_file
 
 FEATURES = 32
+"""Number of features."""
 UPDATES = 1500
+"""Updates of the classifier's training."""
 VERSION = 1
 """Part of the cache's file name: raise it with any change to the classifier."""
 
 
 def frechet_distance(first: NDArray, second: NDArray) -> float:
-    """‖μ₁-μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) of two samples (n, dim), unbiased covariances.
+    """‖μ₁-μ₂‖² + tr(Σ₁ + Σ₂ - 2(Σ₁Σ₂)^½) of two samples (n, dim), with unbiased covariances.
 
-    Σ₁Σ₂ has real non-negative eigenvalues; what rounding leaves below zero is dropped. Infinite
-    where a covariance overflows.
+    The eigenvalues of Σ₁Σ₂ are real and not negative; those that rounding makes negative count as
+    0. The distance is infinite where a covariance overflows.
     """
-    first, second = np.float64(first), np.float64(second)
+    first, second = first.astype(np.float64), second.astype(np.float64)
     gap = first.mean(0) - second.mean(0)
     cov_first, cov_second = np.cov(first.T), np.cov(second.T)
     if not (np.isfinite(cov_first).all() and np.isfinite(cov_second).all()):
@@ -44,7 +46,10 @@ def frechet_distance(first: NDArray, second: NDArray) -> float:
 
 
 class Classifier(nn.Module):
-    """Two 3×3 stride-2 convolutions and a dense layer of features; images in their own range."""
+    """Two 3×3 stride-2 convolutions and a dense layer of features, then a score for each class.
+
+    Images (batch, channel, side, side) to logits (batch, class).
+    """
 
     def __init__(self, shape: tuple[int, ...], classes: int):
         super().__init__()
@@ -66,9 +71,10 @@ class Classifier(nn.Module):
 
 
 def train_classifier(data: Dataset) -> Classifier:
-    """Adam 1e-3, batches of 128, UPDATES updates, from a fixed seed, on the CPU."""
+    """A classifier of ``data``, trained with Adam at 1e-3 on batches of 128, from a fixed seed."""
+    labels = _labels(data.train_labels)
     random = rng(torch.device("cpu"), "classifier", data.name)
-    network = Classifier(data.shape, int(data.train_labels.max()) + 1)
+    network = Classifier(data.shape, int(labels.max()) + 1)
     for value in network.parameters():
         if value.ndim > 1:
             nn.init.xavier_uniform_(value, generator=random)
@@ -77,7 +83,7 @@ def train_classifier(data: Dataset) -> Classifier:
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
     for _ in range(UPDATES):
         index = torch.randint(len(data.train), (128,), generator=random)
-        loss = nn.functional.cross_entropy(network(data.train[index]), data.train_labels[index])
+        loss = nn.functional.cross_entropy(network(data.train[index]), labels[index])
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -85,11 +91,15 @@ def train_classifier(data: Dataset) -> Classifier:
 
 
 def cached_classifier(data: Dataset, cache: Path) -> Classifier:
-    """The data set's classifier, trained on first use and kept under ``cache``."""
+    """The classifier of ``data``, trained on first use and kept in the folder ``cache``.
+
+    Raises:
+        FolderError: ``cache`` cannot be created.
+    """
     path = cache / f"classifier-{data.name}-{VERSION}.pt"
     if path.exists():
-        network = Classifier(data.shape, int(data.train_labels.max()) + 1)
-        # What cannot be read is only a cache: it is trained anew below.
+        network = Classifier(data.shape, int(_labels(data.train_labels).max()) + 1)
+        # A cache that cannot be read is made anew below.
         with suppress(RuntimeError, EOFError, OSError, UnpicklingError):
             network.load_state_dict(torch.load(path, weights_only=True))
             return network.requires_grad_(False)
@@ -108,18 +118,27 @@ def cached_classifier(data: Dataset, cache: Path) -> Classifier:
     return network
 
 
+def _labels(labels: Tensor | None) -> Tensor:
+    if labels is None:
+        raise ValueError("a classifier needs labelled data")
+    return labels
+
+
 def features(network: Classifier, images: Tensor) -> NDArray:
-    """Penultimate activations, (n, FEATURES); of stacks those of each channel, side by side."""
+    """Penultimate activations, (n, FEATURES); (n, channels·FEATURES) for stacks of images."""
     alone = images.reshape(-1, network.channels, *images.shape[2:])
     with torch.no_grad():
-        found = torch.cat([network.body(part) for part in alone.split(1000)])
-    return found.reshape(len(images), -1).numpy()
+        activations = torch.cat([network.body(part) for part in alone.split(1000)])
+    return activations.reshape(len(images), -1).numpy()
 
 
-def read_labels(network: Classifier, found: NDArray) -> NDArray[np.integer]:
-    """Labels (n,) read off features; of stacks the number whose digits are the channels' labels."""
+def read_labels(network: Classifier, activations: NDArray) -> NDArray[np.integer]:
+    """The labels (n,) that the classifier gives, from the ``activations`` of ``features``.
+
+    A stack's label is the number whose digits are the labels of its channels.
+    """
     with torch.no_grad():
-        logits = network.head(torch.from_numpy(found).unflatten(1, (-1, FEATURES)))
+        logits = network.head(torch.from_numpy(activations).unflatten(1, (-1, FEATURES)))
     digits = logits.argmax(-1).numpy()
     places = logits.shape[-1] ** np.arange(digits.shape[1])[::-1]
     return digits @ places
@@ -130,47 +149,62 @@ Quality = Callable[[Tensor], dict[str, float]]
 
 
 def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, float]]:
-    """How to judge samples of ``data`` (on the CPU), and what is known of the measure itself.
+    """The measure of samples of ``data`` on the CPU, and reference values of the measure itself.
 
-    Labelled images: "frechet" (lower is better) and "coverage" against the held-out split. Its own
-    floor, the training split judged as if it were generated, comes with it. Stacks: the same, by
-    the classifier of one channel; "modes_covered", the labels read at least once; and "reverse_kl"
-    to the shares that the training triples are drawn with. Mixtures: "modes_covered",
-    "high_quality" and "reverse_kl". The floor of "reverse_kl" is that of the held-out split: what a
-    perfect generator gets from the finite sample and from labels misread. Other points: the two
-    image measures on the coordinates, and where ``data.w1_size`` asks for it "w1", exact on that
-    many generated and held-out points, with its floor and that of a G that makes one point.
+    * Labelled images: "frechet" (lower is better) and "coverage", against the held-out split. Their
+      floors are those of the training split, judged as if it were generated.
+    * Stacks: the same two by the classifier of one channel; "modes_covered", the number of labels
+      that are read at least once; and "reverse_kl" to the shares with which the training triples
+      are drawn.
+    * Mixtures: "modes_covered", "high_quality" and "reverse_kl".
+    * Other points: the two image measures on the coordinates. If ``data.w1_size`` is not 0 also
+      "w1", exact on that many generated and held-out points; its references are its floor and the
+      value of a G that makes one point.
+
+    The floor of "reverse_kl" is that of the held-out split: the value that a perfect generator gets
+    from the finite sample and from misread labels.
     """
     if data.modes is not None:
-        modes = data.modes.numpy()
-
-        def judge_mixture(samples: Tensor) -> dict[str, float]:
-            return mixture_quality(samples.numpy(), modes, data.mode_sd)
-
-        floor = judge_mixture(data.held_out[: data.probe_size])["reverse_kl"]
-        return judge_mixture, {"reverse_kl_floor": floor}
+        return _mixture_measure(data, data.modes.numpy())
     if len(data.shape) == 1:
-        held_out, size = data.held_out.numpy(), data.w1_size
+        return _point_measure(data)
+    return _image_measure(data, cache)
 
-        def judge_points(samples: Tensor) -> dict[str, float]:
-            fake = samples.numpy()
-            distance = {"w1": wasserstein(fake[:size], held_out[:size])} if size else {}
-            return {
-                "frechet": frechet_distance(fake, held_out),
-                "coverage": coverage(held_out[:2000], fake),
-                **distance,
-            }
 
-        known = wasserstein_references(data.train.numpy(), held_out[:size]) if size else {}
-        return judge_points, known
+def _mixture_measure(data: Dataset, modes: NDArray) -> tuple[Quality, dict[str, float]]:
+    def judge(samples: Tensor) -> dict[str, float]:
+        return mixture_quality(samples.numpy(), modes, data.mode_sd)
+
+    floor = judge(data.held_out[: data.probe_size])["reverse_kl"]
+    return judge, {"reverse_kl_floor": floor}
+
+
+def _point_measure(data: Dataset) -> tuple[Quality, dict[str, float]]:
+    held_out, size = data.held_out.numpy(), data.w1_size
+
+    def judge(samples: Tensor) -> dict[str, float]:
+        fake = samples.numpy()
+        distance = {"w1": wasserstein(fake[:size], held_out[:size])} if size else {}
+        return {
+            "frechet": frechet_distance(fake, held_out),
+            "coverage": coverage(held_out[:2000], fake),
+            **distance,
+        }
+
+    known = wasserstein_references(data.train.numpy(), held_out[:size]) if size else {}
+    return judge, known
+
+
+def _image_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, float]]:
     network = cached_classifier(data.channel or data, cache)
     held_out = features(network, data.held_out)
 
     def judge_modes(labels: NDArray[np.integer]) -> dict[str, float]:
         if data.channel is None:
             return {}
-        one = np.bincount(data.channel.train_labels) / len(data.channel.train_labels)
-        shares = np.kron(np.kron(one, one), one)
+        digits = _labels(data.channel.train_labels)
+        share = np.bincount(digits) / len(digits)
+        shares = np.kron(np.kron(share, share), share)
         return {
             "modes_covered": float(len(np.unique(labels))),
             "reverse_kl": reverse_kl(labels, shares),
@@ -187,5 +221,5 @@ def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, floa
     labels = read_labels(network, held_out)
     floor = judge(data.train[: data.probe_size]) | judge_modes(labels[: data.probe_size])
     known = {f"{name}_floor": value for name, value in floor.items()}
-    known["classifier_accuracy"] = float((labels == data.held_out_labels.numpy()).mean())
+    known["classifier_accuracy"] = float((labels == _labels(data.held_out_labels).numpy()).mean())
     return judge, known

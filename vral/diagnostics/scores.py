@@ -8,7 +8,7 @@ Array = NDArray[np.floating]
 
 
 def auc(real: Array, fake: Array) -> float:
-    """P(D(x) > D(G(z))), ties counted half."""
+    """P(D(x) > D(G(z))), where a tie counts one half."""
     from sklearn.metrics import roc_auc_score
 
     truth = np.concatenate([np.ones(len(real)), np.zeros(len(fake))])
@@ -25,12 +25,12 @@ def ks_distance(scores: Array, mean: float) -> float:
 def overlap(real: Array, fake: Array, bins: int = 50) -> float:
     """∫ min(p, q) of the two densities, as histograms over ``bins`` cells.
 
-    1 for equal distributions, 0 for disjoint ones; 2Φ(-½) ≈ 0.617 for N(0, 1) and N(1, 1). The
-    cells span what the two quantile ranges (0.5 % to 99.5 %) cover, so that an outlier cannot widen
-    them; what lies outside is counted in the outermost cells.
+    It is 1 for equal distributions, 0 for disjoint ones and 2Φ(-½) ≈ 0.617 for N(0, 1) and N(1, 1).
+    The cells span the 0.5 % to 99.5 % quantiles of both samples, so that an outlier cannot widen
+    them. Scores outside are counted in the outermost cells.
     """
     edges = [np.quantile(scores, (0.005, 0.995)) for scores in (real, fake)]
-    low, high = np.min(edges), np.max(edges)
+    low, high = float(np.min(edges)), float(np.max(edges))
     if low == high:
         return 1.0
     p, q = (
@@ -43,12 +43,15 @@ def overlap(real: Array, fake: Array, bins: int = 50) -> float:
 def score_statistics(
     real: Array | Tensor, fake: Array | Tensor, mean_real: float = 1.0, mean_fake: float = 0.0
 ) -> dict[str, float]:
-    """All of the above with moments, as columns of a probe.
+    """AUC, distances, overlap and moments of the scores, as columns of a probe.
 
     ``real`` and ``fake`` are raw scores, (n,) or (n, 1), arrays or tensors, of any critic;
-    ``mean_real`` and ``mean_fake`` are the means of the unit Gaussians that VRAL asks for. Raises
-    ValueError (scikit-learn's) for scores that are not finite. Source: the columns ``ks_*`` and
-    ``overlap`` judge the claim of Grewal et al. 2017 that D's outputs match two Gaussians.
+    ``mean_real`` and ``mean_fake`` are the means of the unit Gaussians that VRAL asks for. Source:
+    the columns ``ks_*`` and ``overlap`` test the claim of Grewal et al. 2017 that D's outputs match
+    two Gaussians.
+
+    Raises:
+        ValueError: scores that are not finite (raised by scikit-learn).
     """
     real, fake = _scores(real), _scores(fake)
     return {

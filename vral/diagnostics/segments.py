@@ -1,4 +1,4 @@
-"""D along straight segments from real to fake samples, and how steep it is there and in z."""
+"""D along straight segments from real to fake samples, and how steep D is there and in z."""
 
 from collections.abc import Iterator
 
@@ -11,32 +11,33 @@ from vral.penalties import gradient_norm, input_gradient
 from vral.types import Critic, Draw, Profile, Samples, Scalar
 
 GAMMAS = torch.linspace(-0.5, 1.5, 101)
-"""Places on a segment: 0 real, 1 fake, the rest beyond its ends."""
+"""Positions on a segment: 0 at the real sample, 1 at the fake one; some lie beyond its ends."""
 
 PAIRS = 64
+"""Segments of each pairing."""
 CANDIDATES = 32
-"""Fakes among which a real sample's nearest is looked for, as in the authors' scripts."""
+"""Fakes among which the nearest one to a real sample is chosen, as in the authors' scripts."""
 
 STEEPEST = 0.999
-"""Quantile that stands for the largest slope; a maximum would grow with the sample's size."""
+"""The quantile taken as the largest slope; a maximum would grow with the size of the sample."""
 
 
 def interpolates(real: Samples, fake: Samples, label: str) -> Samples:
-    """γ·fake + (1-γ)·real with a fixed γ ~ U(0, 1) per pair, the same for every ``label``."""
+    """γ·fake + (1-γ)·real with a fixed γ ~ U(0, 1) for every pair; ``label`` seeds the γ."""
     random = rng(torch.device("cpu"), "interpolates", label)
     gamma = torch.rand(len(real), *[1] * (real.ndim - 1), generator=random).to(real.device)
     return gamma * fake + (1 - gamma) * real
 
 
 def empirical_lipschitz(critic: Critic, samples: Samples) -> float:
-    """The STEEPEST quantile of ‖∇ₓD‖ on ``samples``: a lower bound of D's Lipschitz constant."""
+    """The STEEPEST quantile of ‖∇ₓD‖ on ``samples``; D's Lipschitz constant is at least that."""
     return gradient_norm(critic, samples).quantile(STEEPEST).item()
 
 
 def latent_gradient_square(gan: Gan, profile: Profile, draw: Draw) -> Scalar:
     """E‖∇_z D(G(z))‖².
 
-    For z ~ N(0, I) and players that look at one sample at a time, the Gaussian Poincaré inequality
+    For z ~ N(0, I) and networks that treat samples one by one, the Gaussian Poincaré inequality
     says Var D(G(z)) ≤ E‖∇_z D(G(z))‖².
     """
     critic = gan.critic(profile["D"])
@@ -45,10 +46,10 @@ def latent_gradient_square(gan: Gan, profile: Profile, draw: Draw) -> Scalar:
 
 
 def pairs(real: Tensor, fake: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """PAIRS of real and fake samples: at random, and with the nearest of CANDIDATES fakes.
+    """(pairing, reals, fakes): PAIRS of samples, paired at random and with the nearest fake.
 
-    ``real`` is (n, *sample), ``fake`` (m, *sample); the random partner is the first of the
-    candidates, and nearness is that of pixels.
+    ``real`` is (n, *sample), ``fake`` (m, *sample). Every real sample has CANDIDATES fakes of its
+    own; its random partner is the first of them. Distances are those of coordinates, or pixels.
     """
     count = min(PAIRS, len(real), len(fake) // CANDIDATES)
     real = real[:count]
@@ -59,7 +60,7 @@ def pairs(real: Tensor, fake: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 
 def along_segments(critic: Critic, real: Tensor, fake: Tensor) -> list[dict[str, object]]:
-    """D and ‖∇ₓD‖ at every γ: means over the pairs and their 10 % and 90 % quantiles."""
+    """Mean, 10 % and 90 % quantile over the pairs of D and ‖∇ₓD‖; a row for each pairing and γ."""
     rows: list[dict[str, object]] = []
     for pairing, x, y in pairs(real, fake):
         for gamma in GAMMAS.tolist():

@@ -1,13 +1,16 @@
-"""Location GANs: the data are N(0, diag(s²)), G shifts a Gaussian of the same shape, D is linear.
+"""The Dirac-GAN of Mescheder, Geiger and Nowozin 2018 ("WTM18"), and its Gaussian relatives.
 
-With s = 0 this is the Dirac-GAN of Mescheder, Geiger and Nowozin 2018 ("WTM18"): the data sit at 0,
-G at θ, D(x) = ⟨ψ, x⟩, and the only equilibrium is (0, 0). Coordinates are (θ, ψ) and, with a bias
-in the critic, (θ, ψ, b).
+In the Dirac-GAN all data sit at 0, G makes the one point θ, D(x) = ⟨ψ, x⟩, and the only equilibrium
+is (0, 0). With spreads s > 0 the data are N(0, diag(s²)) and G shifts a Gaussian of the same shape:
+the Gaussian-location GAN. Coordinates are (θ, ψ), or (θ, ψ, b) where D has a bias.
 
-Raw scores are high on reals. Under ``convention="paper"`` they are high on fakes as in WTM18; that
-is ψ → -ψ, b → -b: norms and spectra are the same, the sense of rotation flips. The γ of a penalty
-multiplies ½E‖∇ₓD‖² in WTM18; under ``gamma_convention="gan_stability"`` it multiplies E‖∇ₓD‖² as
-in the authors' code.
+Raw scores are high on reals. Under ``convention="paper"`` they are high on fakes as in WTM18, which
+turns ψ into -ψ and b into -b: norms and spectra are the same, and the rotation goes the other way.
+The γ of a penalty multiplies ½E‖∇ₓD‖² in WTM18; under ``gamma_convention="gan_stability"`` it
+multiplies E‖∇ₓD‖² as in the authors' code.
+
+``vral.conformance`` and the tests write the Dirac-GAN down a second time, on purpose: they must not
+share a mistake with this file.
 """
 
 from collections.abc import Sequence
@@ -30,14 +33,14 @@ from vral.types import Draw
 
 CONVENTIONS = ("common", "paper")
 GAMMA_CONVENTIONS = {"paper": 1.0, "gan_stability": 2.0}
-"""What γ has to be multiplied with to stand before ½E‖∇ₓD‖²."""
+"""The factor that turns a γ of each convention into that of ½γ·E‖∇ₓD‖²."""
 
 LARGEST_RULE = 100_000
-"""Nodes of a quadrature at the most."""
+"""The largest number of nodes of a quadrature."""
 
 
 def paper_signed(objective: Objective) -> Objective:
-    """The same game for a critic that is high on fakes."""
+    """``objective`` for a critic whose scores are high on fakes."""
     return Objective(
         real=lambda s: objective.real(-s),
         fake=lambda s: objective.fake(-s),
@@ -49,7 +52,13 @@ def paper_signed(objective: Objective) -> Objective:
 def penalty_terms(
     r1_weight: float, r2_weight: float, gp_weight: float, centre: float, gamma_convention: str
 ) -> tuple[tuple[float, Penalty], ...]:
-    """D's penalties; a gradient penalty is (γ/2)·E(‖∇ₓD‖ - centre)² in the paper's convention."""
+    """D's penalties with their weights, where the weight is not 0.
+
+    In the paper's convention a gradient penalty is (γ/2)·E(‖∇ₓD‖ - centre)².
+
+    Raises:
+        ConfigError: an unknown convention, or a weight that is negative or not finite.
+    """
     one_of("gamma convention", gamma_convention, list(GAMMA_CONVENTIONS))
     nonnegative(r1=r1_weight, r2=r2_weight, gradient_penalty=gp_weight, centre=centre)
     gamma = GAMMA_CONVENTIONS[gamma_convention]
@@ -76,13 +85,27 @@ def dirac(
 ) -> Toy:
     """The Dirac-GAN, started at θ = 1, ψ = 1, b = 0.
 
-    ``objective`` is a row of OBJECTIVES or its name. ``r1``, ``r2`` and ``gradient_penalty``
-    (around ``centre``) are weights γ; ``clip`` bounds |ψ| after each update of D, not b.
-    ``instance_noise`` is the noise's standard deviation: integrated by quadrature, or with
-    ``samples`` drawn afresh for every update, as many reals as fakes. ``spread`` holds the data's
-    standard deviations s, one per dimension; more than one zero makes the Dirac-GAN of that
-    dimension. ``hidden`` puts a layer of tanh units, Glorot-initialised from seed 0, into D.
-    Raises ConfigError. Source: Mescheder, Geiger and Nowozin 2018.
+    Source: Mescheder, Geiger and Nowozin 2018.
+
+    Args:
+        objective: a row of OBJECTIVES, or its name.
+        r1: weight γ of R1.
+        r2: weight γ of R2.
+        gradient_penalty: weight γ of the penalty (‖∇ₓD‖ - ``centre``)².
+        centre: the slope that the gradient penalty asks for.
+        clip: bound of |ψ| after each update of D, 0 for none; b is not clipped.
+        instance_noise: standard deviation of the noise on D's input.
+        samples: 0 integrates the noise by quadrature; otherwise as many reals and as many fakes
+            are drawn afresh for every update.
+        bias: whether D has a bias b.
+        hidden: units of a layer of tanh units in D, Glorot-initialised from seed 0; 0 for none.
+        spread: the data's standard deviations s, one per dimension; n zeros make the Dirac-GAN of
+            n dimensions.
+        convention: a row of CONVENTIONS.
+        gamma_convention: a row of GAMMA_CONVENTIONS.
+
+    Raises:
+        ConfigError: a setting that is not allowed.
     """
     if isinstance(objective, str):
         one_of("objective", objective, list(OBJECTIVES))
@@ -114,7 +137,11 @@ def dirac(
 
 
 def location_scales(spread: Sequence[float]) -> Tensor:
-    """``spread`` as a tensor (size,); raises ConfigError."""
+    """``spread`` as a tensor (size,).
+
+    Raises:
+        ConfigError: it is empty, or a number is negative or not finite.
+    """
     if not spread:
         raise ConfigError("spread: nothing given; allowed: one standard deviation per dimension")
     for value in spread:
@@ -123,10 +150,14 @@ def location_scales(spread: Sequence[float]) -> Tensor:
 
 
 def location_toy(gan: Gan, scales: Tensor) -> Toy:
-    """``gan`` on data N(0, diag(scales²)) with every expectation by quadrature.
+    """``gan`` on data N(0, diag(scales²)), with every expectation by quadrature.
 
-    All losses must be sums of expectations over single random inputs. The standard normals share
-    one rule: real, latent and score targets, and a second one for the noise on D's input.
+    All losses must be sums of expectations over single random inputs. Reals, latents and score
+    targets are standard normals that share the nodes of one rule; the noise on D's input has
+    further dimensions of its own.
+
+    Raises:
+        ConfigError: more random dimensions than a quadrature of LARGEST_RULE nodes allows.
     """
     size, spread = len(scales), bool(scales.any())
     needs = {name: noise for inputs in gan.needs.values() for name, noise in inputs.items()}
@@ -148,7 +179,9 @@ def location_toy(gan: Gan, scales: Tensor) -> Toy:
         draw |= {"instance_real": noise, "instance_fake": noise}
     if "mix" in needs:
         draw |= {"mix": torch.full_like(zeros[..., :1], 0.5)}
-    draw |= {name: needs[name].mean + nodes[:, :1] for name in targets}
+    for name in targets:
+        target = needs[name]
+        draw[name] = nodes[:, :1] + (target.mean if target else 0.0)
     players = {"G": gan.generator, "D": gan.discriminator}
     start = {
         player: double(initial_parameters(module, rng(torch.device("cpu"), 0, player)))
@@ -161,7 +194,7 @@ def location_toy(gan: Gan, scales: Tensor) -> Toy:
 
 
 def sampled(gan: Gan, scales: Tensor, batch: int, random: torch.Generator, lanes: int) -> Draw:
-    """A fresh draw (lanes, batch, …) of everything that ``gan`` needs."""
+    """A fresh draw (lanes, batch, …) of every random input of ``gan``."""
     needs = {name: noise for inputs in gan.needs.values() for name, noise in inputs.items()}
     draw: Draw = {}
     for name, noise in needs.items():

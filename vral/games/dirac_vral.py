@@ -1,21 +1,25 @@
-"""VRAL on the Dirac-GAN and on the Gaussian-location GAN, D(x) = wx + b.
+"""VRAL on the Dirac-GAN and on the Gaussian-location GAN, with D(x) = wx + b.
 
 Real scores are N(b, w²s²) and fake ones N(wθ + b, w²s²); D wants N(m_r, 1) and N(m_f, 1).
-Coordinates are (θ, w, b) and, with meta-discriminators, those of R and of F behind them.
+Coordinates are (θ, w, b), followed by those of R and F where there are meta-discriminators.
 
-What follows for local convergence, with δ = m_r - m_f (tests/diagnostics/test_spectrum.py):
+This is what the spectra say about local convergence (tests/diagnostics/test_spectrum.py), with
+δ = m_r - m_f:
 
-* s = 0: one score under one window makes the Parzen forms least squares (forward: over h²). At the
-  only stationary point, θ = w = 0 and b halfway, the pair of (θ, w) is ±iδ/2 (over h): a rotation
-  without damping. R and F, with linear logits, add damped directions and leave that pair: ±.559i.
-  Such eigenvalues decide nothing. Averaged over a turn, the backward form with δ = 1 has
-  d(r²)/dt = -0.3 r⁴ near the point, r² = θ² + w²: flow and alternating play arrive, like 10/(3t);
-  simultaneous play stays at r² ≈ h/1.2 (tests/dynamics/test_dynamics.py).
-* s > 0, G after the target m_r: the same point has damping 2s²(1 - 2/h²) (backward) or
-  2s²(1/h² - (1 + δ²/4)/h⁴) (forward), which is negative at the bandwidths in use: D wants variance
-  and leaves. For small h a point with swapped labels, b = m_f and wθ = δ, is *stable*: w would
-  have to pass through 0, where there is no variance. Minimax R and F have it at θ = δs.
-* s > 0, G matching means: θ = 0 and w ≠ 0, all eigenvalues negative without a penalty.
+* s = 0. One score under one Parzen window makes the KL a square (divided by h² in the forward
+  form). The only stationary point is θ = w = 0 with b halfway between m_f and m_r. There the
+  eigenvalues of (θ, w) are ±iδ/2 (divided by h in the forward form): a rotation without damping. R
+  and F with linear logits add damped directions, and that pair is ±0.559i. Purely imaginary
+  eigenvalues decide nothing. Averaged over one turn, the backward form with δ = 1 has
+  d(r²)/dt = -0.3 r⁴ near the point, where r² = θ² + w². So gradient flow and alternating play
+  arrive, like 10/(3t); simultaneous play stays at r² ≈ h/1.2 (tests/dynamics/test_dynamics.py).
+* s > 0, G moves its scores to the target m_r. The same point has damping 2s²(1 - 2/h²) (backward)
+  or 2s²(1/h² - (1 + δ²/4)/h⁴) (forward). It is negative at the bandwidths in use: D wants variance
+  and leaves the point. For small h a point with swapped labels, b = m_f and wθ = δ, is *stable*: to
+  leave it, w would have to pass through 0, where scores have no variance. Minimax R and F have this
+  point at θ = δs.
+* s > 0, G matches means. The stationary point has θ = 0 and w ≠ 0, and all eigenvalues have
+  negative real parts without a penalty.
 """
 
 from collections.abc import Sequence
@@ -39,8 +43,10 @@ G_OBJECTIVES = ("target", "mean")
 
 
 class PolynomialMeta(nn.Module):
-    """Logit Σₖ cₖ sᵏ of a score s, k from 0 to ``degree``: degree 2 holds every R and F that is
-    optimal between two Gaussians, degree 1 has a finite optimum between a Gaussian and a point.
+    """A meta-discriminator whose logit of a score s is the polynomial Σₖ cₖ sᵏ, k ≤ ``degree``.
+
+    Degree 2 holds the optimal R and F between any two Gaussians. Degree 1 has a finite optimum
+    between a Gaussian and a point. Scores (batch,) to logits (batch,).
     """
 
     def __init__(self, degree: int):
@@ -68,12 +74,28 @@ def vral(
     r2: float = 0.0,
     gamma_convention: str = "paper",
 ) -> Toy:
-    """VRAL's game on one-dimensional data N(0, s²), ``spread`` = (s,), started at θ = w = 1, b = 0.
+    """VRAL's game on one-dimensional data N(0, s²), started at θ = w = 1, b = 0.
 
-    ``form`` is "meta" (R and F, polynomials of ``degree`` or ReLU networks of ``width`` units) or
-    the direction of the Parzen form's KL. Expectations of the meta form are quadratures; the
-    Parzen form's batch is ``points`` equally likely points of variance exactly 1. Raises
-    ConfigError.
+    Expectations of the meta form are quadratures. The batch of the Parzen forms is a set of equally
+    likely points of variance exactly 1.
+
+    Args:
+        form: "meta" with R and F, or the direction of the Parzen form's KL.
+        g_objective: "target" moves G's scores to m_r, "mean" matches the means of both scores.
+        spread: (s,), the data's standard deviation.
+        mean_real: m_r, the mean of the law that D gives to reals.
+        mean_fake: m_f, the mean of the law that D gives to fakes.
+        bandwidth: h of the Parzen windows.
+        degree: degree of the polynomials R and F.
+        width: units of R and F as ReLU networks; 0 takes the polynomials.
+        minimax: whether D plays R and F minimax instead of non-saturating.
+        points: batch size of the Parzen forms.
+        r1: weight γ of R1.
+        r2: weight γ of R2.
+        gamma_convention: a row of ``games.dirac.GAMMA_CONVENTIONS``.
+
+    Raises:
+        ConfigError: a setting that is not allowed.
     """
     one_of("form", form, FORMS)
     one_of("g objective", g_objective, G_OBJECTIVES)
@@ -95,7 +117,7 @@ def vral(
         network = MetaDiscriminator(width) if width else PolynomialMeta(degree)
         meta = MetaPair(network, mean_real, mean_fake, minimax)
         gan = MetaGan(discriminator_loss=meta.discriminator_loss, meta=meta, **parts)
-        # Mean matching squares an expectation. It is exact all the same: reals and fakes share
+        # Mean matching squares an expectation, and is exact nevertheless: reals and fakes share
         # nodes and D is linear, so D(G(z)) - D(x) is the same at every node.
         toy = location_toy(gan, scales)
         metas = {

@@ -1,4 +1,8 @@
-"""Games with data on the plane: the manifold GAN of nine parameters, the mixture GAN of 2003."""
+"""Games with data in the plane: the manifold GAN and the mixture of Gaussians of "NUM17".
+
+The first has nine parameters. The second is the mixture GAN of Mescheder, Nowozin and Geiger 2017
+("The Numerics of GANs"); it has 2,003.
+"""
 
 import math
 from functools import partial
@@ -14,14 +18,19 @@ from vral.games.toy import Toy, double, expected, gauss_hermite, nonnegative, on
 from vral.nets import Discriminator, Generator, initial_parameters
 from vral.nets.linear import quadratic_critic
 from vral.objectives import OBJECTIVES, Objective
+from vral.penalties import Penalty
 from vral.types import Draw
 
 CPU = torch.device("cpu")
 
 
 def _objective_gan(
-    objective: Objective, generator: Generator, discriminator: Discriminator, penalties: tuple
+    objective: Objective,
+    generator: Generator,
+    discriminator: Discriminator,
+    penalties: tuple[tuple[float, Penalty], ...],
 ) -> Gan:
+    """The GAN of two networks on points in the plane."""
     return Gan(
         generator,
         discriminator,
@@ -40,9 +49,12 @@ def manifold(
 ) -> Toy:
     """Data (z, 0) with z ~ N(0, 1), G(z) = Az + b, D(x) = ⟨ψ, (x₁, x₂, x₁², x₁x₂, x₂²)⟩.
 
-    Coordinates (A₁, A₂, b₁, b₂, ψ₁, …, ψ₅), started at the equilibrium A = (1, 0), b = 0, ψ = 0.
-    Everywhere on the data D may vanish and still point off them: ψ₅ is free. Expectations by a
-    rule of 40 nodes. Raises ConfigError.
+    Coordinates are (A₁, A₂, b₁, b₂, ψ₁, …, ψ₅); the start is the equilibrium A = (1, 0), b = 0,
+    ψ = 0. The coordinate ψ₅ of an equilibrium is free: x₂² vanishes on the data, though not next to
+    them. Expectations are quadratures of 40 nodes. ``r1`` and ``r2`` are weights γ.
+
+    Raises:
+        ConfigError: a setting that is not allowed.
     """
     one_of("objective", objective, list(OBJECTIVES))
     gan = _objective_gan(
@@ -78,19 +90,33 @@ def mixture(
     r2: float = 0.0,
     gamma_convention: str = "paper",
 ) -> Toy:
-    """Eight Gaussians on the unit circle, G and D with four hidden ReLU layers (Mescheder et al.
-    2017, "The Numerics of GANs": 1122 + 881 parameters).
+    """Gaussians on the unit circle, and two networks of four hidden ReLU layers.
 
-    ``per_mode`` reals of each mode a batch, as many latents as reals. Initial parameters are
-    Glorot-uniform from ``seed``; ``draw`` is one fixed batch, ``sample`` draws others. Raises
-    ConfigError.
+    At the defaults it is the game of Mescheder et al. 2017: eight modes, 1,122 parameters of G and
+    881 of D. Initial parameters are Glorot-uniform from ``seed``. ``Toy.draw`` is one fixed batch;
+    ``Toy.sample`` draws others.
+
+    Args:
+        objective: name of a row of OBJECTIVES.
+        seed: of the initial parameters and of the fixed batch.
+        width: units of every hidden layer.
+        latent: size of a latent.
+        per_mode: reals of each mode in a batch, which has as many latents as reals.
+        modes: number of Gaussians.
+        deviation: standard deviation of each Gaussian.
+        r1: weight γ of R1.
+        r2: weight γ of R2.
+        gamma_convention: a row of ``games.dirac.GAMMA_CONVENTIONS``.
+
+    Raises:
+        ConfigError: a setting that is not allowed.
     """
     one_of("objective", objective, list(OBJECTIVES))
     nonnegative(deviation=deviation)
-    generating = nn.Sequential(*_relu_layers(latent, width, 4), nn.Linear(width, 2))
+    body = nn.Sequential(*_relu_layers(latent, width, 4), nn.Linear(width, 2))
     gan = _objective_gan(
         OBJECTIVES[objective],
-        Generator(generating, latent),
+        Generator(body, latent),
         Discriminator(_relu_layers(2, width, 4), nn.Linear(width, 1), (2,)),
         penalty_terms(r1, r2, 0.0, 1.0, gamma_convention),
     )
@@ -112,6 +138,7 @@ def _on_circle(
     random: torch.Generator,
     lanes: int,
 ) -> Draw:
+    """Reals (lanes, batch, 2) around equally spaced centres, latents (lanes, batch, latent)."""
     angles = 2 * math.pi * torch.arange(modes, dtype=torch.float64) / modes
     centres = torch.stack([angles.cos(), angles.sin()], dim=1).repeat(per_mode, 1)
     noise = torch.randn(lanes, *centres.shape, generator=random, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Zero-sum games with a bilinear or quadratic value: the smallest games that rotate."""
+"""Zero-sum games with a bilinear or quadratic value. They are the smallest games that rotate."""
 
 import torch
 from torch import Tensor
@@ -8,13 +8,15 @@ from vral.types import Draw, Profile, Scalar
 
 
 def quadratic(xx: Tensor, xy: Tensor, yy: Tensor) -> Toy:
-    """x minimises and y maximises xᵀ(xx)x + xᵀ(xy)y + yᵀ(yy)y.
+    """The game in which x minimises and y maximises xᵀ(xx)x + xᵀ(xy)y + yᵀ(yy)y.
 
-    ``xx`` (n, n) and ``yy`` (m, m) need not be symmetric, ``xy`` is (n, m). With scalars
-    quadratic(1, 10, 1) is x² + 10xy + y², whose only stationary point is 0: there x sits at a
-    minimum of its loss, and y at a *minimum* of what it maximises. Raises IndexError and
-    RuntimeError (torch's) where shapes do not fit. Source: the quadratic games of Mescheder et al.
-    2017 and Balduzzi et al. 2018.
+    ``xx`` (n, n) and ``yy`` (m, m) need not be symmetric; ``xy`` is (n, m). Both players start at
+    ones. The only stationary point of x² + 10xy + y² (``scalar_quadratic(1, 10, 1)``) is 0. There x
+    is at a minimum of its loss, but y at a *minimum* of what it maximises.
+    Source: the quadratic games of Mescheder et al. 2017 and Balduzzi et al. 2018.
+
+    Raises:
+        IndexError, RuntimeError: shapes that do not fit (raised by torch).
     """
     xx, xy, yy = (value.double() for value in (xx, xy, yy))
 
@@ -36,15 +38,15 @@ def quadratic(xx: Tensor, xy: Tensor, yy: Tensor) -> Toy:
 
 
 def scalar_quadratic(xx: float, xy: float, yy: float) -> Toy:
-    """xx·x² + xy·xy + yy·y² of two numbers; (1, 10, 1) is the game x² + 10xy + y²."""
+    """The game of two numbers x, y with value a·x² + b·xy + c·y², for (a, b, c) = (xx, xy, yy)."""
     return quadratic(*(torch.tensor([[float(value)]]) for value in (xx, xy, yy)))
 
 
 def bilinear(coupling: Tensor) -> Toy:
-    """The game xᵀ(coupling)y with ``coupling`` (n, m): x minimises it, y maximises it.
+    """The game with value xᵀ(coupling)y, ``coupling`` (n, m).
 
-    Simultaneous gradient descent leaves its equilibrium 0, alternating descent circles it. Source:
-    Mescheder et al. 2017; Gidel et al. 2019.
+    Simultaneous gradient descent spirals away from its equilibrium 0; alternating descent circles.
+    Source: Mescheder et al. 2017; Gidel et al. 2019.
     """
     n, m = coupling.shape
     return quadratic(torch.zeros(n, n), coupling, torch.zeros(m, m))

@@ -1,6 +1,7 @@
-"""What the toy games share: a game, the draw on which its expectations are exact, its coordinates.
+"""Toy: a game of few parameters, with the draw that makes its expectations exact.
 
-Everything is in float64. A toy game is played by the same field, rules and steps as a network's.
+Also quadrature and the checks of settings that the toy games share. Everything is in float64. The
+same field, rules and steps play toy games and games of networks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,24 +28,33 @@ class Toy:
 
     game: Game
     start: Profile
-    """A point, float64, of one lane; its order is that of the coordinates."""
+    """A profile of one lane in float64. Coordinates of the game follow its order."""
     draw: Draw = field(default_factory=dict)
-    """The one draw of every move: with it each loss is its expectation, or a fixed sample's."""
+    """The draw of every move; with it each loss is its expectation, or that of a fixed sample."""
     projections: Mapping[str, Callable[[Params], Params]] = field(default_factory=dict)
-    """What acts on a player's parameters after each of its updates: weight clipping."""
+    """Player to the map that acts on its parameters after each of its updates (weight clipping)."""
     sample: Callable[[torch.Generator, int], Draw] | None = None
-    """(generator, lanes) to a fresh draw, lanes leading, of a game played on samples."""
+    """(rng, lanes) to a fresh draw with a leading lane axis, for games played on samples."""
 
     @property
     def size(self) -> int:
+        """Number of coordinates: the parameters of all players."""
         return to_vector(self.start).numel()
 
     def at(self, *coordinates: float | int) -> Profile:
-        """The profile with these coordinates, e.g. (θ, ψ). Raises ConfigError unless finite."""
+        """The profile with these coordinates, e.g. (θ, ψ).
+
+        Raises:
+            ConfigError: a coordinate is not finite, or there are too many or too few.
+        """
         return self.profile(torch.tensor(coordinates, dtype=torch.float64))
 
     def profile(self, coordinates: Tensor) -> Profile:
-        """(…, size) to a profile; leading axes stay leading, e.g. as lanes."""
+        """The profile with ``coordinates`` (…, size); leading axes, e.g. lanes, stay leading.
+
+        Raises:
+            ConfigError: a coordinate is not finite, or there are too many or too few.
+        """
         if not bool(torch.isfinite(coordinates).all()):
             raise ConfigError("start: every coordinate must be a finite number")
         if coordinates.shape[-1] != self.size:
@@ -52,22 +62,22 @@ class Toy:
         return from_vector(coordinates, self.start)
 
     def coordinates(self, profile: Profile) -> Tensor:
-        """Inverse of ``profile``: (…, size)."""
+        """The coordinates (…, size) of ``profile``: the inverse of ``Toy.profile``."""
         ordered = {player: profile[player] for player in self.start}
         lanes = leaves(ordered)[0].ndim - leaves(self.start)[0].ndim
         return to_vector(ordered, lanes)
 
 
 def expected(game: Game, weights: Tensor) -> Game:
-    """The game whose losses are ``game``'s, averaged with ``weights`` (node,) over draws.
+    """``game`` with every loss averaged with ``weights`` (node,) over the nodes of a draw.
 
     Every tensor of a draw has a leading node axis. A loss that is a sum of expectations, each over
-    one random input, becomes exact when all inputs share one rule's nodes.
+    one random input, becomes exact when all inputs share the nodes of one quadrature rule.
     """
 
     def mean(loss: Loss) -> Loss:
         def averaged(profile: Profile, draw: Draw) -> tuple[Tensor, Any]:
-            return weights @ vmap(lambda one: loss(profile, one)[0])(draw), ()
+            return weights @ vmap(lambda node: loss(profile, node)[0])(draw), ()
 
         return averaged
 
@@ -75,7 +85,10 @@ def expected(game: Game, weights: Tensor) -> Game:
 
 
 def gauss_hermite(dimensions: int, nodes: int = NODES) -> tuple[Tensor, Tensor]:
-    """Nodes (count, dimensions) and weights (count,) of a product rule for N(0, I)."""
+    """Nodes (count, dimensions) and weights (count,) of a product rule for N(0, I).
+
+    ``nodes`` is the number of nodes in one dimension.
+    """
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     weights = weights / weights.sum()
     grid = np.array(list(product(points, repeat=dimensions))).reshape(nodes**dimensions, dimensions)
@@ -86,7 +99,10 @@ def gauss_hermite(dimensions: int, nodes: int = NODES) -> tuple[Tensor, Tensor]:
 
 
 def normal_points(count: int) -> Tensor:
-    """``count`` equally likely points for N(0, 1): quantiles at midpoints, scaled to variance 1."""
+    """``count`` equally likely points that stand for N(0, 1).
+
+    They are its quantiles at the midpoints of ``count`` cells, scaled to variance 1.
+    """
     middle = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     points = torch.special.ndtri(middle)
     return points / points.square().mean().sqrt()
@@ -98,13 +114,21 @@ def double(tree: Any) -> Any:
 
 
 def nonnegative(**settings: float | int) -> None:
-    """Raises ConfigError naming the first setting that is not a finite number from 0 up."""
+    """Refuse settings that are negative or not finite.
+
+    Raises:
+        ConfigError: the first such setting, by name.
+    """
     for name, value in settings.items():
         if not (np.isfinite(value) and value >= 0):
             raise ConfigError(f"{name}: {value} given; allowed: a finite number, 0 or more")
 
 
 def one_of(name: str, given: str, allowed: Sequence[str]) -> None:
-    """Raises ConfigError naming what is allowed."""
+    """Refuse a value that ``allowed`` lacks.
+
+    Raises:
+        ConfigError: what is allowed instead.
+    """
     if given not in allowed:
         raise ConfigError(f"{name}: {given!r} given; allowed: {', '.join(allowed)}")

@@ -1,4 +1,4 @@
-"""Generators and discriminators. NETWORKS is the registry; each row builds both players."""
+"""Generators and discriminators. NETWORKS is the registry; each of its rows builds a pair."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +13,19 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class NetworkPair:
-    """Builders of a pair; ``width`` scales both, ``fits`` says which sample shapes it accepts."""
+    """A discriminator and a generator that are used together."""
 
     description: str
     width: int
+    """The default of ``--width``, which scales both networks."""
     discriminator: Callable[[Shape, int, str], Discriminator]
+    """(sample shape, width, norm) to D."""
     generator: Callable[[Shape, int, int, str, nn.Module], Generator]
+    """(sample shape, latent size, width, norm, output nonlinearity) to G."""
     fits: Callable[[Shape], bool]
+    """Whether the pair accepts a sample shape."""
     accepts: str
+    """The accepted shapes in words."""
 
 
 NETWORKS: dict[str, NetworkPair] = {
@@ -59,12 +64,14 @@ NETWORKS: dict[str, NetworkPair] = {
 }
 
 NORMS = ("none", "batch", "group")
+"""Norms of hidden layers, of ``nets.norm``."""
 
 OUTPUTS: dict[str, Callable[[], nn.Module]] = {
     "unit": nn.Sigmoid,  # samples in [0, 1]
     "symmetric": nn.Tanh,  # samples in [-1, 1]
     "real": nn.Identity,  # points on the line or in the plane
 }
+"""G's last nonlinearity by the range of the data."""
 
 __all__ = [
     "NETWORKS",

@@ -1,4 +1,4 @@
-"""The convolutional pairs of the VRAL code (MNIST; CIFAR-10 and CelebA), width as a parameter."""
+"""The convolutional pairs of the VRAL authors' code (MNIST; CIFAR-10 and CelebA), of any width."""
 
 import math
 from itertools import pairwise
@@ -10,7 +10,10 @@ from vral.nets.norm import normalised
 
 
 def mnist_discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminator:
-    """1×28×28 → 5×5 stride 2 (width, 2·width) → dense 16·width, no norm → 1; LeakyReLU 0.01."""
+    """1×28×28 → two 5×5 stride-2 convolutions (width, 2·width) → dense 16·width → 1.
+
+    LeakyReLU 0.01; the dense layer has no norm.
+    """
     stages = [
         normalised(nn.Conv2d(1, width, 5, 2, 2), width, norm, nn.LeakyReLU(0.01)),
         normalised(nn.Conv2d(width, 2 * width, 5, 2, 2), 2 * width, norm, nn.LeakyReLU(0.01)),
@@ -36,12 +39,15 @@ def mnist_generator(
 
 
 def _stages(shape: tuple[int, ...]) -> int:
-    """Halvings from the image's side down to 4."""
+    """How often the image's side is halved to reach 4."""
     return int(math.log2(shape[-1] // 4))
 
 
 def discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminator:
-    """4×4 stride-2 stages of width, 2·width, … down to 4×4, the first without norm; then 1."""
+    """4×4 stride-2 convolutions of width, 2·width, … channels until the image is 4×4, then 1.
+
+    LeakyReLU 0.02; the first stage has no norm.
+    """
     channels = [shape[0], *(width * 2**i for i in range(_stages(shape)))]
     stages = [
         normalised(nn.Conv2d(a, b, 4, 2, 1), b, norm if i else "none", nn.LeakyReLU(0.02))
@@ -53,7 +59,7 @@ def discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminato
 def generator(
     shape: tuple[int, ...], latent: int, width: int, norm: str, output: nn.Module
 ) -> Generator:
-    """latent → dense to 4×4, then 4×4 stride-2 deconvolutions of the mirrored widths."""
+    """latent → dense to 4×4, then 4×4 stride-2 deconvolutions: D's widths in reverse."""
     channels = [*(width * 2**i for i in reversed(range(_stages(shape)))), shape[0]]
     start = channels[0] * 4 * 4
     body = nn.Sequential(

@@ -11,7 +11,9 @@ from vral.types import Latents, Samples
 
 
 class Shift(nn.Module):
-    """z ↦ location + scale·z with fixed scales, one per coordinate: N(location, diag(scale²))."""
+    """z ↦ location + scale·z with fixed scales (size,): samples of N(location, diag(scale²))."""
+
+    scale: Tensor
 
     def __init__(self, scale: Tensor):
         super().__init__()
@@ -31,16 +33,16 @@ class Monomials(nn.Module):
 
 
 def shift(scale: Tensor) -> Generator:
-    """Scales (size,); as many latents as coordinates."""
+    """The generator of ``Shift``, with ``scale`` (size,) and latents (batch, size)."""
     return Generator(Shift(scale), len(scale))
 
 
 def linear_critic(size: int, bias: bool, hidden: int = 0) -> Discriminator:
-    """D(x) = ⟨ψ, x⟩ (+ b), or with one layer of ``hidden`` tanh units below, biases included."""
+    """D(x) = ⟨ψ, x⟩ (+ b); with ``hidden`` units ⟨ψ, tanh(Wx + c)⟩ (+ b)."""
     stages = [nn.Sequential(nn.Linear(size, hidden), nn.Tanh())] if hidden else []
     return Discriminator(stages, nn.Linear(hidden or size, 1, bias=bias), (size,))
 
 
 def quadratic_critic() -> Discriminator:
-    """D(x) = ⟨ψ, (x₁, x₂, x₁², x₁x₂, x₂²)⟩ on the plane, five parameters."""
+    """D(x) = ⟨ψ, (x₁, x₂, x₁², x₁x₂, x₂²)⟩ for points in the plane; five parameters."""
     return Discriminator([Monomials()], nn.Linear(5, 1, bias=False), (2,))

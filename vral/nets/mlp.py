@@ -25,9 +25,7 @@ def generator(
     output: nn.Module,
     depth: int = 2,
 ) -> Generator:
-    """latent → width → … → size with ``depth`` hidden layers, ReLU, then the data's output
-    nonlinearity.
-    """
+    """latent → width → … → size with ``depth`` hidden layers and ReLU, then ``output``."""
     body = nn.Sequential(
         *hidden(latent, width, norm, depth, nn.ReLU()),
         nn.Linear(width, math.prod(shape)),
@@ -40,7 +38,7 @@ def generator(
 def hidden(
     size: int, width: int, norm: str, depth: int, activation: nn.Module
 ) -> list[nn.Sequential]:
-    """``depth`` layers of ``width`` units, the first of ``size`` inputs."""
+    """``depth`` layers of ``width`` units; the first takes ``size`` inputs."""
     sizes = [size, *[width] * (depth - 1)]
     return [normalised(nn.Linear(size, width), width, norm, activation) for size in sizes]
 
@@ -48,8 +46,8 @@ def hidden(
 class Segment(nn.Module):
     """z ↦ (offset, 2Φ(z₁) - 1): a vertical segment of half-length 1 at a learned abscissa.
 
-    The parallel lines of Arjovsky et al. 2017, example 1, whose supports are disjoint from the
-    real segment's until the offset is exactly right.
+    These are the parallel lines of Arjovsky et al. 2017, example 1: generated and real segment have
+    no point in common until the offset is exactly right.
     """
 
     def __init__(self, offset: float = -1.0):
@@ -64,5 +62,5 @@ class Segment(nn.Module):
 def segment(
     shape: tuple[int, ...], latent: int, width: int, norm: str, output: nn.Module
 ) -> Generator:
-    """The segment has neither width nor norm; they belong to its discriminator."""
+    """The segment as a generator; ``width`` and ``norm`` matter to its discriminator alone."""
     return Generator(Segment(), latent)

@@ -1,4 +1,4 @@
-"""What every discriminator and generator has in common."""
+"""Discriminator and Generator: what all networks of the two players have in common."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,9 @@ from vral.types import Latents, Samples, Scores
 class Discriminator(nn.Module):
     """Hidden stages and a linear score.
 
-    ``forward(x, noise)`` adds ``noise`` (batch, noise_size) to the activations of the hidden
-    stages, stage after stage. It returns the raw score (batch,), never a sigmoid of it.
+    ``forward(x, noise)`` takes samples (batch, *sample) and returns raw scores (batch,), never a
+    sigmoid of them. ``noise`` (batch, noise_size) is added to the activations of the hidden stages,
+    one part to each stage.
     """
 
     def __init__(self, stages: Sequence[nn.Module], score: nn.Linear, shape: tuple[int, ...]):
@@ -38,12 +39,12 @@ class Discriminator(nn.Module):
 
     @staticmethod
     def scored(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Scores:
-        """The score of the last stage's activations; under autocast too in full precision."""
+        """The score of the last stage's activations, in full precision even under autocast."""
         with torch.autocast(x.device.type, enabled=False):
             return linear(x.flatten(1).to(weight.dtype), weight, bias).squeeze(1)
 
     def split(self, noise: Tensor | None) -> Sequence[Tensor | None]:
-        """The parts of ``noise`` stage by stage, None without noise."""
+        """The part of ``noise`` for each stage; None for each without noise."""
         return [None] * len(self.stages) if noise is None else noise.split(self._sizes, dim=1)
 
     @property
@@ -62,7 +63,7 @@ class Generator(nn.Module):
         self.orthogonal_deconvolutions = orthogonal_deconvolutions
 
     def forward(self, z: Latents) -> Samples:
-        # Under autocast too samples have the precision of the data.
+        # Samples have the precision of the data even under autocast.
         return self.body(z).to(z.dtype)
 
     @property
@@ -77,7 +78,7 @@ def mixes_samples(module: nn.Module) -> bool:
 
 
 def weight_names(module: nn.Module) -> frozenset[str]:
-    """Matrices and kernels: what weight clipping acts on. Biases and norm scales are vectors."""
+    """Names of the matrices and kernels: weight clipping acts on them, not on vectors."""
     return frozenset(name for name, value in module.named_parameters() if value.ndim >= 2)
 
 
@@ -85,8 +86,8 @@ def initial_parameters(module: nn.Module, rng: torch.Generator) -> dict[str, Ten
     """Fresh parameters: Glorot-uniform weights with gain 1, zero biases, norms at scale 1.
 
     Glorot's fans count the receptive field, as in Lasagne. The MNIST generator's deconvolutions
-    are orthogonal instead. Parameters that a module sets itself (norm scales, the segment's offset)
-    keep their values.
+    are orthogonal instead. Parameters that a module initialises itself (norm scales, the segment's
+    offset) keep their values.
     """
     orthogonal = getattr(module, "orthogonal_deconvolutions", False)
     for part in module.modules():

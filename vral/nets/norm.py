@@ -1,7 +1,8 @@
 """Normalisation layers that survive being differentiated three times.
 
-torch's fused batch, instance and layer norms give wrong *third* derivatives (a penalty inside a
-Jacobian); a norm written from mean, variance and rsqrt, and torch's group norm, give right ones.
+torch's fused batch, instance and layer norms give wrong *third* derivatives, which the Jacobian of
+a penalised loss needs. A norm written from mean, variance and rsqrt gives right ones, and so does
+torch's group norm.
 """
 
 import torch
@@ -9,9 +10,9 @@ from torch import Tensor, nn
 
 
 class BatchStatisticsNorm(nn.Module):
-    """Batch norm with the statistics of the batch at hand, always; no running averages.
+    """Batch norm that always uses the statistics of its batch and keeps no running averages.
 
-    (batch, channel, …) to the same shape; biased variance, eps 1e-4 as in Lasagne.
+    (batch, channel, …) to the same shape. The variance is biased; eps is 1e-4 as in Lasagne.
     """
 
     def __init__(self, channels: int, eps: float = 1e-4):
@@ -31,14 +32,15 @@ class BatchStatisticsNorm(nn.Module):
 def normalised(layer: nn.Module, channels: int, norm: str, activation: nn.Module) -> nn.Sequential:
     """``layer``, then ``norm`` (none, batch or group), then ``activation``.
 
-    A layer before a norm has no bias: the norm removes it, its gradient is rounding noise, and Adam
-    would turn that noise into full steps.
+    A layer before a norm loses its bias: the norm would remove it, its gradient would be rounding
+    noise, and Adam would turn that noise into full steps.
     """
     if norm == "none":
         return nn.Sequential(layer, activation)
     layer.register_parameter("bias", None)
     if norm == "batch":
         return nn.Sequential(layer, BatchStatisticsNorm(channels), activation)
-    # A group of two units of a dense layer is normalised to ±1, a sign function: four at least.
+    # A group of two units of a dense layer would be normalised to ±1, a sign function; so a group
+    # has at least four.
     groups = max(g for g in range(1, 9) if g == 1 or (channels % g == 0 and channels >= 4 * g))
     return nn.Sequential(layer, nn.GroupNorm(groups, channels), activation)
