@@ -11,7 +11,14 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadscope
 SHAPES := tests/games tests/nets tests/optim \
 	tests/test_objectives.py tests/test_parzen.py tests/test_penalties.py
 
-.PHONY: install quick lint types test test-shapes test-rest test-all clean
+# The lowest Python and torch that pyproject.toml allows, with the tests that depend on them the most.
+LOWEST_PYTHON := $(shell command -v python3.11 || echo $(PYTHON))
+LOWEST := .venv-lowest
+LOWEST_TORCH := torch==2.11.* torchvision==0.26.*
+LOWEST_TESTS := tests/test_penalties.py tests/optim/test_transforms.py tests/train/test_step.py \
+	tests/train/test_compile.py tests/diagnostics/test_spectrum.py
+
+.PHONY: install quick lint types test test-shapes test-rest test-all test-lowest clean
 
 $(BIN)/vral: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vral needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ...")'
@@ -44,5 +51,15 @@ test: lint types test-shapes test-rest
 test-all: install
 	$(PYTEST) -m slow
 
+$(LOWEST)/bin/pytest: pyproject.toml constraints.txt
+	$(LOWEST_PYTHON) -m venv $(LOWEST)
+	grep -vE '^torch(vision)?==' constraints.txt > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt \
+		--editable . $(LOWEST_TORCH) beartype filelock hypothesis pytest pytest-timeout pytest-xdist
+	touch $@
+
+test-lowest: $(LOWEST)/bin/pytest
+	$(LOWEST)/bin/python -m pytest --numprocesses auto --dist loadscope -m "not slow" $(LOWEST_TESTS)
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(LOWEST)
