@@ -211,7 +211,7 @@ def write_measured(root, experiment, **rows):
     if rows:
         claims = [CLAIMS[name.replace("_", ".")] for name in rows]
         made = Measured([c.row.row(v) for c, v in zip(claims, rows.values(), strict=True)])
-        made.measured.write_csv(root / MEASURED)
+        made.frame().write_csv(root / MEASURED)
     return root
 
 

@@ -13,14 +13,14 @@ from vral.dynamics import (
     basins,
     closed_forms,
     damping,
+    descent,
     errata,
-    lanes,
     lazy_r1,
     limit_cycles,
     portraits,
 )
-from vral.dynamics.systems import ALGORITHMS, play, stationary, systems
-from vral.games.dirac import dirac
+from vral.dynamics.systems import ALGORITHMS, moves_of, stationary, systems
+from vral.games.dirac import dirac, two_numbers
 from vral.games.game import field
 from vral.games.planar import mixture
 from vral.games.toy import Toy
@@ -32,7 +32,7 @@ STARTS = torch.tensor([[0.8, -0.6], [-1.5, 0.4]], dtype=torch.float64)
 
 @pytest.mark.parametrize("objective", ["standard", "nonsaturating", "wgan", "lsgan"])
 def test_two_numbers_are_the_dirac_gan(objective):
-    ours, theirs = lanes.two_numbers(objective), dirac(objective, r1=0.3)
+    ours, theirs = two_numbers(objective), dirac(objective, r1=0.3)
     for point in STARTS.tolist():
         draw = {"gamma": torch.tensor(0.3, dtype=torch.float64)}
         got, _ = field(ours.game, ("G", "D"), ours.at(*point), draw)
@@ -41,11 +41,11 @@ def test_two_numbers_are_the_dirac_gan(objective):
 
 
 @pytest.mark.parametrize(("direction", "factor"), [
-    (lanes.consensus, 1.0), (basins.notebook_consensus, 0.5),
+    (descent.consensus, 1.0), (basins.notebook_consensus, 0.5),
 ])  # fmt: skip
 def test_both_consensus_fields_in_closed_form(direction, factor):
     """In the paper's convention ψ has the other sign."""
-    toy, weight = lanes.two_numbers(), 0.7
+    toy, weight = two_numbers(), 0.7
     for theta, psi in STARTS.tolist():
         draw = {"consensus": torch.tensor(weight, dtype=torch.float64)}
         followed, _ = direction(toy.game, ("G", "D"), toy.at(theta, psi), draw)
@@ -55,13 +55,13 @@ def test_both_consensus_fields_in_closed_form(direction, factor):
 
 
 def test_every_lane_has_its_own_weight_and_step():
-    weights, steps = lanes.lanes([0.0, 0.5], [0.1, 0.2])
+    weights, steps = descent.lanes([0.0, 0.5], [0.1, 0.2])
     starts = STARTS[:1].expand(4, 2)
     settings = {"gamma": weights, "step": steps}
-    together = lanes.paths(lanes.two_numbers(), play("AltGD 1:5"), starts, settings, 7)
+    together = descent.paths(two_numbers(), moves_of("AltGD 1:5"), starts, settings, 7)
     for i in range(4):
         alone = {name: value[i : i + 1] for name, value in settings.items()}
-        one = lanes.paths(lanes.two_numbers(), play("AltGD 1:5"), starts[:1], alone, 7)
+        one = descent.paths(two_numbers(), moves_of("AltGD 1:5"), starts[:1], alone, 7)
         torch.testing.assert_close(together[:, i], one[:, 0])
 
 
@@ -70,7 +70,7 @@ def test_closed_eigenvalues_are_those_of_the_product_of_moves(algorithm):
     random = np.random.default_rng(0)
     for k, g, f, h in random.uniform(0, 1, (20, 4)):
         jacobian = np.array([[-k, -f], [f, -g]])
-        product = closed_forms.rounds_jacobian(jacobian, ("G", "D"), play(algorithm), h)
+        product = closed_forms.rounds_jacobian(jacobian, ("G", "D"), moves_of(algorithm), h)
         moves_d = ALGORITHMS[algorithm]
         wanted = (
             closed_forms.alternating(k, g, f, h, h, 1, moves_d)

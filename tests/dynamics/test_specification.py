@@ -10,9 +10,9 @@ from torch.nn.functional import softplus
 from vral.diagnostics.gamma_sweep import gamma_sweep
 from vral.diagnostics.linearise import field_map, jacobian
 from vral.diagnostics.spectrum import spectrum
-from vral.dynamics import basins, lanes
-from vral.dynamics.systems import descent, play
-from vral.games.dirac import dirac, location_scales, location_toy
+from vral.dynamics import basins, descent
+from vral.dynamics.systems import gradient_descent, moves_of
+from vral.games.dirac import dirac, location_scales, location_toy, two_numbers
 from vral.games.gan import Gan
 from vral.games.planar import mixture
 from vral.nets.linear import linear_critic, shift
@@ -59,16 +59,16 @@ def test_pairing_reals_with_fakes_changes_nothing_against_a_point(g_sign, partne
 def test_minimax_radii_after_5000_rounds():
     """Section 4.1, SimGD from (1, 1) of the paper's convention."""
     start = torch.tensor([1.0, -1.0], dtype=torch.float64).expand(3, 2)
-    toy = lanes.two_numbers("standard")
-    path = lanes.paths(toy, play("SimGD"), start, steps_of(0.05, 0.1, 0.2), 5000, every=5000)
+    toy = two_numbers("standard")
+    path = descent.paths(toy, moves_of("SimGD"), start, steps_of(0.05, 0.1, 0.2), 5000, every=5000)
     radii = torch.linalg.vector_norm(path[-1], dim=1).numpy()
     np.testing.assert_allclose(radii, [2.867106, 3.627710, 4.240198], rtol=0, atol=1e-6)
 
 
 def test_the_circle_of_nonsaturating_descent_at_long_steps():
     """Section 4.2: mean r² over 2h falls short of 1 by what averaging leaves out."""
-    toy = lanes.two_numbers("nonsaturating")
-    path = lanes.paths(toy, play("SimGD"), same(0.4, 3), steps_of(0.2, 0.4, 0.8), 2500)[1000:]
+    toy = two_numbers("nonsaturating")
+    path = descent.paths(toy, moves_of("SimGD"), same(0.4, 3), steps_of(0.2, 0.4, 0.8), 2500)[1000:]
     ratios = (path**2).sum(2).mean(0).numpy() / np.array([0.4, 0.8, 1.6])
     np.testing.assert_allclose(ratios, [0.9978, 0.9915, 0.9692], rtol=0, atol=1e-3)
 
@@ -77,8 +77,8 @@ def test_the_circle_of_a_weak_one_centred_penalty():
     """Section 4.4: γ = 0.1, h = 0.05, whose circle is reached the slowest."""
     settings = {name: torch.full((1,), value, dtype=torch.float64)
                 for name, value in (("gamma", 0.1), ("centre", 1.0), ("step", 0.05))}  # fmt: skip
-    toy = lanes.two_numbers("wgan")
-    path = lanes.paths(toy, play("SimGD"), same(2.0, 1), settings, 3000)[2250:]
+    toy = two_numbers("wgan")
+    path = descent.paths(toy, moves_of("SimGD"), same(2.0, 1), settings, 3000)[2250:]
     mean = torch.linalg.vector_norm(path, dim=2).mean().item()
     assert abs(mean / (4 / math.pi * 0.1 / (0.1 - 0.05)) - 1) < 0.02
 
@@ -101,7 +101,13 @@ def test_a_curved_critic_can_do_without_r1(gamma):
     assert toy.size == 26
     starts = toy.coordinates(toy.start)[None]
     end = trajectories(
-        toy.game, descent(0.2), play("AltGD 1:1"), toy.profile(starts), 1000, toy.draw, every=1000
+        toy.game,
+        gradient_descent(0.2),
+        moves_of("AltGD 1:1"),
+        toy.profile(starts),
+        1000,
+        toy.draw,
+        every=1000,
     )[-1, 0]
     field = field_map(toy.game, toy.profile(end), toy.draw)
     found = spectrum(field)

@@ -109,7 +109,7 @@ def test_the_round_s_jacobian_is_that_of_the_trainer_s_own_steps(runs, name):
     one = {"profile": trained.profile, "opt": trained.opt}
     draw = map_tensors(lambda value: value[None], trained.draw)
 
-    def round(point):
+    def one_round(point):
         tree = map_tensors(lambda value: value[None], from_vector(point, one))
         state = TrainState(tree["profile"], tree["opt"])
         for move in training.moves(0):
@@ -120,7 +120,7 @@ def test_the_round_s_jacobian_is_that_of_the_trainer_s_own_steps(runs, name):
 
     assert training.moves(0) == [("D",), ("D",), ("G",)]
     assert torch.equal(found["round"].point, to_vector(one))
-    wanted = plain_differences(round, to_vector(one))
+    wanted = plain_differences(one_round, to_vector(one))
     np.testing.assert_allclose(jacobian(found["round"]), wanted, atol=1e-7)
 
 
@@ -135,12 +135,12 @@ def test_an_adam_round_moves_parameters_and_means_and_holds_the_rest(runs):
     assert times == [2, 2]
     root = (square / (1 - beta2**2)).sqrt() + eps
 
-    def round(point):
+    def one_round(point):
         x, mean = point[:size], point[size:]
         mean = beta1 * mean - (1 - beta1) * v(x)
         return torch.cat([x - lr / (1 - beta1**2) * mean / root, mean])
 
-    wanted = plain_differences(round, found["round"].point)
+    wanted = plain_differences(one_round, found["round"].point)
     np.testing.assert_allclose(jacobian(found["round"]), wanted, rtol=1e-6, atol=1e-6)
 
 
@@ -206,9 +206,9 @@ def test_arnoldi_finds_the_rightmost_of_all(vral, runs, tmp_path):
     assert result.exit_code == 0, result.output
     table = pl.read_csv(tmp_path / "out" / "eigenvalues-seed0.csv")
     _, found = maps(runs, "sgd")
-    for name, map in found.items():
+    for name, linearised in found.items():
         here = table.filter(pl.col("map") == name)
-        assert abs(here["real"].max() - spectrum(map).eigenvalues.real.max()) < 1e-8
+        assert abs(here["real"].max() - spectrum(linearised).eigenvalues.real.max()) < 1e-8
         assert here["error"].max() < 1e-8
 
 

@@ -93,7 +93,7 @@ def theory(tmp_path):
         Row("R3GAN, equation 12", "error of the printed Im λ", 0.25, 0.0),
         Row(HOSTILE, "Im λ", 1.5),
     ]
-    Measured(rows).measured.write_csv(root / MEASURED)
+    Measured(rows).frame().write_csv(root / MEASURED)
     Figure(figsize=(3, 2)).savefig(root / "figures" / "errata.png", dpi=100)
     return root
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import rich_click as click
 import torch
-from matplotlib.figure import Figure
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +23,7 @@ from vral.dynamics import (
 )
 from vral.dynamics.systems import ALGORITHMS, CONVENTIONS, System, systems
 from vral.errors import ConfigError
-from vral.figures import save
+from vral.figures import save_figures
 from vral.files import replace_file
 from vral.games.dirac import GAMMA_CONVENTIONS
 from vral.games.toy import one_of
@@ -146,21 +145,12 @@ def run_experiment(
 
 def write_results(root: Path, result: Measured) -> None:
     """Write ``measured.csv``, the other tables, and every figure as PNG and PDF."""
-    frames = {MEASURED: result.measured}
+    frames = {MEASURED: result.frame()}
     frames |= {f"{name}.csv": frame for name, frame in result.tables.items()}
     for name, frame in frames.items():
         with replace_file(root / name) as temporary:
             frame.write_csv(temporary)
-    write_figures(root / "figures", result.figures)
-
-
-def write_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
-    """Write every figure as NAME.png and NAME.pdf."""
-    folder.mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        for kind in ("png", "pdf"):
-            with replace_file(folder / f"{name}.{kind}") as temporary:
-                save(figure, temporary, format=kind, dpi=160)
+    save_figures(root / "figures", result.figures)
 
 
 def table_of(name: str, result: Measured) -> Table:
@@ -306,7 +296,7 @@ def dirac_basins(
 ) -> None:
     """Map the starts from which R1 and consensus optimization, exact and as published, converge."""
     plan = (
-        f"{len(basins.FOLLOWED)} methods × {len(ALGORITHMS)} algorithms, "
+        f"{len(basins.DIRECTIONS)} methods × {len(ALGORITHMS)} algorithms, "
         f"{len(gamma)} γ × {points}² starts as lanes, {rounds} rounds"
     )
     run_experiment(

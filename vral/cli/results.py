@@ -71,8 +71,8 @@ def selection_of(root: Path, configs: Sequence[RunConfig]) -> Selection:
 
 def write_figures(console: Console, experiment: str, selection: Selection) -> None:
     """Write every figure of the experiment on the selection's data set, as PNG and PDF."""
+    from vral.figures import save_figures
     from vral.figures.experiments import FIGURES
-    from vral.figures.style import save_figures
 
     folder = selection.root / "figures" / selection.dataset
     save_figures(folder, FIGURES[experiment](selection))

@@ -20,8 +20,7 @@ from vral.diagnostics.linearise import Map
 from vral.diagnostics.spectrum import DENSE_LIMIT, WHICH, Spectrum, spectrum
 from vral.dynamics.trained import SAMPLES, Trained, TrainedRun, open_run
 from vral.errors import ConfigError, FolderError
-from vral.figures import ratio_label
-from vral.figures.style import save_figures
+from vral.figures import ratio_label, save_figures
 from vral.files import replace_file
 from vral.study.config import differences
 from vral.study.folders import locked, make_folder, read_json, write_json
@@ -135,7 +134,7 @@ def command(
         )
     count = trained.samples_of(samples)
     folder = out or run / "spectrum"
-    settings = Settings(trained.round, count, arnoldi)
+    settings = Settings(trained.rounds, count, arnoldi)
     torch.set_num_threads(threads)
     _check_arnoldi(trained.at(chosen[0], 1), arnoldi)
     make_folder(folder, MARK)
@@ -211,7 +210,7 @@ def _report(
     config = trained.config
     subject = f"{label(config.arm)} at {ratio_label(config.ratio)} on {config.dataset}"
     console.print(
-        f"{subject}, {trained.round} rounds, rule {config.rule}; {settings.samples} samples of "
+        f"{subject}, {trained.rounds} rounds, rule {config.rule}; {settings.samples} samples of "
         "each kind, float64, D without noise",
         soft_wrap=True,
     )
@@ -227,7 +226,7 @@ def _report(
             console.print(spectra[name].summary(), soft_wrap=True, markup=False)
         _write(folder / f"eigenvalues-seed{seed}.csv", _eigenvalues(spectra))
         _write(folder / f"counts-seed{seed}.csv", _counts(spectra))
-        title = f"{subject}, seed {seed}, {trained.round} rounds"
+        title = f"{subject}, seed {seed}, {trained.rounds} rounds"
         panels = [[(NAMES[name], its) for name, its in spectra.items()]]
         drawn = {f"eigenvalues-seed{seed}": figures.eigenvalues(panels, title)}
         if gammas is not None:

@@ -1,4 +1,4 @@
-"""The local theory at work: the Dirac-GAN, and linearised games.
+"""Linearised games: experiments on the Dirac-GAN, a mixture GAN, and trained runs.
 
 The Dirac-GAN (data at 0, G at θ, D(x) = ψx; Mescheder et al. 2018) is small enough for closed
 forms. Each experiment returns its figures, its tables and the rows of measured.csv, each measured
@@ -7,26 +7,26 @@ one seed.
 
 ========================  ====================================================================
 ``portraits``             phase portraits of 21 systems under SimGD, AltGD 1:1 and AltGD 1:5
-``basins``                from which starts R1 and consensus arrive
+``basins``                from which starts R1 and consensus converge
 ``damping``               critical damping, largest stable steps, two time scales
 ``limit_cycles``          -log D, WGAN-GP, clipped WGAN
-``lazy_r1``               the wall at h·γ·k ≈ 2
+``lazy_r1``               R1 at every k-th round, unstable from h·γ·k ≈ 2 on
 ``errata``                three published mistakes, each computed both ways
 ``trained``               a run's checkpoint, linearised
 ========================  ====================================================================
 
-VRAL on the Dirac-GAN, which nobody had analysed: in every form, meta and Parzen, the pair (θ, ψ) is
-a rotation without damping, so VRAL does for local convergence what a plain GAN does. Eigenvalues on
-the boundary leave open whether it arrives. The backward Parzen form does, as slowly as -log D:
-r² ≈ 10/(3t) under flow and alternating play, while simultaneous play stays at r² ≈ h/1.2. R1 beside
-it makes convergence exponential.
+VRAL on the Dirac-GAN had not been analysed before: in every form, meta and Parzen, the pair (θ, ψ)
+rotates without damping, so that locally VRAL converges no better than a plain GAN. Eigenvalues on
+the imaginary axis do not decide whether it converges. The backward Parzen form does, as slowly as
+-log D: r² ≈ 10/(3t) under the flow and alternating play, while simultaneous play stays at
+r² ≈ h/1.2. With R1 added, convergence is exponential.
 
 Where scores do have a variance (Gaussian data) and G aims at the target 1, small bandwidths make a
-point with *swapped labels* stable, and p_G = p_data with a critic that says something is no point
-of rest. A G that matches means converges (``vral.games.dirac_vral``).
+point with *swapped labels* stable, and p_G = p_data with a critic that is not constant is no
+stationary point. A G that matches means converges (``vral.games.dirac_vral``).
 
 In the titles of figures λ are the eigenvalues of (θ, ψ) under one round. The notebook
-``notebooks/dirac.ipynb`` teaches all of it with the package's own figures.
+``notebooks/dirac.ipynb`` shows all of this with the package's own figures.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""From which starts does a regulariser bring the Dirac-GAN home? R1 against consensus."""
+"""From which starts does the Dirac-GAN converge under R1, and under consensus?"""
 
 from collections.abc import Sequence
 
@@ -10,21 +10,27 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vral.dynamics import closed_forms, lanes
-from vral.dynamics.systems import ALGORITHMS, play
+from vral.dynamics import closed_forms, descent
+from vral.dynamics.systems import ALGORITHMS, moves_of
 from vral.figures.style import STYLE, finish
-from vral.games.game import field
-from vral.optim.rule import Direction
+from vral.games.dirac import two_numbers
+from vral.games.game import Game, field
+from vral.optim.rule import Direction, Evaluations, Gradients
 from vral.study.measured import COMPUTED, Measured, Quantity, Row
 from vral.study.methods import colour
 from vral.train.paths import grid
+from vral.types import Draw, Profile
 
 RADIUS = 1e-3
-HOME = 2.0
-"""Starts fill [-2, 2]²."""
+"""A start arrives if it ends within this distance of the equilibrium."""
+REACH = 2.0
+"""Starts fill the square [-REACH, REACH]²."""
 
 GAMMAS = (0.1, 0.3, 1.0, 2.0, 4.0)
 STEP = 0.2
+POINTS = 41
+"""Starts along each axis."""
+ROUNDS = 3000
 CONSENSUS = "consensus"
 NOTEBOOK = "consensus, notebook"
 R1 = "R1"
@@ -42,10 +48,10 @@ SPECIFIED: dict[str, dict[str, tuple[float, ...]]] = {
         "AltGD 1:5": (1.0, 1.0, 0.647, 0.616, 0.735),
     },
 }
-"""Shares on 41 × 41 starts after 3000 rounds at h = 0.2, computed independently at GAMMAS."""
+"""Expected shares for each of GAMMAS, at STEP, POINTS and ROUNDS, computed independently."""
 
 LARGEST_SHARE_OF_CONSENSUS = Quantity("consensus 1", "largest share")
-"""Over the algorithms, under the exact consensus at γ = 1."""
+"""The share under the exact consensus at γ = 1, with the algorithm under which it is largest."""
 
 
 def share_of(method: str, gamma: float, algorithm: str) -> Quantity:
@@ -54,17 +60,19 @@ def share_of(method: str, gamma: float, algorithm: str) -> Quantity:
 
 
 def smallest_share_of(method: str) -> Quantity:
-    """Over the algorithms and those of GAMMAS at which the equilibrium attracts at the step 0.2."""
+    """The least share over the algorithms and those of GAMMAS at which the equilibrium attracts."""
     return Quantity(method, "smallest share")
 
 
-def notebook_consensus(game, movers, profile, draw):
-    """Consensus as the authors' notebook has it: ½ before the second term of ∇½‖v‖².
+def notebook_consensus(
+    game: Game, movers: Sequence[str], profile: Profile, draw: Draw
+) -> tuple[Gradients, Evaluations]:
+    """Consensus as in the authors' notebook, which has ½ before the second term of ∇½‖v‖².
 
     Written out for minimax and scores that are high on reals, where ‖v‖² = (θ² + ψ²)·σ(u)² with
     u = ψθ: ∂½‖v‖²/∂θ = θσ² + ψ(θ² + ψ²)σ²(1 - σ), and the same with θ and ψ exchanged.
     """
-    followed, outcomes = field(game, movers, profile, draw)
+    gradients, evaluations = field(game, movers, profile, draw)
     theta, psi = profile["G"]["theta"], profile["D"]["psi"]
     slope = torch.sigmoid(psi * theta)
     common = 0.5 * (theta**2 + psi**2) * slope**2 * (1 - slope)
@@ -72,72 +80,73 @@ def notebook_consensus(game, movers, profile, draw):
         "G": {"theta": theta * slope**2 + psi * common},
         "D": {"psi": psi * slope**2 + theta * common},
     }
-    return {
+    followed: Gradients = {
         player: {
             name: value + draw["consensus"] * extra[player][name] for name, value in params.items()
         }
-        for player, params in followed.items()
-    }, outcomes
+        for player, params in gradients.items()
+    }
+    return followed, evaluations
 
 
-FOLLOWED: dict[str, tuple[str, Direction]] = {
+DIRECTIONS: dict[str, tuple[str, Direction]] = {
     R1: ("gamma", field),
-    CONSENSUS: ("consensus", lanes.consensus),
+    CONSENSUS: ("consensus", descent.consensus),
     NOTEBOOK: ("consensus", notebook_consensus),
 }
-"""Method to (name of its weight among a lane's settings, direction)."""
+"""Method to the pair (name of its weight among a lane's settings, direction)."""
 
 
 def arrivals(
     method: str, algorithm: str, gammas: Sequence[float], points: int, rounds: int, step: float
 ) -> NDArray:
-    """(γ, ψ, θ) booleans: which of points² starts are within RADIUS of 0 after ``rounds``."""
-    weight, direction = FOLLOWED[method]
-    starts = grid(-HOME, HOME, points).repeat(len(gammas), 1)
+    """Which of points² starts end within RADIUS of 0: booleans (γ, ψ, θ)."""
+    weight, direction = DIRECTIONS[method]
+    starts = grid(-REACH, REACH, points).repeat(len(gammas), 1)
     weights = torch.tensor(gammas, dtype=torch.float64).repeat_interleave(points**2)
     settings = {weight: weights, "step": torch.full_like(weights, step)}
-    last = lanes.paths(
-        lanes.two_numbers(), play(algorithm), starts, settings, rounds, rounds, direction
+    last = descent.paths(
+        two_numbers(), moves_of(algorithm), starts, settings, rounds, rounds, direction
     )[-1]
-    home = torch.linalg.vector_norm(last, dim=1) < RADIUS
-    return home.reshape(len(gammas), points, points).transpose(1, 2).numpy()
+    arrived = torch.linalg.vector_norm(last, dim=1) < RADIUS
+    return arrived.reshape(len(gammas), points, points).transpose(1, 2).numpy()
 
 
 def experiment(
-    points: int = 41,
-    rounds: int = 3000,
+    points: int = POINTS,
+    rounds: int = ROUNDS,
     step: float = STEP,
     gammas: Sequence[float] = GAMMAS,
 ) -> Measured:
-    """Shares for every method × algorithm × γ; each method × algorithm is one program."""
+    """Shares of every method × algorithm × γ; each method × algorithm is one program."""
     maps = {
         (method, algorithm): arrivals(method, algorithm, gammas, points, rounds, step)
-        for method in FOLLOWED
+        for method in DIRECTIONS
         for algorithm in ALGORITHMS
     }
-    as_specified = (points, rounds, step, tuple(gammas)) == (41, 3000, STEP, GAMMAS)
+    as_specified = (points, rounds, step, tuple(gammas)) == (POINTS, ROUNDS, STEP, GAMMAS)
     rows = []
-    for (method, algorithm), found in maps.items():
-        wanted = SPECIFIED[method][algorithm] if as_specified else [np.nan] * len(gammas)
-        for gamma, share, expected in zip(gammas, found.mean((1, 2)), wanted, strict=True):
+    for (method, algorithm), arrived in maps.items():
+        specified = SPECIFIED[method][algorithm] if as_specified else [np.nan] * len(gammas)
+        for gamma, share, expected in zip(gammas, arrived.mean((1, 2)), specified, strict=True):
             rows.append(share_of(method, gamma, algorithm).row(share, expected, COMPUTED))
     if as_specified:
         at = GAMMAS.index(1.0)
         best = max(maps[CONSENSUS, algorithm][at].mean() for algorithm in ALGORITHMS)
-        rows += [_smallest_share(maps, method) for method in FOLLOWED]
+        rows += [_smallest_share(maps, method) for method in DIRECTIONS]
         rows.append(LARGEST_SHARE_OF_CONSENSUS.row(best))
     shares = pl.DataFrame(
         [
             {"method": m, "algorithm": a, "gamma": gamma, "share": share}
-            for (m, a), found in maps.items()
-            for gamma, share in zip(gammas, found.mean((1, 2)).tolist(), strict=True)
+            for (m, a), arrived in maps.items()
+            for gamma, share in zip(gammas, arrived.mean((1, 2)).tolist(), strict=True)
         ]
     )
     return Measured(rows, {"basins": figure(maps, gammas, step, rounds)}, {"shares": shares})
 
 
 def attracts(method: str, algorithm: str, gamma: float, step: float) -> bool:
-    """Whether a round contracts at the equilibrium, in closed form; if not, nothing arrives."""
+    """Whether a round contracts at the equilibrium, in closed form; if not, no start arrives."""
     local = (0.0, gamma, 0.5) if method == R1 else (gamma / 4, gamma / 4, 0.5)
     return closed_forms.round_radius(local, step, ALGORITHMS[algorithm]) < 1
 
@@ -155,7 +164,7 @@ def _smallest_share(maps: dict[tuple[str, str], NDArray], method: str) -> Row:
 def figure(
     maps: dict[tuple[str, str], NDArray], gammas: Sequence[float], step: float, rounds: int
 ) -> Figure:
-    """Maps method × algorithm against γ; filled where a start arrives."""
+    """Maps of the starts, method × algorithm against γ, filled where a start arrives."""
     colours = {R1: colour("r1"), CONSENSUS: colour("standard"), NOTEBOOK: "#a0a0a0"}
     with rc_context(STYLE):
         drawing = Figure(
@@ -163,18 +172,18 @@ def figure(
         )
         axes = drawing.subplots(len(maps), len(gammas), squeeze=False, sharex=True, sharey=True)
         repelled = False
-        for row, ((method, algorithm), found) in zip(axes, maps.items(), strict=True):
-            for ax, gamma, home in zip(row, gammas, found, strict=True):
+        for row, ((method, algorithm), by_gamma) in zip(axes, maps.items(), strict=True):
+            for ax, gamma, arrived in zip(row, gammas, by_gamma, strict=True):
                 ax.imshow(
-                    home,
+                    arrived,
                     origin="lower",
-                    extent=(-HOME, HOME, -HOME, HOME),
+                    extent=(-REACH, REACH, -REACH, REACH),
                     cmap=ListedColormap(["white", colours[method]]),
                     vmin=0,
                     vmax=1,
                     interpolation="nearest",
                 )
-                share = home.mean()
+                share = arrived.mean()
                 text = "100 %" if share == 1 else f"{100 * share:.1f} %"
                 if not attracts(method, algorithm, gamma, step):
                     text, repelled = f"{text}*", True
@@ -201,10 +210,10 @@ def figure(
             small += f" {NOTEBOOK.capitalize()}: as published, with a ½ too many."
         if repelled:
             small += " *: h is above the largest stable step, so that no start is attracted."
-        told = "; ".join(
+        shares_in_words = "; ".join(
             f"{method} {algorithm} " + ", ".join(f"{100 * share:.1f} %" for share in shares)
-            for (method, algorithm), found in maps.items()
-            for shares in [found.mean((1, 2))]
+            for (method, algorithm), arrived in maps.items()
+            for shares in [arrived.mean((1, 2))]
         )
-        strengths = ", ".join(f"{gamma:g}" for gamma in gammas)
-        return finish(drawing, title, small, f"Shares at γ = {strengths}: {told}")
+        weights = ", ".join(f"{gamma:g}" for gamma in gammas)
+        return finish(drawing, title, small, f"Shares at γ = {weights}: {shares_in_words}")

@@ -1,4 +1,8 @@
-"""Eigenvalues against γ and the step: where damping is critical, how far a step may go, TTUR."""
+"""Eigenvalues of the Dirac-GAN against γ and the step size.
+
+At which γ is damping critical, which step is the largest stable one, and what do two learning rates
+(TTUR, the two time-scale update rule) change?
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from vral.dynamics import closed_forms
-from vral.dynamics.systems import ALGORITHMS, System, play
+from vral.dynamics.systems import ALGORITHMS, System, moves_of
 from vral.figures.style import STYLE, finish
 from vral.games.dirac import dirac
 from vral.optim import Consensus
@@ -18,11 +22,14 @@ from vral.study.measured import Measured, Quantity, Row
 from vral.study.methods import colour
 
 OWNERS = ("G", "D")
+"""The players of the coordinates θ and ψ."""
 STRENGTHS = np.linspace(0.0, 4.0, 81)
 STEPS = np.geomspace(0.02, 8.0, 241)
 RATIOS = 2.0 ** np.arange(-6, 7)
+"""Ratios of D's step size to G's."""
 
 Family = Callable[[float], System]
+"""A regulariser's strength to the regularised system."""
 
 FAMILIES: dict[str, tuple[str, Family, float | None]] = {
     "R1": ("γ", lambda x: System("R1", "r1", dirac("nonsaturating", r1=x), (0, x, 0.5)), 1.0),
@@ -57,29 +64,34 @@ FAMILIES: dict[str, tuple[str, Family, float | None]] = {
         None,
     ),
 }
-"""Name to (its strength, the system at a strength, the strength of critical damping)."""
+"""Regulariser to (symbol of its strength, family, strength of critical damping or None)."""
 
 
 SIMGD_GROWTH = Quantity("SimGD, unregularised", "smallest (ρ² - 1)/(hf)² over h")
+"""Growth of a simultaneous round with equal step sizes; 1 in closed form."""
 TTUR_SIMGD_GROWTH = Quantity("TTUR, SimGD", "smallest (ρ² - 1)/(h_g h_d f²) over ratios")
+"""Growth of a simultaneous round with two step sizes; 1 in closed form."""
 TTUR_FLOW_REAL_PART = Quantity("TTUR, flow", "largest |Re λ| over ratios")
+"""Damping of the flow with two rates; 0 in closed form."""
 TTUR_ALTGD_OFF_CIRCLE = Quantity("TTUR, AltGD 1:1", "largest |ρ - 1| over ratios")
+"""Distance of an alternating round's spectral radius from 1; 0 in closed form."""
 
 
 def flow_jacobians(family: Family, strengths: Sequence[float] | NDArray) -> NDArray:
-    """(strength, 2, 2) by autograd at the equilibrium."""
+    """Jacobians (strength, 2, 2) of the flow at the equilibrium, by autograd."""
     return np.stack([family(float(x)).flow_jacobian() for x in strengths])
 
 
 def largest_step(jacobian: NDArray, algorithm: str, low: float = 1e-6, high: float = 64.0) -> float:
-    """Where the spectral radius of a round first exceeds 1: on a fine scan, then by bisection.
+    """The step size at which the spectral radius of a round first exceeds 1.
 
-    0 where no step is stable.
+    Found on a fine scan from ``low`` to ``high``, then by bisection. 0 if no step is stable, ∞ if
+    all are.
     """
 
     def unstable(step: float) -> bool:
-        round = closed_forms.rounds_jacobian(jacobian, OWNERS, play(algorithm), step)
-        return bool(np.abs(np.linalg.eigvals(round)).max() > 1 + 1e-13)
+        matrix = closed_forms.rounds_jacobian(jacobian, OWNERS, moves_of(algorithm), step)
+        return bool(np.abs(np.linalg.eigvals(matrix)).max() > 1 + 1e-13)
 
     scan = np.geomspace(low, high, 400)
     first = next((i for i, step in enumerate(scan) if unstable(step)), None)
@@ -93,20 +105,20 @@ def largest_step(jacobian: NDArray, algorithm: str, low: float = 1e-6, high: flo
 
 
 def critical_strength(family: Family) -> float:
-    """Where the abscissa is least: there eigenvalues meet and the rotation ends."""
-    found = minimize_scalar(
+    """The strength with the least abscissa: there the eigenvalues meet and the rotation ends."""
+    minimum = minimize_scalar(
         lambda x: np.linalg.eigvals(family(x).flow_jacobian()).real.max(),
         bounds=(STRENGTHS[0], STRENGTHS[-1]),
         method="bounded",
         options={"xatol": 1e-9},
     )
-    return float(found.x)
+    return float(minimum.x)
 
 
 def experiment(
     strengths: Sequence[float] | NDArray = STRENGTHS, steps: Sequence[float] | NDArray = STEPS
 ) -> Measured:
-    """Critical strengths, largest steps and two-rate descent, measured and in closed form."""
+    """Critical strengths, largest steps and descent at two rates, measured and in closed form."""
     strengths, steps = np.asarray(strengths, float), np.asarray(steps, float)
     jacobians = {name: flow_jacobians(row[1], strengths) for name, row in FAMILIES.items()}
     rows, curves = [], []
@@ -114,8 +126,10 @@ def experiment(
         eigenvalues = np.linalg.eigvals(jacobians[name])
         local = np.array([family(float(x)).local for x in strengths]).T
         gap = np.abs(np.sort_complex(eigenvalues) - np.sort_complex(closed_forms.flow(*local)))
-        # At critical damping the matrix is defective: eigenvalues err by the root of rounding.
-        rows.append(Row(name, "largest error of λ²-trace·λ+det", _characteristic(gap), 0.0))
+        # At critical damping the matrix is defective, so that eigenvalues err by √ε; their square
+        # is of the order of the error of the characteristic polynomial.
+        error = float((gap**2).max())
+        rows.append(Row(name, "largest error of λ²-trace·λ+det", error, 0.0))
         abscissa = eigenvalues.real.max(1)
         turning = np.abs(eigenvalues.imag).max(1)
         if critical is not None:
@@ -133,13 +147,13 @@ def experiment(
             "AltGD 1:1": closed_forms.alternating_limit(weight, 0.5),
         }
         for algorithm, limit in limits.items():
-            found = largest_step(jacobian, algorithm)
-            rows.append(Row(f"R1 {weight:g}, {algorithm}", "largest stable h", found, float(limit)))
+            step = largest_step(jacobian, algorithm)
+            rows.append(Row(f"R1 {weight:g}, {algorithm}", "largest stable h", step, float(limit)))
     for weight in (0.1, 0.3, 1.0, 4.0):
         jacobian = flow_jacobians(FAMILIES["consensus"][1], [weight])[0]
         limit = closed_forms.simultaneous_limit(weight / 4, weight / 4, 0.5)
-        found = largest_step(jacobian, "SimGD")
-        rows.append(Row(f"consensus {weight:g}, SimGD", "largest stable h", found, float(limit)))
+        step = largest_step(jacobian, "SimGD")
+        rows.append(Row(f"consensus {weight:g}, SimGD", "largest stable h", step, float(limit)))
     rows += _unregularised(steps)
     rates = _rates(jacobians["R1"], strengths, steps)
     return Measured(
@@ -149,27 +163,22 @@ def experiment(
     )
 
 
-def _characteristic(gap: NDArray) -> float:
-    """Squared distance of the pairs: where they are double, eigenvalues err by √ε."""
-    return float((gap**2).max())
-
-
 def _unregularised(steps: NDArray) -> list[Row]:
-    """Without a penalty: every step of SimGD grows, and so at every ratio of the two rates."""
+    """Rows of the game without a penalty, which grows under SimGD at every step and ratio."""
     jacobian = System("", "standard", dirac("standard"), (0, 0, 0.5)).flow_jacobian()
     growth = []
     for step in steps:
-        round = closed_forms.rounds_jacobian(jacobian, OWNERS, play("SimGD"), float(step))
-        growth.append((np.abs(np.linalg.eigvals(round)).max() ** 2 - 1) / (step / 2) ** 2)
+        equal = closed_forms.rounds_jacobian(jacobian, OWNERS, moves_of("SimGD"), float(step))
+        growth.append((np.abs(np.linalg.eigvals(equal)).max() ** 2 - 1) / (step / 2) ** 2)
     two_rates, flows, circle = [], [], []
     for ratio in RATIOS:
         rates = np.array([1 / np.sqrt(ratio), np.sqrt(ratio)])
         scaled = rates[:, None] * jacobian
         flows.append(np.abs(np.linalg.eigvals(scaled).real).max())
         for step in (0.05, 0.2, 0.8):
-            together = closed_forms.rounds_jacobian(scaled, OWNERS, play("SimGD"), step)
+            together = closed_forms.rounds_jacobian(scaled, OWNERS, moves_of("SimGD"), step)
             two_rates.append((np.abs(np.linalg.eigvals(together)).max() ** 2 - 1) / (step / 2) ** 2)
-            apart = closed_forms.rounds_jacobian(scaled, OWNERS, play("AltGD 1:1"), step)
+            apart = closed_forms.rounds_jacobian(scaled, OWNERS, moves_of("AltGD 1:1"), step)
             circle.append(np.abs(np.abs(np.linalg.eigvals(apart)) - 1).max())
     return [
         SIMGD_GROWTH.row(min(growth), 1.0),
@@ -180,13 +189,15 @@ def _unregularised(steps: NDArray) -> list[Row]:
 
 
 def _rates(jacobians: NDArray, strengths: NDArray, steps: NDArray) -> dict[str, NDArray]:
-    """Algorithm to (step, strength) spectral radii of a round."""
+    """Spectral radii of a round, (step, strength), by algorithm."""
     return {
         algorithm: np.stack(
             [
                 np.abs(
                     np.linalg.eigvals(
-                        closed_forms.rounds_jacobian(jacobians, OWNERS, play(algorithm), float(h))
+                        closed_forms.rounds_jacobian(
+                            jacobians, OWNERS, moves_of(algorithm), float(h)
+                        )
                     )
                 ).max(1)
                 for h in steps
@@ -202,13 +213,13 @@ def figure(
     """Above, λ of the flow against the strength; below, a round's rate under R1 over (γ, h)."""
     with rc_context(STYLE):
         drawing = Figure(figsize=(9.4, 6.2), layout="constrained")
-        top, bottom = drawing.subfigures(2, 1, height_ratios=(1, 1.05))
+        top, bottom = drawing.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.05))[:, 0]
         left, right = top.subplots(1, 2)
         for name, (_, family, critical) in FAMILIES.items():
-            own = curves.filter(pl.col("regulariser") == name)
+            curve = curves.filter(pl.col("regulariser") == name)
             hue = colour(family(1.0).method)
             for ax, column in ((left, "abscissa"), (right, "imaginary")):
-                ax.plot(own["strength"], own[column], color=hue, label=name)
+                ax.plot(curve["strength"], curve[column], color=hue, label=name)
                 if critical is not None:
                     ax.axvline(critical, color=hue, lw=0.6, ls=":")
         left.set(ylabel="max Re λ of the flow", xlabel="strength: γ, or the noise's deviation s")
@@ -219,16 +230,16 @@ def figure(
         for ax, (algorithm, radii) in zip(panels, rates.items(), strict=True):
             levels = np.linspace(0, 1, 11)
             # Where steps are too long ρ leaves the range, and the panel stays white.
-            shown = ax.contourf(strengths, steps, radii, levels=levels, cmap="viridis_r")
+            filled = ax.contourf(strengths, steps, radii, levels=levels, cmap="viridis_r")
             ax.contour(strengths, steps, radii, levels=[1.0], colors="black", linewidths=0.9)
             ax.set(yscale="log", title=algorithm, xlabel="γ")
         panels[0].set_ylabel("step h")
-        bottom.colorbar(shown, ax=panels, label="ρ, rate per round")
+        bottom.colorbar(filled, ax=panels, label="ρ, rate per round")
         bottom.suptitle("R1: rate of a round; white diverges, the line is ρ = 1", fontsize=9)
         small = "R1, R2, noise and consensus on the log-loss. Eigenvalues at the equilibrium."
-        told = ", ".join(
+        critical_in_words = ", ".join(
             f"{name} {'never' if critical is None else f'at {critical:.3g}'}"
             for name, (_, _, critical) in FAMILIES.items()
         )
-        alt = f"Damping of the Dirac-GAN. The rotation stops: {told}"
+        alt = f"Damping of the Dirac-GAN. The rotation stops: {critical_in_words}"
         return finish(drawing, "Damping at the equilibrium of the Dirac-GAN", small, alt)

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vral.diagnostics.linearise import Map, field_map, jacobian
-from vral.dynamics import lanes
+from vral.dynamics import closed_forms, descent
 from vral.dynamics.basins import notebook_consensus
-from vral.dynamics.systems import System, play
+from vral.dynamics.systems import System, moves_of
 from vral.figures.style import STYLE, finish
-from vral.games.dirac import dirac
+from vral.games.dirac import dirac, two_numbers
 from vral.games.planar import mixture
 from vral.games.toy import Toy
 from vral.study.measured import COMPUTED, Measured, Quantity, Row
@@ -21,12 +21,14 @@ from vral.train.paths import grid
 from vral.types import leaves
 
 PAPER_SIGN = torch.tensor([1.0, -1.0], dtype=torch.float64)
-"""To the sources' convention, in which D is high on fakes."""
+"""Factors that turn (θ, ψ) into the sources' convention, in which D is high on fakes."""
 
 CONSENSUS = "NUM17's consensus, as in the Dirac-GAN notebook"
 R3GAN = "R3GAN, equation 12"
 JACOBIAN = "NUM17's eigenvalue notebook"
+"""Cases: the published mistakes."""
 SQUARE = "a Jacobian is square"
+"""Source of expected counts of rows and eigenvalues."""
 
 CONSENSUS_GRADIENT_ERROR = Quantity(CONSENSUS, "largest error of its gradient")
 EXACT_CONSENSUS_RADIUS = Quantity(CONSENSUS, "r at round 500, exact")
@@ -35,30 +37,33 @@ JACOBIAN_ROWS_KEPT = Quantity(JACOBIAN, "rows kept / parameters")
 
 
 def consensus_paths(rounds: int = 500) -> dict[str, NDArray]:
-    """AltGD 1:5, γ = 1, h = 0.2 from (1, 1) of the paper's convention: (times, 2) both ways."""
+    """Paths (times, 2) of the exact and of the notebook's consensus, in the paper's convention.
+
+    AltGD 1:5 with γ = 1 and h = 0.2 from (1, 1), as in a published panel.
+    """
     one = torch.ones(1, dtype=torch.float64)
     settings = {"consensus": one, "step": 0.2 * one}
     start = PAPER_SIGN[None]
     return {
         name: (
-            lanes.paths(
-                lanes.two_numbers(), play("AltGD 1:5"), start, settings, rounds, direction=direction
+            descent.paths(
+                two_numbers(), moves_of("AltGD 1:5"), start, settings, rounds, direction=direction
             )[:, 0]
             * PAPER_SIGN
         ).numpy()
-        for name, direction in (("exact", lanes.consensus), ("notebook", notebook_consensus))
+        for name, direction in (("exact", descent.consensus), ("notebook", notebook_consensus))
     }
 
 
 def consensus_gap() -> float:
-    """The largest difference of the two fields over 5 × 5 points of [-2, 2]²."""
-    toy, one = lanes.two_numbers(), torch.ones((), dtype=torch.float64)
+    """The largest difference of the exact and the notebook's field, on 5 × 5 points of [-2, 2]²."""
+    toy, one = two_numbers(), torch.ones((), dtype=torch.float64)
 
     def gap(point: torch.Tensor) -> torch.Tensor:
         profile = toy.profile(point)
         both = [
             toy.coordinates(d(toy.game, ("G", "D"), profile, {"consensus": one})[0])
-            for d in (lanes.consensus, notebook_consensus)
+            for d in (descent.consensus, notebook_consensus)
         ]
         return (both[0] - both[1]).abs().max()
 
@@ -66,15 +71,19 @@ def consensus_gap() -> float:
 
 
 def r3gan_imaginary(gamma: float, printed: bool) -> float:
-    """Im of -γ/2 ± √(γ²/4 - f'(0)²), or as printed with f'(0), f'(0) = ½."""
+    """Im of -γ/2 ± √(γ²/4 - f'(0)²) at f'(0) = ½; ``printed``: with f'(0) in place of f'(0)²."""
     under = gamma**2 / 4 - (0.5 if printed else 0.25)
     return float(np.emath.sqrt(under).imag)
 
 
 def released_rows(field: Map, sizes: list[int]) -> NDArray:
-    """The notebook's loop over the entries of every parameter tensor, ``sizes`` of them, as it
-    stands there: a row of the Jacobian for each entry, appended behind the inner loop."""
+    """The Jacobian's rows that the notebook's loop keeps.
+
+    The loop runs over the entries of every parameter tensor, ``sizes`` of them. It computes a row
+    for each entry, but appends only behind the inner loop: the last row of every tensor.
+    """
     rows, entry = [], 0
+    row = torch.empty(0)
     for size in sizes:
         for _ in range(size):
             cotangent = torch.zeros_like(field.point)
@@ -86,7 +95,7 @@ def released_rows(field: Map, sizes: list[int]) -> NDArray:
 
 
 def experiment(width: int = 4) -> Measured:
-    """``width`` is that of the mixture GAN on which the released loop runs; published is 16."""
+    """The three mistakes; the released loop runs on a mixture GAN of ``width`` (published: 16)."""
     paths = consensus_paths()
     rows = [
         CONSENSUS_GRADIENT_ERROR.row(consensus_gap(), 0.0),
@@ -94,7 +103,9 @@ def experiment(width: int = 4) -> Measured:
         Row(CONSENSUS, "r at round 500, as released", float(np.linalg.norm(paths["notebook"][-1]))),
     ]
     gammas = np.sort(np.append(np.linspace(0, 2, 81), 2**0.5))
-    measured = [np.abs(np.linalg.eigvals(_r1(float(g)).flow_jacobian()).imag).max() for g in gammas]
+    imaginary = [
+        np.abs(np.linalg.eigvals(_r1(float(g)).flow_jacobian()).imag).max() for g in gammas
+    ]
     at = np.abs(np.linalg.eigvals(_r1(0.3).flow_jacobian()).imag).max()
     rows += [
         Row(R3GAN, "Im λ at γ = 0.3, by autograd", at, r3gan_imaginary(0.3, printed=False)),
@@ -105,7 +116,7 @@ def experiment(width: int = 4) -> Measured:
     field_at = field_map(gan.game, gan.start, gan.draw)
     sizes, parameters = _sizes(gan), len(field_at.point)
     kept, whole = released_rows(field_at, sizes), jacobian(field_at)
-    eigenvalues = np.linalg.eigvals(whole)
+    eigenvalues = np.linalg.eigvals(whole).astype(complex)
     speed = float(torch.linalg.vector_norm(field_at.function(field_at.point)))
     case, full_sizes = JACOBIAN, _sizes(mixture("nonsaturating"))
     rows += [
@@ -127,7 +138,7 @@ def experiment(width: int = 4) -> Measured:
     curve = pl.DataFrame(
         {
             "gamma": gammas,
-            "autograd": measured,
+            "autograd": imaginary,
             "printed": [r3gan_imaginary(float(g), printed=True) for g in gammas],
         }
     )
@@ -136,21 +147,22 @@ def experiment(width: int = 4) -> Measured:
 
 
 def _r1(gamma: float) -> System:
+    """The Dirac-GAN under R1."""
     return System("", "r1", dirac("nonsaturating", r1=gamma), (0.0, gamma, 0.5))
 
 
 def _sizes(gan: Toy) -> list[int]:
-    """Of the parameter tensors, in the Jacobian's order."""
+    """Sizes of the parameter tensors, in the Jacobian's order."""
     return [leaf.numel() for leaf in leaves(gan.start)]
 
 
 def _distance_to_rows(kept: NDArray, whole: NDArray) -> float:
-    """The largest distance of a row that is kept to the nearest of the whole Jacobian."""
+    """The largest distance of a kept row from the nearest row of the whole Jacobian."""
     return float(np.abs(kept[:, None] - whole[None]).max(2).min(1).max())
 
 
 def _eigenvalues_or_none(matrix: NDArray) -> NDArray:
-    """Those of a square matrix; none of another, of which NumPy says that it has none."""
+    """The eigenvalues of a square matrix; an empty array for any other, where NumPy raises."""
     try:
         return np.linalg.eigvals(matrix)
     except np.linalg.LinAlgError:
@@ -160,12 +172,12 @@ def _eigenvalues_or_none(matrix: NDArray) -> NDArray:
 def figure(
     paths: dict[str, NDArray],
     curve: pl.DataFrame,
-    eigenvalues: NDArray,
+    eigenvalues: closed_forms.Complex,
     speed: float,
     kept: tuple[int, int],
     width: int,
 ) -> Figure:
-    """A panel per mistake: what was published in grey, what is right in colour."""
+    """One panel per mistake; the published result is grey, the right one coloured."""
     with rc_context(STYLE):
         drawing = Figure(figsize=(10.2, 3.3), layout="constrained")
         first, second, third = drawing.subplots(1, 3)

@@ -1,4 +1,4 @@
-"""Lazy R1 (weight k·γ at every k-th round, as in StyleGAN2): its wall at h·γ·k ≈ 2."""
+"""Lazy R1 (weight k·γ at every k-th round, as in StyleGAN2) breaks at h·γ·k ≈ 2."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -11,15 +11,16 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vral.dynamics import lanes
+from vral.dynamics import descent
 from vral.dynamics.closed_forms import rounds_jacobian
-from vral.dynamics.systems import System, play
+from vral.dynamics.systems import System, moves_of
 from vral.figures.style import FLOOR, STYLE, finish
-from vral.games.dirac import dirac
+from vral.games.dirac import dirac, two_numbers
 from vral.study.measured import COMPUTED, Measured, Quantity, Row
 from vral.study.methods import colour
 
 OWNERS = ("G", "D")
+"""The players of the coordinates θ and ψ."""
 INTERVALS = (1, 2, 4, 8, 9, 10, 11, 12, 14, 16, 18, 19, 20, 21, 22, 24, 28, 32, 40, 48, 56, 64)
 GAMMAS = (0.3, 1.0, 2.0)
 SPECIFIED = {
@@ -39,24 +40,24 @@ def wall_of(gamma: float, algorithm: str) -> Quantity:
 
 
 def rate(gamma: float, interval: int, step: float, algorithm: str) -> float:
-    """The spectral radius of ``interval`` rounds, one of them penalised by interval·γ, per round.
+    """The spectral radius per round of ``interval`` rounds, one of them penalised by interval·γ.
 
-    From the field's Jacobians by autograd.
+    It is computed from the field's Jacobians by autograd.
     """
-    plain = rounds_jacobian(_jacobian(0.0), OWNERS, play(algorithm), step)
-    penalised = rounds_jacobian(_jacobian(interval * gamma), OWNERS, play(algorithm), step)
+    plain = rounds_jacobian(_jacobian(0.0), OWNERS, moves_of(algorithm), step)
+    penalised = rounds_jacobian(_jacobian(interval * gamma), OWNERS, moves_of(algorithm), step)
     product = np.linalg.matrix_power(plain, interval - 1) @ penalised
     return float(np.abs(np.linalg.eigvals(product)).max() ** (1 / interval))
 
 
 @cache
 def _jacobian(weight: float) -> NDArray:
-    """The field's under R1 of this weight."""
+    """The Jacobian of the flow at the equilibrium under R1 of this weight."""
     return System("", "r1", dirac("standard", r1=weight), (0.0, weight, 0.5)).flow_jacobian()
 
 
 def wall(gamma: float, step: float, algorithm: str, longest: int = 1024) -> float:
-    """h·γ·k at the first interval k that is unstable; ∞ where none is up to ``longest``."""
+    """h·γ·k at the first unstable interval k; ∞ where every k up to ``longest`` is stable."""
     for interval in range(1, longest + 1):
         if rate(gamma, interval, step, algorithm) > 1:
             return step * gamma * interval
@@ -66,9 +67,9 @@ def wall(gamma: float, step: float, algorithm: str, longest: int = 1024) -> floa
 def radii(
     gammas: Sequence[float], intervals: Sequence[int], step: float, rounds: int, algorithm: str
 ) -> NDArray:
-    """(times, γ, interval): ‖(θ, ψ)‖ from (0.1, 0.1), γ and intervals as lanes."""
-    weights, waits = lanes.lanes(gammas, intervals)
-    toy, moves = lanes.two_numbers(), play(algorithm)
+    """‖(θ, ψ)‖ after every round from (0.1, 0.1), (times, γ, interval)."""
+    weights, waits = descent.lanes(gammas, intervals)
+    toy, moves = two_numbers(), moves_of(algorithm)
     move = count()
 
     def settings() -> dict[str, torch.Tensor]:
@@ -76,7 +77,7 @@ def radii(
         return {"gamma": weights * waits * due, "step": torch.full_like(waits, step)}
 
     starts = torch.full((len(waits), 2), 0.1, dtype=torch.float64)
-    path = lanes.paths(toy, moves, starts, settings, rounds, 1)
+    path = descent.paths(toy, moves, starts, settings, rounds, 1)
     return torch.linalg.vector_norm(path, dim=2).reshape(-1, len(gammas), len(intervals)).numpy()
 
 
@@ -86,18 +87,19 @@ def experiment(
     intervals: Sequence[int] = INTERVALS,
     rounds: int = 1500,
 ) -> Measured:
+    """Rates per round of every algorithm × γ × interval, the walls, and trajectories."""
     rows, curves = [], []
     for algorithm in ("SimGD", "AltGD 1:1"):
         for gamma in gammas:
             for interval in intervals:
-                found = rate(gamma, interval, step, algorithm)
+                growth = rate(gamma, interval, step, algorithm)
                 curves.append(
-                    {"algorithm": algorithm, "gamma": gamma, "interval": interval, "rate": found}
+                    {"algorithm": algorithm, "gamma": gamma, "interval": interval, "rate": growth}
                 )
                 expected = SPECIFIED.get((interval, algorithm))
                 if expected is not None and (step, gamma) == (0.1, 1.0):
                     name = f"γ = 1, every {interval}, {algorithm}"
-                    rows.append(Row(name, "ρ per round", found, expected, COMPUTED))
+                    rows.append(Row(name, "ρ per round", growth, expected, COMPUTED))
             at = wall(gamma, step, algorithm)
             # Between two penalties the pair turns by h·k·f; 2 is the wall where that is little.
             expected = 2.0 if 0.5 * at / gamma <= 1 else np.nan
@@ -117,17 +119,19 @@ def experiment(
 def figure(
     curves: pl.DataFrame, paths: NDArray, gammas: Sequence[float], shown: Sequence[int], step: float
 ) -> Figure:
-    """Left, the rate over h·γ·k; right, real trajectories at the γ nearest to 1."""
+    """Left, the rate per round over h·γ·k; right, trajectories at the γ nearest to 1."""
     with rc_context(STYLE):
         drawing = Figure(figsize=(9.2, 3.4), layout="constrained")
         left, right = drawing.subplots(1, 2)
         shades = np.linspace(1.0, 0.45, len(gammas))[::-1]
         for gamma, shade, marker in zip(gammas, shades, cycle("os^vD"), strict=False):
             for algorithm, style in (("SimGD", "--"), ("AltGD 1:1", "-")):
-                own = curves.filter((pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm))
+                curve = curves.filter(
+                    (pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm)
+                )
                 left.plot(
-                    step * gamma * own["interval"],
-                    own["rate"],
+                    step * gamma * curve["interval"],
+                    curve["rate"],
                     style,
                     color=colour("r1"),
                     alpha=shade,
@@ -161,11 +165,13 @@ def figure(
         right.legend()
         small = (
             f"Every k-th round D is penalised with k·γ. ρ: spectral radius of k rounds, per round; "
-            f"above 1 the equilibrium repels. Dotted: h·γ·k = 2. Right, what is below {FLOOR:g} is "
-            "drawn there."
+            f"above 1 the equilibrium repels. Dotted: h·γ·k = 2. Right: smaller values are drawn "
+            f"at {FLOOR:g}."
         )
         worst = curves.filter(pl.col("gamma") == gammas[middle]).group_by("interval")
         largest = dict(worst.agg(pl.col("rate").max()).iter_rows())
-        told = ", ".join(f"every {interval} {largest[interval]:.4f}" for interval in shown)
-        alt = f"Largest ρ per round at γ = {gammas[middle]:g} with R1: {told}"
+        rates_in_words = ", ".join(
+            f"every {interval} {largest[interval]:.4f}" for interval in shown
+        )
+        alt = f"Largest ρ per round at γ = {gammas[middle]:g} with R1: {rates_in_words}"
         return finish(drawing, f"Lazy R1 on the Dirac-GAN, h = {step:g}", small, alt)

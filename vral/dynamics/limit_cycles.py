@@ -1,4 +1,4 @@
-"""Limit cycles of the Dirac-GAN, measured against their closed forms."""
+"""Limit cycles of the Dirac-GAN, measured beside their closed forms."""
 
 import math
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vral.dynamics import lanes
-from vral.dynamics.systems import play
+from vral.dynamics import descent
+from vral.dynamics.systems import moves_of
 from vral.figures.style import STYLE, finish
+from vral.games.dirac import two_numbers
 from vral.study.measured import Measured, Quantity, Row
 from vral.study.methods import colour
 
@@ -25,52 +26,54 @@ ONE_CENTRED = (
     (0.7, 1.0, 0.5),
     (0.7, 1.0, 0.8),
 )
-"""(γ, centre g₀, h)."""
+"""Settings (γ, centre g₀, step h) of WGAN-GP."""
 WEAK = (0.1, 0.05)
-"""(γ, h) of WGAN-GP where it is damped so weakly that averaging over a turn is exact."""
+"""(γ, h) at which WGAN-GP is damped so weakly that averaging over a turn is exact."""
 CLIPS = ((1.0, 1), (1.0, 5), (0.3, 3))
-"""(c, D updates), alternating."""
+"""Settings (limit c, D updates per round) of clipped WGAN."""
 CLIP_STEP = 0.01
 
 SMALLEST_MEAN_RADIUS = Quantity("WGAN-GP", "smallest mean r / g₀")
-"""Over all settings of WGAN-GP here, those of ``WEAK`` with five D updates among them."""
+"""The least mean radius of a cycle over all settings of WGAN-GP in this module."""
 SPEED_BESIDE_ORIGIN = Quantity("WGAN-GP", "‖v‖ at (0, ±0) / γg₀")
-"""The field's norm just beside (0, 0)."""
+"""The field's norm close to (0, 0), in units of γ·g₀; 1 in closed form."""
 
 
 class Cycle(NamedTuple):
+    """One panel of the figure."""
+
     name: str
     method: str
     path: NDArray
-    """(times, 2), the last part."""
+    """The last rounds, (times, 2)."""
     radius: float
-    """Of the circle in closed form; NaN where there is none."""
+    """Radius of the circle in closed form; NaN where there is no closed form."""
 
 
 def experiment(rounds: int = 4000) -> Measured:
-    """Every lane (step, weight, centre) of a kind of cycle in one program."""
+    """The cycles of -log D, WGAN-GP and clipped WGAN; a kind's settings are lanes of a program."""
     rows, cycles = [], []
-    for part in (_nonsaturating, _one_centred, _clipped):
-        found, drawn = part(rounds)
-        rows += found
-        cycles += drawn
+    for kind in (_nonsaturating, _one_centred, _clipped):
+        rows_of_kind, cycles_of_kind = kind(rounds)
+        rows += rows_of_kind
+        cycles += cycles_of_kind
     return Measured(rows, {"limit-cycles": figure(cycles)})
 
 
-def _late(path: torch.Tensor) -> NDArray:
-    """The last quarter."""
+def _last_quarter(path: torch.Tensor) -> NDArray:
     return path[3 * len(path) // 4 :].numpy()
 
 
-def _same(starts: float, count: int) -> torch.Tensor:
-    return torch.full((count, 2), starts, dtype=torch.float64)
+def _starts(value: float, count: int) -> torch.Tensor:
+    """Starts (count, 2), all at (value, value)."""
+    return torch.full((count, 2), value, dtype=torch.float64)
 
 
 def _nonsaturating(rounds: int) -> tuple[list[Row], list[Cycle]]:
-    """-log D under SimGD: mean r² = 2h."""
+    """Cycles of -log D under SimGD: mean r² = 2h."""
     steps = torch.tensor(NONSATURATING_STEPS, dtype=torch.float64)
-    toy, starts = lanes.two_numbers("nonsaturating"), _same(0.4, len(steps))
-    path = _late(lanes.paths(toy, play("SimGD"), starts, {"step": steps}, rounds))
+    toy, starts = two_numbers("nonsaturating"), _starts(0.4, len(steps))
+    path = _last_quarter(descent.paths(toy, moves_of("SimGD"), starts, {"step": steps}, rounds))
     rows, cycles = [], []
     for i, step in enumerate(steps.tolist()):
         name = f"-log D, SimGD, h = {step:g}"
@@ -81,17 +84,17 @@ def _nonsaturating(rounds: int) -> tuple[list[Row], list[Cycle]]:
 
 
 def _one_centred(rounds: int) -> tuple[list[Row], list[Cycle]]:
-    """WGAN-GP around g₀: mean radius 4g₀/π, times γ/(γ - h) under SimGD, which diverges at h ≥ γ.
+    """Cycles of WGAN-GP around g₀.
 
-    Alternating with n D steps |ψ| swings to 4g₀/π and |θ| to that over √n, where γ√n and h√n are
-    small beside 1.
+    The mean radius is 4g₀/π, times γ/(γ - h) under SimGD, which diverges for h ≥ γ. Alternating
+    with n steps of D, |ψ| swings to 4g₀/π and |θ| to 4g₀/(π√n), if γ√n and h√n are small beside 1.
     """
     gamma, centre, step = torch.tensor(ONE_CENTRED, dtype=torch.float64).T
     settings = {"gamma": gamma, "centre": centre, "step": step}
-    toy, starts = lanes.two_numbers("wgan"), _same(2.0, len(step))
-    rows, cycles, rest = [], [], []
+    toy, starts = two_numbers("wgan"), _starts(2.0, len(step))
+    rows, cycles, mean_radii = [], [], []
     for algorithm in ("SimGD", "AltGD 1:1"):
-        path = _late(lanes.paths(toy, play(algorithm), starts, settings, rounds))
+        path = _last_quarter(descent.paths(toy, moves_of(algorithm), starts, settings, rounds))
         radii = np.linalg.norm(path, axis=2)
         for i, (weight, around, h) in enumerate(ONE_CENTRED):
             name = f"WGAN-GP, γ = {weight:g}, g₀ = {around:g}, h = {h:g}, {algorithm}"
@@ -101,7 +104,7 @@ def _one_centred(rounds: int) -> tuple[list[Row], list[Cycle]]:
             finite = np.isfinite(radii[:, i]).all() and radii[-1, i] < 1e6
             mean = float(radii[:, i].mean()) if finite else math.inf
             rows.append(Row(name, "mean r", mean, expected))
-            rest.append(mean / around)
+            mean_radii.append(mean / around)
             if (weight, around, h) == (0.7, 1.0, 0.2):
                 label = f"WGAN-GP, γ = {weight:g}, {algorithm}, h = {h:g}"
                 cycles.append(Cycle(label, "wgan-gp", path[-400:, i], expected))
@@ -109,40 +112,42 @@ def _one_centred(rounds: int) -> tuple[list[Row], list[Cycle]]:
     one = torch.ones(1, dtype=torch.float64)
     weak = {"gamma": weight * one, "centre": one, "step": h * one}
     for algorithm, moves_d in (("AltGD 1:1", 1), ("AltGD 1:5", 5)):
-        path = _late(lanes.paths(toy, play(algorithm), _same(2.0, 1), weak, rounds))[:, 0]
+        path = _last_quarter(
+            descent.paths(toy, moves_of(algorithm), _starts(2.0, 1), weak, rounds)
+        )[:, 0]
         name = f"WGAN-GP, γ = {weight:g}, g₀ = 1, h = {h:g}, {algorithm}"
         largest = np.abs(path).max(0)
         rows += [
             Row(name, "max |θ|", float(largest[0]), 4 / math.pi / math.sqrt(moves_d)),
             Row(name, "max |ψ|", float(largest[1]), 4 / math.pi),
         ]
-        rest.append(float(np.linalg.norm(path, axis=1).mean()))
+        mean_radii.append(float(np.linalg.norm(path, axis=1).mean()))
         label = f"WGAN-GP, γ = {weight:g}, {algorithm}, h = {h:g}"
         cycles.append(Cycle(label, "wgan-gp", path[-400:], math.nan))
-    rows.append(SMALLEST_MEAN_RADIUS.row(min(rest)))
-    rows.append(SPEED_BESIDE_ORIGIN.row(_speed_beside_rest(), 1.0))
+    rows.append(SMALLEST_MEAN_RADIUS.row(min(mean_radii)))
+    rows.append(SPEED_BESIDE_ORIGIN.row(_speed_beside_origin(), 1.0))
     return rows, cycles
 
 
-def _speed_beside_rest(weight: float = 0.7, psi: float = 1e-12) -> float:
-    """The field's least norm just beside (0, 0), in units of γ: it does not go to 0 there."""
-    toy = lanes.two_numbers("wgan")
+def _speed_beside_origin(weight: float = 0.7, psi: float = 1e-12) -> float:
+    """The field's least norm at (0, ±psi), in units of γ at g₀ = 1."""
+    toy = two_numbers("wgan")
     starts = torch.tensor([[0.0, psi], [0.0, -psi]], dtype=torch.float64)
     one = torch.ones(2, dtype=torch.float64)
     settings = {"gamma": weight * one, "centre": one, "step": one}
-    before, after = lanes.paths(toy, play("SimGD"), starts, settings, 1)
+    before, after = descent.paths(toy, moves_of("SimGD"), starts, settings, 1)
     return float(torch.linalg.vector_norm(after - before, dim=1).min()) / weight
 
 
 def _clipped(rounds: int) -> tuple[list[Row], list[Cycle]]:
-    """WGAN with |ψ| ≤ c, alternating 1:n, h → 0: max|θ| = c/√n."""
+    """Cycles of WGAN with |ψ| ≤ c, alternating 1:n: max |θ| = c/√n in the limit h → 0."""
     rows, cycles = [], []
     for clip, moves_d in CLIPS:
         step = torch.tensor([CLIP_STEP], dtype=torch.float64)
         moves = (("G",), *[("D",)] * moves_d)
-        path = _late(
-            lanes.paths(
-                lanes.two_numbers("wgan"), moves, _same(1.0, 1), {"step": step}, rounds, clip=clip
+        path = _last_quarter(
+            descent.paths(
+                two_numbers("wgan"), moves, _starts(1.0, 1), {"step": step}, rounds, clip=clip
             )
         )[:, 0]
         name = f"WGAN, clip {clip:g}, AltGD 1:{moves_d}, h = {CLIP_STEP:g}"
@@ -153,7 +158,7 @@ def _clipped(rounds: int) -> tuple[list[Row], list[Cycle]]:
 
 
 def figure(cycles: Sequence[Cycle]) -> Figure:
-    """Late orbits in the method's colour, circles in closed form dashed."""
+    """The last rounds in the method's colour; circles in closed form are dashed."""
     columns = 4
     count = -(-len(cycles) // columns)
     with rc_context({**STYLE, "axes.titlesize": 7.5}):
@@ -173,10 +178,10 @@ def figure(cycles: Sequence[Cycle]) -> Figure:
             ax.set_aspect("equal")
             ax.margins(0.1)
             ax.set(xlabel="θ", ylabel="ψ")
-        small = "Dots: late rounds. Dashed: the circle in closed form, where there is one."
-        told = "; ".join(
+        small = "Dots: the last rounds. Dashed: the circle in closed form, where it is known."
+        swings = "; ".join(
             f"{cycle.name}: largest |θ| "
             f"{np.abs(cycle.path[:, 0]).max():.3g}, |ψ| {np.abs(cycle.path[:, 1]).max():.3g}"
             for cycle in cycles
         )
-        return finish(drawing, "Where the Dirac-GAN circles", small, f"Limit cycles. {told}")
+        return finish(drawing, "Where the Dirac-GAN circles", small, f"Limit cycles. {swings}")

@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from vral.dynamics import closed_forms
+from vral.dynamics.closed_forms import Complex
 from vral.dynamics.systems import ALGORITHMS, System
 from vral.errors import ConfigError
 from vral.figures.style import STYLE, finish
@@ -24,10 +26,12 @@ from vral.study.methods import colour
 from vral.train.paths import grid, trajectories_by_schedule
 
 VIEW = 2.2
-"""Panels show [-2.2, 2.2]²."""
+"""Panels show the square [-VIEW, VIEW]²."""
 STARTS = ((1.0, 1.0), (-1.5, 1.0), (-0.3, -0.5))
 FIELD_POINTS = 21
+"""Points of the drawn field along each axis."""
 FRAMES = 90
+"""Frames of an animation."""
 
 
 def abscissa_of(label: str) -> Quantity:
@@ -42,17 +46,18 @@ class Portrait:
     system: System
     algorithm: str
     field: NDArray
-    """(FIELD_POINTS², 2) velocities over the plane, row by row of θ."""
+    """Velocities (FIELD_POINTS², 2) over the plane, row by row of θ."""
     paths: NDArray
-    """(times, start, 2)."""
-    eigenvalues: NDArray | None
-    """Of a round at the equilibrium, the pair of (θ, ψ) first; None without an equilibrium."""
+    """Trajectories (times, start, 2)."""
+    eigenvalues: Complex | None
+    """Eigenvalues of a round at the equilibrium, first the pair of (θ, ψ); None without an
+    equilibrium."""
 
 
 def portraits(
     chosen: Sequence[System], step: float, rounds: int, starts: Sequence[tuple[float, float]]
 ) -> list[Portrait]:
-    """Every system under every algorithm, all starts of a panel as lanes of one program."""
+    """One panel per system and algorithm; the starts of a panel are lanes of one program."""
     plane, places = grid(-VIEW, VIEW, FIELD_POINTS), torch.tensor(starts, dtype=torch.float64)
     panels = []
     for system in chosen:
@@ -74,9 +79,11 @@ def portraits(
     return panels
 
 
-def split_eigenvalues(jacobian: NDArray) -> NDArray:
-    """Those of (θ, ψ), then the others: at every equilibrium here D is flat, and so what lies
-    behind (θ, ψ) has no part in what the two do to each other.
+def split_eigenvalues(jacobian: NDArray) -> Complex:
+    """The two eigenvalues of (θ, ψ), then those of the other coordinates.
+
+    They may be computed block by block: at every equilibrium here D is flat, so that the other
+    coordinates do not act on (θ, ψ).
     """
     pair, others = np.linalg.eigvals(jacobian[:2, :2]), np.linalg.eigvals(jacobian[2:, 2:])
     return np.concatenate([pair, others]).astype(complex)
@@ -88,14 +95,15 @@ def experiment(
     rounds: int = 500,
     starts: Sequence[tuple[float, float]] = STARTS,
 ) -> Measured:
+    """Portraits of the chosen systems, with eigenvalues measured and in closed form."""
     panels = portraits(chosen, step, rounds, starts)
     rows, eigenvalues = [], []
     for panel in panels:
         system, name = panel.system, f"{panel.system.label}, {panel.algorithm}"
         if panel.eigenvalues is not None:
             closed = system.closed_radius(panel.algorithm, step)
-            pair = float(np.abs(panel.eigenvalues[:2]).max())
-            rows.append(Row(name, "ρ of (θ, ψ)", pair, closed))
+            radius = float(np.abs(panel.eigenvalues[:2]).max())
+            rows.append(Row(name, "ρ of (θ, ψ)", radius, closed))
             eigenvalues += [
                 {"method": system.label, "algorithm": panel.algorithm, "re": z.real, "im": z.imag}
                 for z in panel.eigenvalues.tolist()
@@ -108,8 +116,7 @@ def experiment(
         pair = split_eigenvalues(system.flow_jacobian())[:2]
         expected = float("nan")
         if system.local is not None:
-            k, g, f = system.local
-            expected = -(k + g) / 2 + np.emath.sqrt((k - g) ** 2 / 4 - f**2).real
+            expected = float(closed_forms.flow(*system.local).real.max())
         rows.append(abscissa_of(system.label).row(pair.real.max(), expected))
     tables = {"eigenvalues": pl.DataFrame(eigenvalues)} if eigenvalues else {}
     return Measured(rows, {"portraits": figure(panels, step, rounds)}, tables)
@@ -126,9 +133,9 @@ def draw_field(ax: Axes, panel: Portrait) -> None:
 
 
 def draw_paths(ax: Axes, panel: Portrait, upto: int | None = None) -> list[Line2D]:
-    """Trajectories in the method's colour, starts as rings.
+    """Draw trajectories in the method's colour, their starts as rings.
 
-    With ``upto`` trajectories end at that round in a dot, for an animation.
+    For an animation they end at round ``upto`` in a dot. Returns the lines, to be removed.
     """
     hue, lines = colour(panel.system.method), []
     for start in range(panel.paths.shape[1]):
@@ -142,8 +149,8 @@ def draw_paths(ax: Axes, panel: Portrait, upto: int | None = None) -> list[Line2
     return lines
 
 
-def eigenvalue_text(eigenvalues: NDArray | None) -> str:
-    """The pair of (θ, ψ) under a round, its modulus, and that of the rest where it is unstable."""
+def eigenvalue_text(eigenvalues: Complex | None) -> str:
+    """The pair of (θ, ψ), its modulus, and the modulus of the others where that is above 1."""
     if eigenvalues is None:
         return "no equilibrium"
     first, second = eigenvalues[:2]
@@ -151,8 +158,8 @@ def eigenvalue_text(eigenvalues: NDArray | None) -> str:
         text = f"{first.real:.3f} ± {abs(first.imag):.3f}i"
     else:
         text = f"{first.real:.3f}, {second.real:.3f}"
-    rest = np.abs(eigenvalues[2:]).max(initial=0.0)
-    others = f", others {rest:.3g}" if rest > 1 + 1e-9 else ""
+    largest = np.abs(eigenvalues[2:]).max(initial=0.0)
+    others = f", others {largest:.3g}" if largest > 1 + 1e-9 else ""
     return f"λ = {text}\nρ = {max(abs(first), abs(second)):.4f}{others}"
 
 
@@ -184,20 +191,25 @@ def figure(panels: Sequence[Portrait], step: float, rounds: int) -> Figure:
                 ax.set_ylabel(f"{panel.system.label}\nψ", weight="bold")
         title = f"The Dirac-GAN: {rounds} rounds at h = {step:g}"
         small = (
-            "Grey: integral curves. Dots: rounds, from the ring on. λ: eigenvalues of a round at "
-            "the equilibrium, those of (θ,\u00a0ψ); ρ: the larger |λ|; others: the largest behind "
-            "(θ,\u00a0ψ), where above 1. AltGD n:m: n updates of G, then m of D."
+            "Grey: integral curves. Dots: rounds, from the ring on. λ: the two eigenvalues of "
+            "(θ,\u00a0ψ) under a round at the equilibrium; ρ: the larger |λ|; others: the largest "
+            "|λ| of further coordinates, where above 1. AltGD n:m: n updates of G, then m of D."
         )
-        told = "; ".join(
+        eigenvalues_in_words = "; ".join(
             f"{panel.system.label}, {panel.algorithm}, "
             + eigenvalue_text(panel.eigenvalues).replace("\n", ", ")
             for panel in panels
         )
-        return finish(drawing, title, small, f"Phase portraits of the Dirac-GAN. {told}")
+        return finish(
+            drawing, title, small, f"Phase portraits of the Dirac-GAN. {eigenvalues_in_words}"
+        )
 
 
 def writer_for(file: Path) -> PillowWriter | FFMpegWriter:
-    """Pillow for a .gif, ffmpeg for an .mp4. Raises ConfigError for others or without ffmpeg."""
+    """The writer for a .gif (Pillow) or an .mp4 (ffmpeg).
+
+    Raises ConfigError for any other ending, and where ffmpeg is not installed.
+    """
     if file.suffix == ".gif":
         return PillowWriter(fps=15)
     if file.suffix != ".mp4":
@@ -208,9 +220,9 @@ def writer_for(file: Path) -> PillowWriter | FFMpegWriter:
 
 
 def animate(panels: Sequence[Portrait], file: Path, frames: int = FRAMES) -> None:
-    """A system's panels side by side, their trajectories growing, into ``file``.
+    """Write an animation of growing trajectories, a system's panels side by side, to ``file``.
 
-    Raises ConfigError (see ``writer_for``) and FolderError where it cannot be written.
+    Raises ConfigError (see ``writer_for``), and FolderError where the file cannot be written.
     """
     writer, times = writer_for(file), len(panels[0].paths)
     with rc_context({**STYLE, "savefig.bbox": None}), replace_file(file) as temporary:

@@ -1,12 +1,12 @@
-"""SYSTEMS of the portraits: every method on the Dirac-GAN, its equilibrium and what it obeys there.
+"""Every method on the Dirac-GAN: its game, its equilibrium, and the closed form of its Jacobian.
 
-Coordinates begin with (θ, ψ), where G puts its mass and D's slope; VRAL's critic has a bias behind
-them, and its meta form the coefficients of R and F.
+Coordinates begin with (θ, ψ): the point that G generates, and D's slope. VRAL's critic has a bias
+behind them, and its meta form the coefficients of R and F.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -25,16 +25,18 @@ from vral.optim import Consensus, Direction, Following, NagarajanKolter, Rule, S
 from vral.types import Move, from_vector
 
 ALGORITHMS: dict[str, int] = {"SimGD": 0, "AltGD 1:1": 1, "AltGD 1:5": 5}
-"""D updates to one of G, which goes first; 0 is simultaneous."""
+"""Updates of D per update of G, which moves first; 0 means that all players move at once."""
 
 
-def descent(step: float, players: Sequence[str] = ("G", "D"), direction: Direction = field) -> Rule:
-    """Gradient descent of all players at one rate."""
+def gradient_descent(
+    step: float, players: Sequence[str] = ("G", "D"), direction: Direction = field
+) -> Rule:
+    """Gradient descent of all players with one step size."""
     return Following({player: Sgd(step) for player in players}, direction)
 
 
-def play(algorithm: str, players: Sequence[str] = ("G", "D")) -> tuple[Move, ...]:
-    """A round; meta-discriminators move together, before each move of D."""
+def moves_of(algorithm: str, players: Sequence[str] = ("G", "D")) -> tuple[Move, ...]:
+    """The moves of a round; meta-discriminators move together, before each move of D."""
     moves_d, metas = ALGORITHMS[algorithm], tuple(p for p in players if p not in ("G", "D"))
     if not moves_d:
         return (tuple(players),)
@@ -48,47 +50,53 @@ class System:
 
     label: str
     method: str
-    """Row of METHODS that lends its colour."""
+    """Row of METHODS that gives the colour."""
     toy: Toy
     local: tuple[float, float, float] | None = None
-    """(k, g, f) of the Jacobian at the equilibrium; None where nobody has them in closed form."""
+    """(k, g, f) of the Jacobian at the equilibrium; None where they are not known in closed form.
+    """
     direction: Direction = field
     equilibrium: tuple[float, ...] | None = (0.0, 0.0)
     """A stationary point, or None where there is none."""
 
     @property
     def players(self) -> tuple[str, ...]:
+        """All players of the game."""
         return tuple(self.toy.start)
 
     def moves(self, algorithm: str) -> tuple[Move, ...]:
-        return play(algorithm, self.players)
+        """The moves of a round."""
+        return moves_of(algorithm, self.players)
 
     def rule(self, step: float) -> Rule:
-        return descent(step, self.players, self.direction)
+        """Descent along the system's direction with step size ``step``."""
+        return gradient_descent(step, self.players, self.direction)
 
     @cached_property
     def rest(self) -> tuple[float, ...]:
-        """The coordinates behind (θ, ψ) of the plane that is drawn."""
+        """The coordinates behind (θ, ψ), fixed in the plane that is drawn: the equilibrium's."""
         return (self.equilibrium or (0.0, 0.0))[2:]
 
     def starts(self, plane: Tensor) -> Tensor:
-        """(count, 2) points of the plane to (count, size)."""
+        """Points (count, 2) of the plane in all coordinates of the game, (count, size)."""
         rest = torch.tensor(self.rest, dtype=torch.float64).expand(len(plane), -1)
         return torch.cat([plane, rest], dim=1)
 
     def velocity(self, plane: Tensor) -> NDArray:
-        """(count, 2): the field's first two components at points (count, 2) of the plane."""
-        everybody = self.players
+        """(θ', ψ') of the flow at points (count, 2) of the plane, (count, 2)."""
 
         def v(point: Tensor) -> Tensor:
             profile = from_vector(point, self.toy.start)
-            followed, _ = self.direction(self.toy.game, everybody, profile, self.toy.draw)
-            return -self.toy.coordinates(followed)[:2]
+            gradients, _ = self.direction(self.toy.game, self.players, profile, self.toy.draw)
+            return -self.toy.coordinates(gradients)[:2]
 
         return vmap(v)(self.starts(plane)).numpy()
 
     def round_jacobian(self, algorithm: str, step: float) -> NDArray:
-        """Of one round at the equilibrium, by autograd. Raises ValueError without one."""
+        """The Jacobian of one round at the equilibrium, by autograd.
+
+        Raises ValueError without an equilibrium.
+        """
         if self.equilibrium is None:
             raise ValueError(f"{self.label} has no equilibrium")
         profile, rule = self.toy.at(*self.equilibrium), self.rule(step)
@@ -105,14 +113,15 @@ class System:
         )
 
     def flow_jacobian(self) -> NDArray:
-        """v' at the equilibrium: a simultaneous step of length 1, less the identity.
+        """The field's Jacobian v' at the equilibrium.
 
-        Raises ValueError without an equilibrium.
+        It is the Jacobian of a simultaneous step of length 1, less the identity. Raises ValueError
+        without an equilibrium.
         """
         return self.round_jacobian("SimGD", 1.0) - np.eye(self.toy.size)
 
     def closed_radius(self, algorithm: str, step: float) -> float:
-        """ρ of the (θ, ψ) pair in closed form; NaN where there is none."""
+        """The spectral radius of the (θ, ψ) pair in closed form; NaN where there is none."""
         if self.local is None:
             return float("nan")
         return closed_forms.round_radius(self.local, step, ALGORITHMS[algorithm])
@@ -121,24 +130,24 @@ class System:
 GAMMA = 0.3
 """Weight of the zero-centred penalties where none is given."""
 BANDWIDTH = 0.3
-"""Of the Parzen windows in the portraits."""
+"""Bandwidth of the Parzen windows in the portraits."""
 META_GUESS = (0.0, 0.0, 0.5, -0.8, 1.1, 0.3, -1.1)
-"""Near the stationary point of VRAL's meta form with linear logits."""
+"""A point near the stationary point of VRAL's meta form with linear logits."""
 
 
 def stationary(toy: Toy, guess: Sequence[float]) -> tuple[float, ...]:
-    """The zero of a toy's field that a hybrid Newton method finds from ``guess``.
+    """The zero of the game's field that a hybrid Newton method finds from ``guess``.
 
     Raises ValueError where it does not converge.
     """
     field_at = field_map(toy.game, toy.at(*guess), toy.draw)
-    found = root(
+    zero = root(
         lambda x: field_at.function(torch.from_numpy(x)).numpy(), np.array(guess), tol=1e-13
     )
-    if not found.success:
-        residual = np.linalg.norm(found.fun)
-        raise ValueError(f"no stationary point found: ‖v‖ = {residual:.3g}; {found.message}")
-    return tuple(found.x.tolist())
+    if not zero.success:
+        residual = np.linalg.norm(zero.fun)
+        raise ValueError(f"no stationary point found: ‖v‖ = {residual:.3g}; {zero.message}")
+    return tuple(zero.x.tolist())
 
 
 def meta_label(r1: float | None = None) -> str:
@@ -155,7 +164,11 @@ def parzen_label(kl: str, r1: float | None = None) -> str:
 def systems(
     gamma: float = GAMMA, convention: str = "common", gamma_convention: str = "paper"
 ) -> dict[str, System]:
-    """Every row of the portraits; ``gamma`` weighs the zero-centred penalties.
+    """All systems by name, in the order of the portraits.
+
+    ``gamma`` is the weight of the zero-centred penalties. The conventions are those of
+    ``games.dirac``.
+
 
     Raises ConfigError for a negative weight or an unknown convention.
     """
@@ -164,26 +177,26 @@ def systems(
     one_of("--gamma-convention", gamma_convention, list(GAMMA_CONVENTIONS))
     weight = GAMMA_CONVENTIONS[gamma_convention] * gamma
 
-    def toy(objective: str, **penalties: float) -> Toy:
-        return dirac(
-            objective, convention=convention, gamma_convention=gamma_convention, **penalties
-        )
+    toy = partial(dirac, convention=convention, gamma_convention=gamma_convention)
 
     standard = toy("standard")
-    shown = f"{gamma:g}"
     meta, meta_r1 = vral("meta"), vral("meta", r1=gamma, gamma_convention=gamma_convention)
-    half = (0.0, 0.0, 0.5)
+    halfway = (0.0, 0.0, 0.5)
 
     def parzen(kl: str, r1: float | None = None) -> System:
-        """Backward the pair does not depend on the bandwidth h; forward its slope is δ/2h."""
+        """VRAL's Parzen form.
+
+        The eigenvalues of (θ, ψ) do not depend on the bandwidth h under the backward KL; under the
+        forward one f = δ/2h, where δ = 1 is the distance of the two targets.
+        """
         method, f = {
             "forward": ("vral-parzen", 0.5 / BANDWIDTH),
             "backward": ("vral-parzen-backward", 0.5),
         }[kl]
         penalty = r1 or 0.0
-        toy = vral(kl, r1=penalty, bandwidth=BANDWIDTH, gamma_convention=gamma_convention)
+        game = vral(kl, r1=penalty, bandwidth=BANDWIDTH, gamma_convention=gamma_convention)
         local = (0.0, GAMMA_CONVENTIONS[gamma_convention] * penalty, f)
-        return System(parzen_label(kl, r1), method, toy, local, equilibrium=half)
+        return System(parzen_label(kl, r1), method, game, local, equilibrium=halfway)
 
     return {
         "gan": System("Standard", "standard", standard, (0.0, 0.0, 0.5)),
@@ -196,7 +209,7 @@ def systems(
             "WGAN-GP .7 around 1", "wgan-gp", toy("wgan", gradient_penalty=0.7), equilibrium=None
         ),
         "wgan-gp0": System(
-            f"WGAN-GP {shown} around 0",
+            f"WGAN-GP {gamma:g} around 0",
             "wgan-gp",
             toy("wgan", gradient_penalty=gamma, centre=0.0),
             (0.0, weight, 1.0),
@@ -204,12 +217,12 @@ def systems(
         "noise": System(
             "Standard, noise .7", "standard", toy("standard", instance_noise=0.7), (0.0, 0.245, 0.5)
         ),
-        "r1": System(f"R1 {shown}", "r1", toy("nonsaturating", r1=gamma), (0.0, weight, 0.5)),
+        "r1": System(f"R1 {gamma:g}", "r1", toy("nonsaturating", r1=gamma), (0.0, weight, 0.5)),
         "r1-minimax": System(
-            f"Standard, R1 {shown}", "r1", toy("standard", r1=gamma), (0.0, weight, 0.5)
+            f"Standard, R1 {gamma:g}", "r1", toy("standard", r1=gamma), (0.0, weight, 0.5)
         ),
         "r1-r2": System(
-            f"R1 and R2 {shown}",
+            f"R1 and R2 {gamma:g}",
             "r2",
             toy("nonsaturating", r1=gamma, r2=gamma),
             (0.0, 2 * weight, 0.5),

@@ -1,7 +1,7 @@
 """A trained run at its checkpoint, ready to be linearised: game, rule, one round, one large draw.
 
-All of it is in float64 and of one seed, and D is without its noise. The draw depends on the data
-set, the batch and the run's inputs alone, so every seed of a run is looked at on the same samples.
+Everything is in float64 and belongs to one seed; D has no noise. The draw depends only on the data
+set, the batch and the run's inputs, so that all seeds of a run are judged on the same samples.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,10 +32,10 @@ from vral.train.state import TrainState
 from vral.types import Draw, Move, Params, Profile, map_tensors
 
 SAMPLES = 1024
-"""Samples of each kind on which losses are averaged, unless told otherwise."""
+"""Samples of each kind on which losses are averaged unless another number is given."""
 
 DRAW_SEED = 2 * 10**9
-"""Of the draw that only spectra are taken on."""
+"""Seed of the draw on which spectra are taken; no training uses it."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,19 @@ class TrainedRun:
     folder: Path
     config: RunConfig
     gan: Gan
-    """Without D's noise."""
+    """The game, without D's noise."""
     rule: Rule
     moves: tuple[Move, ...]
-    """Of one round, at the ratio of the round that would come next."""
-    round: int
+    """The moves of one round, at the ratio of the round that would come next."""
+    rounds: int
+    """The run's round at the checkpoint."""
     state: TrainState
-    """As it was saved, lanes leading."""
+    """The saved state; every tensor has a leading lane axis."""
     data: Dataset
 
     @property
     def seeds(self) -> tuple[int, ...]:
+        """The run's seeds, in the order of its lanes."""
         return self.config.seeds
 
     @property
@@ -66,7 +68,10 @@ class TrainedRun:
         return {"D": partial(clip_weights, weights=weights, limit=self.config.clip)}
 
     def samples_of(self, given: int | None) -> int:
-        """How many samples of each kind to take. Raises ConfigError where there is no choice."""
+        """The number of samples of each kind: ``given``, or the default.
+
+        Raises ConfigError where R and F take a whole batch of scores and ``given`` is another size.
+        """
         vector = self.config.objective == "meta" and self.config.meta_input == "batch"
         count = given or (self.config.batch if vector else SAMPLES)
         if vector and count != self.config.batch:
@@ -77,7 +82,7 @@ class TrainedRun:
         return count
 
     def check(self, seeds: Sequence[int]) -> None:
-        """Raises ConfigError for a seed that is not there or whose parameters are not finite."""
+        """Raise ConfigError for a seed the run does not have, or whose parameters are infinite."""
         for seed in seeds:
             if seed not in self.seeds:
                 raise ConfigError(
@@ -91,6 +96,7 @@ class TrainedRun:
                     )
 
     def at(self, seed: int, samples: int) -> "Trained":
+        """One seed in float64, with a draw of ``samples`` samples of each kind."""
         return Trained(
             self.gan,
             self.rule,
@@ -106,16 +112,16 @@ class TrainedRun:
         return map_tensors(lambda value: value[lane] if value.ndim else value, tree)
 
     def _draw(self, samples: int) -> Draw:
-        everybody = tuple(self.gan.networks)
-        needs = {everybody: move_needs(self.gan, self.rule, everybody)}
+        players = tuple(self.gan.networks)
+        needs = {players: move_needs(self.gan, self.rule, players)}
         stream = DrawStream(self.data.train, needs, samples, (DRAW_SEED,))
-        (_, draw), *_ = stream.round([everybody])
+        (_, draw), *_ = stream.round([players])
         return _double(map_tensors(lambda value: value[0], draw))
 
 
 @dataclass(frozen=True)
 class Trained:
-    """One seed of a run."""
+    """One seed of a run, ready to be linearised."""
 
     gan: Gan
     rule: Rule
@@ -126,9 +132,9 @@ class Trained:
     draw: Draw
 
     def maps(self) -> Iterator[tuple[str, Map]]:
-        """The game's field; what the rule follows, where that is something else; one round.
+        """Yield the maps "field", "direction" if the rule follows another one, and "round".
 
-        Raises ConfigError where a round cannot be linearised with its second moments held.
+        Raises ConfigError where a round cannot be linearised with its second moments frozen.
         """
         game = self.gan.losses
         yield "field", field_map(game, self.profile, self.draw)
@@ -142,16 +148,16 @@ class Trained:
         )
 
     def with_r1(self, gamma: float) -> Game:
-        """The game with R1 of weight ``gamma`` (γ/2 E‖∇D(x)‖²) on top of D's own loss."""
+        """The game with R1 of weight ``gamma`` (γ/2 E‖∇D(x)‖²) added to D's loss."""
         return replace(self.gan, penalties=(*self.gan.penalties, (gamma, r1))).losses
 
 
 def open_run(folder: Path, execution: Execution) -> TrainedRun:
-    """The run in ``folder``.
+    """Open the run in ``folder`` at its checkpoint.
 
-    Raises FolderError where there is none, where it has no checkpoint or a corrupt one, and where
-    the checkpoint is that of another run; ConfigError where run.json holds no configuration of this
-    version, or one whose round cannot be linearised; DataError where its data are missing.
+    Raises FolderError where there is no run, where its checkpoint is missing, corrupt or that of
+    another run, and where this version cannot read its configuration; ConfigError where its round
+    cannot be linearised; DataError where its data are missing.
     """
     try:
         report = read_run(folder)
@@ -169,17 +175,17 @@ def open_run(folder: Path, execution: Execution) -> TrainedRun:
         raise FolderError(str(error).replace("--out:", "RUN:")) from None
     data = execution.load(config.dataset).to(execution.torch_device)
     training = build(config, data)
-    found = TrainState(content["profile"], content["opt"])
-    _check_same(path, config, found, training.initial)
+    state = TrainState(content["profile"], content["opt"])
+    _check_shapes(path, config, state, training.initial)
     if set(content["stream"]) != set(training.stream.state()):
         raise FolderError(
             f"RUN: {path} is not that of the run in run.json: they draw different inputs; "
             "restore the one or the other"
         )
-    round = content["clock"]["round"]
-    moves = tuple(training.moves(round))
+    rounds = content["clock"]["round"]
+    moves = tuple(training.moves(rounds))
     return TrainedRun(
-        folder, config, training.gan.without_noise(), training.rule, moves, round, found, data
+        folder, config, training.gan.without_noise(), training.rule, moves, rounds, state, data
     )
 
 
@@ -191,13 +197,13 @@ def _config(folder: Path, saved: Mapping[str, Any]) -> RunConfig:
     if config.clip_scope == "everything":
         raise ConfigError(
             "RUN: it was trained with --clip-scope everything, which clips second moments and "
-            "step counts too, so that they cannot be held; allowed: --clip-scope weights"
+            "step counts too, so that they cannot be frozen; allowed: --clip-scope weights"
         )
     return config
 
 
-def _check_same(path: Path, config: RunConfig, found: TrainState, wanted: TrainState) -> None:
-    """Raises FolderError unless both hold the same players, tensors and shapes."""
+def _check_shapes(path: Path, config: RunConfig, saved: TrainState, fresh: TrainState) -> None:
+    """Raise FolderError unless both states hold the same players, tensors and shapes."""
 
     def shapes(tree: Any, name: str = "") -> dict[str, tuple[int, ...]]:
         if isinstance(tree, Tensor):
@@ -209,7 +215,7 @@ def _check_same(path: Path, config: RunConfig, found: TrainState, wanted: TrainS
         }
 
     for part in TrainState._fields:
-        first, second = shapes(getattr(found, part)), shapes(getattr(wanted, part))
+        first, second = shapes(getattr(saved, part)), shapes(getattr(fresh, part))
         for name in [*second, *first]:
             if first.get(name) != second.get(name):
                 raise FolderError(

@@ -8,6 +8,7 @@ a reader would take from it.
 from vral.figures.curves import clipping, held_generator, interpolation
 from vral.figures.distances import transport
 from vral.figures.dots import artefacts, modes, necessity
+from vral.figures.files import save, save_figures
 from vral.figures.panels import (
     draw_band,
     draw_dots,
@@ -24,7 +25,7 @@ from vral.figures.ratios import (
     sample_grids,
 )
 from vral.figures.relations import lipschitz, parzen
-from vral.figures.style import STYLE, Cell, ratio_label, save
+from vral.figures.style import STYLE, Cell, ratio_label
 
 __all__ = [
     "STYLE",
@@ -51,5 +52,6 @@ __all__ = [
     "ratio_label",
     "sample_grids",
     "save",
+    "save_figures",
     "transport",
 ]

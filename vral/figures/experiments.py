@@ -120,6 +120,7 @@ def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
 
 
 def draw_ratios(selection: Selection) -> dict[str, Figure]:
+    """Draw the overview, and each of its kinds of panel on a page of its own."""
     records, probes = selection.frame("records"), selection.frame("probes")
     methods, ratios, samples = selection.methods, selection.ratios, selection.samples()
     return {
@@ -136,6 +137,7 @@ def draw_ratios(selection: Selection) -> dict[str, Figure]:
 
 
 def draw_well_trained(selection: Selection) -> dict[str, Figure]:
+    """Draw what a D that trains on tells a held G, and histograms of D's scores."""
     signal = by_ratio(
         "signal",
         partial(
@@ -197,6 +199,7 @@ def _necessity(selection: Selection, ratio: str) -> Figure:
 
 
 def draw_modes(selection: Selection) -> dict[str, Figure]:
+    """Draw the modes that every arm covers, and samples."""
     methods, ratios, samples = selection.methods, selection.ratios, selection.samples()
     count = MODES.get(selection.dataset)
     return {
@@ -206,6 +209,7 @@ def draw_modes(selection: Selection) -> dict[str, Figure]:
 
 
 def draw_artefacts(selection: Selection) -> dict[str, Figure]:
+    """Draw the fold change that each defect of the original code makes."""
     return {"artefacts": figures.artefacts(selection.final(), selection.batch, selection.gone())}
 
 

@@ -89,8 +89,10 @@ def draw_samples(
     colour: str | tuple[float, float, float],
     real: NDArray | None = None,
 ) -> None:
-    """A square grid of images; or points in the plane, over ``real`` ones in grey, which then set
-    the limits: what lies outside is counted."""
+    """Draw a square grid of images, or points in the plane over ``real`` ones in grey.
+
+    Real points set the axes' limits; the share of samples outside is written into the panel.
+    """
     ax.set_xticks([])
     ax.set_yticks([])
     if real is not None:
@@ -138,6 +140,7 @@ def draw_dots(ax: Axes, y: float | int, values: NDArray, style: ArmStyle, **dot:
 
 
 def cell(frame: pl.DataFrame, method: str, ratio: str) -> pl.DataFrame:
+    """The rows of one arm at one ratio."""
     return frame.filter((pl.col("method") == method) & (pl.col("ratio") == ratio))
 
 

@@ -182,8 +182,11 @@ def overview(
     targets: Mapping[str, tuple[float, float]],
     title: str,
 ) -> Figure:
-    """The deck's result slides on one page: a column per method; D's output, ‖∇D‖ with
-    Var D(G(z)), G's gradient and samples, each at every ratio."""
+    """The deck's result slides on one page, a column per method.
+
+    The rows are D's output, ‖∇D‖ with Var D(G(z)), the signal to G and samples, each at every
+    ratio.
+    """
     kinds = ("output", "gradient", "signal", "samples")
     heights = {"output": 1.0, "gradient": 1.25, "signal": 1.1, "samples": 1.6}
     with rc_context(STYLE):

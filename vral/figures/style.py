@@ -2,27 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from vral.files import replace_file
 from vral.study.methods import colour as colour_of
 from vral.study.methods import label
 
 Cell = tuple[str, str]
 """(method, ratio)."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -103,6 +100,7 @@ def shade(colour: str, amount: float) -> tuple[float, float, float]:
 
 
 def ratio_label(ratio: str) -> str:
+    """A ratio as D:G, as in 5:1; schedules stay as they are."""
     return f"{ratio}:1" if ratio.isdigit() else ratio
 
 
@@ -121,12 +119,6 @@ def finish(figure: Figure, title: str, small: str, alt: str) -> Figure:
     figure.supxlabel(lines, fontsize=6.5, color=FAINT)
     figure.set_label(alt)
     return figure
-
-
-def save(figure: Figure, target: Any, **options: Any) -> None:
-    """``figure.savefig`` in the project's style, which decides the margins and a PDF's fonts."""
-    with rc_context(STYLE):
-        figure.savefig(target, **options)
 
 
 def in_words(readings: Iterable[tuple[str, float]]) -> str:
@@ -152,12 +144,3 @@ def log_axis(ax: Axes, which: str = "y") -> None:
     if np.floor(high) - np.ceil(low) < 1:
         # Only powers of ten are labelled: let there be two of them.
         ax.set(**{f"{which}lim": (10 ** np.floor(low), 10 ** np.ceil(high))})
-
-
-def save_figures(folder: Path, drawn: Mapping[str, Figure]) -> None:
-    """Every figure as PNG and PDF."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in drawn.items():
-        for kind in ("png", "pdf"):
-            with replace_file(folder / f"{name}.{kind}") as temporary:
-                save(figure, temporary, format=kind, dpi=160)

@@ -29,7 +29,7 @@ from vral.nets.linear import linear_critic, shift
 from vral.nets.network import weight_names
 from vral.objectives import OBJECTIVES, Objective
 from vral.penalties import Penalty, clip_weights, gradient_penalty, r1, r2
-from vral.types import Draw
+from vral.types import Draw, Profile, Scalar
 
 CONVENTIONS = ("common", "paper")
 GAMMA_CONVENTIONS = {"paper": 1.0, "gan_stability": 2.0}
@@ -203,3 +203,30 @@ def sampled(gan: Gan, scales: Tensor, batch: int, random: torch.Generator, lanes
         value = law(shape, generator=random, dtype=torch.float64)
         draw[name] = scales * value if noise is None else value + noise.mean
     return draw
+
+
+def two_numbers(objective: str = "standard") -> Toy:
+    """The Dirac-GAN without networks: θ of G and ψ of D, scores high on reals.
+
+    The same game as ``dirac(objective)``, in few operations. D's score of the real sample is 0
+    whatever ψ is, so that this constant term of the loss is left out. The draw may hold ``gamma``
+    and ``centre`` of a penalty γ/2·(|ψ| - centre)². Raises ConfigError for unknown objectives.
+    """
+    one_of("objective", objective, list(OBJECTIVES))
+    losses = OBJECTIVES[objective]
+
+    def fake_score(profile: Profile) -> Tensor:
+        return profile["D"]["psi"] * profile["G"]["theta"]
+
+    def loss_g(profile: Profile, draw: Draw) -> tuple[Scalar, tuple[()]]:
+        return losses.generator(fake_score(profile)), ()
+
+    def loss_d(profile: Profile, draw: Draw) -> tuple[Scalar, tuple[()]]:
+        loss = losses.fake(fake_score(profile))
+        if "gamma" in draw:
+            norm = profile["D"]["psi"].abs()
+            loss = loss + draw["gamma"] / 2 * (norm - draw.get("centre", 0.0)) ** 2
+        return loss, ()
+
+    one = torch.ones((), dtype=torch.float64)
+    return Toy({"G": loss_g, "D": loss_d}, {"G": {"theta": one}, "D": {"psi": one}})

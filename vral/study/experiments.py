@@ -56,6 +56,7 @@ class Experiment:
 
 
 def plain(*methods: str) -> tuple[Arm, ...]:
+    """Each method as an arm, under its own settings."""
     return tuple(Arm(method) for method in methods)
 
 

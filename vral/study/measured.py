@@ -1,4 +1,4 @@
-"""What an experiment on a game gives: measured numbers beside expected ones, and figures."""
+"""What a study without chance measures: numbers beside the expected ones, tables, figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 MEASURED = "measured.csv"
-"""The file of the rows in a study's folder."""
+"""Name of the file with the rows, in the study's folder."""
 
 SCHEMA = {
     "case": pl.String,
@@ -18,27 +18,24 @@ SCHEMA = {
     "expected": pl.Float64,
     "source": pl.String,
 }
-"""A row's case and quantity name it; ``expected`` is NaN, and its source empty, where nobody has
-one."""
+"""Columns of MEASURED. Case and quantity name a row. Where no expected value is known, ``expected``
+is NaN and ``source`` is empty."""
 
 CLOSED_FORM = "closed form"
+"""Source of an expected value that was derived by hand."""
 COMPUTED = "computed independently"
-"""Sources: worked out by hand; or by another program, for the specification."""
+"""Source of an expected value that another program computed, for the specification."""
 
 
 class Row(NamedTuple):
-    """One line of ``measured.csv``."""
+    """One line of MEASURED."""
 
     case: str
     quantity: str
     measured: float
     expected: float = nan
     source: str = CLOSED_FORM
-    """Of ``expected``."""
-
-    @property
-    def told_source(self) -> str:
-        return "" if isnan(self.expected) else self.source
+    """Where ``expected`` comes from."""
 
 
 class Quantity(NamedTuple):
@@ -54,33 +51,44 @@ class Quantity(NamedTuple):
     def row(
         self, measured: float | int, expected: float | int = nan, source: str = CLOSED_FORM
     ) -> Row:
+        """The line of MEASURED that gives this quantity's value."""
         return Row(self.case, self.quantity, measured, expected, source)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything here is deterministic: no seeds, no intervals."""
+    """The result of a deterministic study: there are no seeds and no intervals."""
 
     rows: list[Row]
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    """Figures by file name without its ending."""
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    """More than the rows, by file name without ending."""
+    """Further tables by file name without its ending."""
     notes: tuple[str, ...] = ()
+    """Sentences for the terminal."""
 
     def under(self, settings: Sequence[str]) -> "Measured":
-        """The same with ``settings`` in every case's name, so that no claim is judged on rows that
-        were computed with others than the experiment's."""
+        """The result as computed under ``settings`` that are not the experiment's own.
+
+        They are appended to the name of every case, so that no claim is judged on these rows.
+        """
         if not settings:
             return self
-        told = " ".join(settings)
-        rows = [row._replace(case=f"{row.case}; {told}") for row in self.rows]
-        note = f"with {told}, which are not the experiment's settings: no claim is judged on this"
+        text = " ".join(settings)
+        rows = [row._replace(case=f"{row.case}; {text}") for row in self.rows]
+        note = f"with {text}, which are not the experiment's settings: no claim is judged on this"
         return replace(self, rows=rows, notes=(*self.notes, note))
 
-    @property
-    def measured(self) -> pl.DataFrame:
+    def frame(self) -> pl.DataFrame:
+        """The rows as a table with the columns of SCHEMA."""
         rows = [
-            (*row[:2], float(row.measured), float(row.expected), row.told_source)
+            (
+                row.case,
+                row.quantity,
+                float(row.measured),
+                float(row.expected),
+                "" if isnan(row.expected) else row.source,
+            )
             for row in self.rows
         ]
         return pl.DataFrame(rows, schema=SCHEMA, orient="row")
