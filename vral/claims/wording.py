@@ -28,9 +28,12 @@ def settings_note(verdict: Verdict) -> str:
 
 
 def doubt_note(verdict: Verdict) -> str:
-    """That the verdict is withdrawn or being redone, and why; empty where it stands."""
+    """That the verdict is withdrawn or being redone; empty where it stands.
+
+    ``family_notes`` gives the reason, once for all.
+    """
     row = doubt(verdict)
-    return f"{row.standing.capitalize()}: {row.reason}" if row else ""
+    return row.standing.capitalize() if row else ""
 
 
 def remarks(verdict: Verdict) -> list[str]:
