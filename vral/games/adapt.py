@@ -25,9 +25,6 @@ from vral.types import Profile, Samples, Scores
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
-NEEDS_MIX = ("gradient_penalty", "legacy_gp")
-"""Penalties that draw an interpolation weight per sample."""
-
 
 class ModuleDiscriminator(Discriminator):
     """Any module with one score per sample, (batch,) or (batch, 1), as a discriminator.
@@ -59,7 +56,10 @@ def make_gan(
     OBJECTIVES or its name. ``penalties`` maps names of PENALTIES, or functions like them, to
     weights. Both modules are copied. Batch norm in training mode becomes one that always uses the
     statistics of its batch, because running statistics are not a function of the parameters; its
-    scale and shift are kept.
+    scale and shift are kept. ``vral.start`` draws the weights of linear and convolutional layers
+    afresh for every seed; other parameters start at the module's values in every lane. torch's
+    fused layer and instance norms have wrong *third* derivatives: take group norm where a penalty
+    meets a spectrum, or a rule that differentiates gradients, such as Consensus.
 
     Raises ConfigError for an unknown objective or penalty, for dropout in training mode, for a
     module that writes to its buffers, and where shapes do not fit. Source: the two-player game of
