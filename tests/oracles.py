@@ -177,10 +177,15 @@ def penalised_flow(weight: float, slope: float) -> np.ndarray:
     return paired(-weight * slope**2 / 2, weight**2 * slope**4 / 4 - slope**2)
 
 
-def optimistic_radius(a: float) -> float:
+def optimistic_multipliers(a: float) -> np.ndarray:
+    """Eigenvalues of an optimistic update of a rotation, a being step times slope."""
     signs = np.array([1, -1])
-    found = [(1 + s * 2j * a + signs * np.emath.sqrt(1 - 4 * a**2)) / 2 for s in (1, -1)]
-    return float(np.abs(found).max())
+    root = np.emath.sqrt(1 - 4 * a**2)
+    return np.concatenate([(1 + s * 2j * a + signs * root) / 2 for s in (1, -1)])
+
+
+def optimistic_radius(a: float) -> float:
+    return float(np.abs(optimistic_multipliers(a)).max())
 
 
 def unrolled_slope(

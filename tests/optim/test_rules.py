@@ -28,6 +28,7 @@ from vral.optim import (
     Symplectic,
     Unrolled,
 )
+from vral.optim.rules import make_rule, name_of
 from vral.study.build import build
 from vral.study.config import RunConfig
 from vral.study.methods import METHODS
@@ -130,6 +131,7 @@ def assert_spectrum(found: np.ndarray, wanted: np.ndarray, tolerance: float) -> 
 # ---- eigenvalues of one update -----------------------------------------------------------------
 
 STEP = 0.2
+PLUS_MINUS = np.array([1j, -1j])
 DAMPED = {
     "consensus": (Consensus, oracles.consensus_flow),
     "sga": (Symplectic, oracles.consensus_flow),
@@ -162,6 +164,28 @@ def test_spectra_on_the_dirac_gan(name, weight):
 def test_consensus_in_every_schedule(moves, rho):
     rule = Consensus(both(Sgd(STEP)), gamma=1.0)
     assert radius(rule, DIRAC, moves) == pytest.approx(rho, abs=1e-9)
+
+
+SCALE = 3.0
+BILINEAR = {
+    "extragradient": lambda a: (1 - a**2) + a * PLUS_MINUS,
+    "optimistic": oracles.optimistic_multipliers,
+    "consensus:gamma=0.5": lambda a: 1 + STEP * oracles.consensus_flow(0.5, SCALE),
+    "smooth:gamma=0.5": lambda a: 1 + STEP * oracles.penalised_flow(0.5, SCALE),
+    "nk:eta=0.5": lambda a: 1 + STEP * oracles.penalised_flow(0.5, SCALE),
+    "sga:weight=0.5": lambda a: 1 + STEP * oracles.consensus_flow(0.5, SCALE),
+    # G's slope is b(y + 2kηbx) after k steps of D: λ² + 2k(hb)²λ + (hb)² = 0 with η = h.
+    "unrolled:steps=2": lambda a: 1 + np.roots([1, 4 * a**2, a**2]),
+}
+"""Eigenvalues of a simultaneous update of every rule on L = 3xy, a being step times scale."""
+
+
+def test_every_rule_has_its_eigenvalues_on_the_bilinear_game():
+    assert [name_of(text) for text in BILINEAR] == list(RULES)
+    for text, eigenvalues_of in BILINEAR.items():
+        rule = make_rule(text, both(Sgd(STEP)))
+        found = eigenvalues(rule, bilinear(SCALE), TOGETHER)
+        assert_spectrum(found, eigenvalues_of(STEP * SCALE), 1e-9)
 
 
 @pytest.mark.parametrize("a", [0.1, 0.5, 0.9, 1.0, 1.1])

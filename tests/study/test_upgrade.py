@@ -138,3 +138,12 @@ def test_a_recorded_run_reads_as_today_s():
 )
 def test_every_old_option_has_a_form_today(option, form):
     assert form_today(option, "0.9") == form
+
+
+@pytest.mark.parametrize("option", [*SETTINGS, *RATES])
+@pytest.mark.parametrize("command", [("train", "lsgan"), ("reproduce", "ratios")])
+def test_an_old_option_answers_with_its_form_today(vral, command, option):
+    result = vral(*command, f"--{option.replace('_', '-')}", "0.9", "--dry-run")
+    assert result.exit_code == 2
+    assert form_today(option, "0.9") in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -14,6 +14,7 @@ from torch.nn.functional import softplus
 from vral.games.gan import Gan
 from vral.games.meta import MetaGan
 from vral.optim.rules import common_transform
+from vral.optim.transforms import Adam
 from vral.study.config import RunConfig
 
 
@@ -64,6 +65,7 @@ class PlainLoop:
 
     def optimiser(self, player: nn.Module) -> torch.optim.Optimizer:
         adam = common_transform(self.config.rule, self.config.transform, self.config.lr)
+        assert isinstance(adam, Adam), "every workload trains by Adam"
         betas = adam.beta1, adam.beta2
         return torch.optim.Adam(
             player.parameters(), adam.lr, betas, adam.eps, fused=self.fused or None

@@ -21,10 +21,10 @@ from vral.games.game import Game, field
 from vral.optim.transforms import State, Transform
 from vral.types import Draw, Params, Profile
 
-Gradients = dict[str, Params]
+Gradients = Mapping[str, Params]
 """What each mover steps against, shaped like its parameters."""
 
-Evaluations = dict[str, tuple[Tensor, Any]]
+Evaluations = Mapping[str, tuple[Tensor, Any]]
 """Each mover's own loss, a scalar, with its auxiliary value."""
 
 Direction = Callable[[Game, Sequence[str], Profile, Draw], tuple[Gradients, Evaluations]]
@@ -113,7 +113,7 @@ class FirstOrder:
 
     def step(
         self,
-        gradients: Mapping[str, Params],
+        gradients: Gradients,
         movers: Sequence[str],
         profile: Profile,
         opt: OptState,
@@ -145,12 +145,13 @@ class Following(FirstOrder):
 
 def inner(left: Mapping[str, Params], right: Mapping[str, Params]) -> Tensor:
     """Σ left·right over all parameters of all players in ``left``, a scalar."""
-    products = [
+    products = (
         (value * right[player][name]).sum()
         for player, params in left.items()
         for name, value in params.items()
-    ]
-    return sum(products)
+    )
+    total: Any = sum(products)
+    return total
 
 
 def plus(params: Params, slope: Params, factor: Tensor | float) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -44,10 +44,13 @@ class Symplectic(FirstOrder):
         def everybody(profile: Profile) -> tuple[Gradients, Evaluations]:
             return field(game, tuple(game), profile, draw)
 
-        gradients, pull, evaluations = torch.func.vjp(everybody, profile, has_aux=True)
+        # torch types a result of three values or two as one of the two.
+        transposed: Any = torch.func.vjp(everybody, profile, has_aux=True)
+        gradients, pull, evaluations = transposed
         # u ↦ Jᵀu is linear and its transpose is J: no forward mode, in which torch turns float32
         # into float64 behind a function of a mean.
-        (hamiltonian,), transpose = torch.func.vjp(pull, gradients)
+        transposed = torch.func.vjp(pull, gradients)
+        (hamiltonian,), transpose = transposed
         (turned,) = transpose(({player: gradients[player] for player in profile},))
         adjustment = {
             player: {name: 0.5 * (value - turned[player][name]) for name, value in params.items()}

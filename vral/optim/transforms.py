@@ -2,13 +2,15 @@
 
 Sgd, Momentum, RmsProp and Adam agree with torch.optim's classes. All are elementwise, so parameters
 may carry a lane axis, and none of TRANSFORMS looks at where the parameters are: what it adds to
-them depends on the gradient and its own state alone. ``torch._foreach_*`` runs one call over all
-tensors of a player.
+them depends on the gradient and its own state alone. ``torch._foreach_*``, which torch's own
+optimisers call too, runs one operation over all tensors of a player.
 """
+
+# pyright: reportPrivateImportUsage=false
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,11 +26,11 @@ EPS = 3e-6
 """Default ε of Adam and RMSProp, that of the VRAL authors' code."""
 
 
+@dataclass(frozen=True)
 class Transform(ABC):
     """What a player follows: gradients go in, new parameters come out."""
 
-    lr: float
-    """Learning rate."""
+    lr: float = setting(meaning="learning rate", above=0.0)
 
     @abstractmethod
     def init(self, params: Params) -> State:
@@ -62,17 +64,12 @@ def _values(params: Params) -> list[Tensor]:
     return list(params.values())
 
 
-LEARNING_RATE = {"meaning": "learning rate", "above": 0.0}
-
-
 @dataclass(frozen=True)
 class Sgd(Transform):
     """Gradient descent.
 
     x ← x - lr·g, elementwise (Robbins and Monro 1951).
     """
-
-    lr: float = setting(**LEARNING_RATE)
 
     def init(self, params: Params) -> State:
         return {}
@@ -91,7 +88,6 @@ class Momentum(Transform):
     m ← momentum·m + g; x ← x - lr·m.
     """
 
-    lr: float = setting(**LEARNING_RATE)
     momentum: float = setting(
         0.9, meaning="share of the last step; it may be negative", above=-1.0, below=1.0
     )
@@ -115,7 +111,6 @@ class RmsProp(Transform):
     v ← decay·v + (1-decay)·g²; x ← x - lr·g/(√v + eps).
     """
 
-    lr: float = setting(**LEARNING_RATE)
     decay: float = setting(0.99, meaning="decay of the mean square", least=0.0, below=1.0)
     eps: float = setting(EPS, meaning="ε, added to the root", above=0.0)
 
@@ -147,7 +142,6 @@ class Adam(Transform):
     reads it back and an update can be compiled.
     """
 
-    lr: float = setting(**LEARNING_RATE)
     beta1: float = setting(0.5, meaning="decay of the mean", least=0.0, below=1.0)
     beta2: float = setting(0.999, meaning="decay of the mean square", least=0.0, below=1.0)
     eps: float = setting(EPS, meaning="ε, added to the root", above=0.0)
@@ -215,7 +209,21 @@ class Still(Transform):
 
 
 @dataclass(frozen=True)
-class ClippedWhole(Transform):
+class Wrapper(Transform):
+    """A transform that changes what another one does, at the other's learning rate."""
+
+    lr: float = field(init=False)
+    transform: Transform
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lr", self.transform.lr)
+
+    def init(self, params: Params) -> State:
+        return self.transform.init(params)
+
+
+@dataclass(frozen=True)
+class ClippedWhole(Wrapper):
     """A transform with parameters *and optimiser state* clipped to ±limit after every update.
 
     A defect of the original VRAL code, for comparison: it clipped every entry of the optimiser's
@@ -223,15 +231,7 @@ class ClippedWhole(Transform):
     stays at 1 + limit from then on) were clipped with the weights.
     """
 
-    transform: Transform
     limit: float
-
-    @property
-    def lr(self) -> float:
-        return self.transform.lr
-
-    def init(self, params: Params) -> State:
-        return self.transform.init(params)
 
     def update(
         self, gradient: Params, state: State, params: Params
@@ -244,17 +244,8 @@ class ClippedWhole(Transform):
 
 
 @dataclass(frozen=True)
-class Frozen(Transform):
+class Frozen(Wrapper):
     """A transform whose second moments and step count stay as they are."""
-
-    transform: Transform
-
-    @property
-    def lr(self) -> float:
-        return self.transform.lr
-
-    def init(self, params: Params) -> State:
-        return self.transform.init(params)
 
     def update(
         self, gradient: Params, state: State, params: Params
@@ -263,14 +254,8 @@ class Frozen(Transform):
 
 
 @dataclass(frozen=True)
-class Extrapolated(Transform):
+class Extrapolated(Wrapper):
     """x ← x + 2s - s', s being the transform's step and s' its last one, first 0."""
-
-    transform: Transform
-
-    @property
-    def lr(self) -> float:
-        return self.transform.lr
 
     def init(self, params: Params) -> State:
         return {"transform": self.transform.init(params), "step": _zeros(params)}

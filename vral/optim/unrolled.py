@@ -49,6 +49,6 @@ class Unrolled(FirstOrder):
                 at |= {p: plus(at[p], slopes[p], -rates[p]) for p in opponents}
             return game[LEADER](at, draw)[0]
 
-        gradients[LEADER] = torch.func.grad(foreseen)(profile[LEADER])
-        evaluations[LEADER] = game[LEADER](profile, draw)
-        return gradients, evaluations
+        slope = torch.func.grad(foreseen)(profile[LEADER])
+        evaluation = game[LEADER](profile, draw)
+        return {**gradients, LEADER: slope}, {**evaluations, LEADER: evaluation}

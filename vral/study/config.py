@@ -5,6 +5,9 @@ One flat frozen model is the configuration file, its documentation and, through
 part of it.
 """
 
+# Choices are read from tables, which a type checker cannot follow.
+# pyright: reportInvalidTypeForm=false
+
 import hashlib
 import json
 import re
@@ -32,14 +35,13 @@ MOST_SEEDS = 1000
 def _seeds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    try:
-        seeds = []
-        for piece in value.split(","):
-            low, high = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", piece).groups()
-            seeds += range(int(low), int(high or low) + 1)[: MOST_SEEDS + 1]
-    except AttributeError:
-        seeds = []
-    if not seeds or len(set(seeds)) < len(seeds):
+    pieces = [re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", piece) for piece in value.split(",")]
+    seeds: list[int] = []
+    for piece in pieces:
+        if piece is not None:
+            low, high = int(piece[1]), int(piece[2] or piece[1])
+            seeds += range(low, high + 1)[: MOST_SEEDS + 1]
+    if None in pieces or not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(
             "allowed: a seed below 10⁹ (3), a range (0-4) or a list without repeats (0,2,5)"
         )

@@ -4,6 +4,7 @@ A method is a partial configuration (``vral.study.config.RunConfig`` documents e
 any setting of any row can be changed on the command line. The order is that of the figures.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 class Method:
     label: str
     description: str
-    settings: dict[str, object]
+    settings: Mapping[str, object]
     colour: str
 
 
