@@ -1,10 +1,15 @@
 """Settings of rules in their old, flat form and in today's: two directions that undo each other."""
 
+import json
 import random
+from pathlib import Path
 
 import pytest
 
 from vral.study.config import RunConfig, resolve, with_defaults
+from vral.study.experiments import EXPERIMENTS
+from vral.study.folders import read_run
+from vral.study.frames import coordinates
 from vral.study.upgrade import RATES, SETTINGS, TEXTS, flat, form_today, upgrade
 
 TRANSFORMS = ("sgd", "momentum", "rmsprop", "adam")
@@ -20,6 +25,7 @@ DRAWS = {
     **{"smooth": (0.5, 1.0), "nk": (0.0, 1.0), "sga": (0.7, 1.0), "sga_sign": ("fixed", "aligned")},
     **{"unroll": (0, 5, 30), "unroll_lr": (0.0, 0.01)},
 }
+PUBLISHED = Path(__file__).parents[2] / "runs/published"
 OTHERS = {"lr": 0.1, "clip": 0.01, "seeds": [0, 1]}
 
 
@@ -119,11 +125,31 @@ def test_identities_are_those_of_the_version_before(identity, method, settings):
     assert resolve(method, {**SHAPE, **kept, **settings}).identity == identity
 
 
-def test_a_recorded_run_reads_as_today_s():
+def test_published_studies_followed_the_rules_of_their_experiments():
+    """Their settings were recorded before rules had settings of their own."""
+    seen = {}
+    for path in sorted(PUBLISHED.glob("*/about.json")):
+        about = json.loads(path.read_text())
+        if about["experiment"] in EXPERIMENTS:
+            row, recorded = EXPERIMENTS[about["experiment"]], about["settings_of_the_first_run"]
+            arm = next(arm for arm in row.arms if arm.name == coordinates(recorded)["method"])
+            config = row.config(arm, recorded["ratio"], recorded["dataset"])
+            now = with_defaults(recorded)
+            assert now.keys() == RunConfig.model_fields.keys()
+            assert {name: now[name] for name in TEXTS} == config.model_dump(include=TEXTS.keys())
+            seen[about["experiment"]] = now["rule"]
+    assert seen["toy2d"] == "rmsprop:eps=1e-08"
+    assert seen["ratios"] == "adam"
+
+
+def test_a_recorded_run_reads_as_today_s(tmp_path):
     config = resolve("lsgan", {"rule": "adam:beta1=0.9", "rule_d": "same:lr=0.01"})
     recorded = config.model_dump(mode="json") | {"rule": "adam", "rule_d": "same"}
     recorded |= {"beta1": 0.9, "lr_d": 0.01, "consensus": 10.0}
     assert RunConfig(**with_defaults(recorded)) == config
+    report = {"config": recorded, "status": "finished", "rounds_done": 2}
+    (tmp_path / "run.json").write_text(json.dumps(report))
+    assert RunConfig(**read_run(tmp_path)["config"]) == config
 
 
 @pytest.mark.parametrize(

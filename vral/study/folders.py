@@ -13,6 +13,7 @@ from typing import Any
 from vral.errors import FolderError
 from vral.files import replace_file
 from vral.study.config import RunConfig
+from vral.study.upgrade import upgrade
 
 STUDY = ("experiment", "commands")
 """What study.json holds: the name of its experiment, and every command that was given for it."""
@@ -138,6 +139,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """The run.json of a folder, None where there is no run."""
+    """The run.json of a folder, None where there is no run.
+
+    Settings of rules are in today's form, whichever version recorded them.
+    """
     path = folder / "run.json"
-    return read_json(path, ("config", "status", "rounds_done")) if path.exists() else None
+    if not path.exists():
+        return None
+    report = read_json(path, ("config", "status", "rounds_done"))
+    return report | {"config": upgrade(report["config"])}
