@@ -20,10 +20,10 @@ def setting(
     default: Any = MISSING,
     *,
     meaning: str,
-    above: float | None = None,
-    least: float | None = None,
-    below: float | None = None,
-    most: float | None = None,
+    above: int | float | None = None,
+    least: int | float | None = None,
+    below: int | float | None = None,
+    most: int | float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field that the command line can print and check.
@@ -50,7 +50,7 @@ class Setting(NamedTuple):
     default: Any
     """MISSING where the run decides."""
     meaning: str
-    bounds: Mapping[str, float | None]
+    bounds: Mapping[str, int | float | None]
     choices: tuple[str, ...]
 
     @property
