@@ -16,9 +16,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from vral.data.datasets import DATASETS, Dataset
 from vral.data.draws import rng
-from vral.study.build import Training, build
+from vral.study.build import GanTraining, build
 from vral.study.config import RunConfig, resolve
-from vral.train.program import Executor
+from vral.train.executor import Executor
 from vral.train.state import TrainState
 from vral.types import map_tensors
 
@@ -98,18 +98,18 @@ def lane(tree: Any, index: int) -> Any:
     return map_tensors(lambda t: t[index] if t.ndim else t, tree)
 
 
-def player(steps: Mapping, longest: int = 1) -> Executor:
+def executor_of(steps: Mapping, longest: int = 1) -> Executor:
     """Plays ``steps`` as they are, ``longest`` updates of D in a row."""
     return Executor(steps, lambda profile, draws: draws, longest)
 
 
-def precise(config: RunConfig, data: Dataset | None = None) -> tuple[Training, TrainState]:
+def precise(config: RunConfig, data: Dataset | None = None) -> tuple[GanTraining, TrainState]:
     """The training of ``config`` with its initial state in float64."""
     training = build(config, data or fake_data(config.dataset))
     return training, TrainState(double(training.initial.profile), double(training.initial.opt))
 
 
-def draws_of(training: Training, rounds: int) -> list[tuple[tuple[str, ...], dict[str, Tensor]]]:
+def draws_of(training: GanTraining, rounds: int) -> list[tuple[tuple[str, ...], dict[str, Tensor]]]:
     """Every move of the first rounds with its draw, in float64."""
     return [
         (move, double(draw))

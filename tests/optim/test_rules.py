@@ -32,13 +32,15 @@ from vral.optim.rules import make_rule, name_of
 from vral.study.build import build
 from vral.study.config import RunConfig
 from vral.study.methods import METHODS
-from vral.train import checkpoint, program
+from vral.train import checkpoint
+from vral.train.compile import compile_program, traced
 from vral.train.loop import train
+from vral.train.plan import program_of
 from vral.train.records import Recorder
 from vral.train.schedule import PLAYS
 from vral.train.state import Clock, TrainState
 from vral.train.step import make_step
-from vral.types import map_tensors
+from vral.types import leaves, map_tensors
 
 SLOPE = 0.5
 """f'(0) of the Dirac-GAN with f = log σ, in the paper's sign convention."""
@@ -537,8 +539,8 @@ def test_lane_i_is_the_single_run(rule, play):
         for part, own in zip(together, alone, strict=True):
             for player in own:
                 for a, b in zip(
-                    program.leaves(lane(part[player], i)),
-                    program.leaves(lane(own[player], 0)),
+                    leaves(lane(part[player], i)),
+                    leaves(lane(own[player], 0)),
                     strict=True,
                 ):
                     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
@@ -587,7 +589,7 @@ def test_a_checkpoint_continues_bit_for_bit(rule, tmp_path):
     again = build(config, data)
     again.stream.restore(loaded["stream"])
     resumed = go_on(again, TrainState(loaded["profile"], loaded["opt"]), 2)
-    for a, b in zip(program.leaves(through), program.leaves(resumed), strict=True):
+    for a, b in zip(leaves(through), leaves(resumed), strict=True):
         assert torch.equal(a, b)
 
 
@@ -596,13 +598,12 @@ def test_a_traced_rule_is_the_rule(rule):
     """The graph that a compiler would get, for all players at once."""
     config = configured("nonsaturating", rule, play="simultaneous")
     training, state = precise(config)
-    compiling = build(config, fake_data("ring"), compiled=True)
+    executor = build(config, fake_data("ring"), compiled=True).executor
     ((move, draw),) = draws_of(training, 1)
     plain, info = training.steps[move, False](state, draw)
-    run = program.program(compiling.play.to_compile, compiling.play.prepare, ((move, False),))
-    traced = program.compile_program(run, state, [draw], lambda graph, examples: graph)
-    after, (readings,) = traced(state, [draw])
-    for a, b in zip(program.leaves(after), program.leaves(plain), strict=True):
+    run = program_of(executor.to_compile, executor.prepare, ((move, False),))
+    after, (readings,) = compile_program(run, state, [draw], traced)(state, [draw])
+    for a, b in zip(leaves(after), leaves(plain), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(readings.values, torch.stack(list(info.values())))
 
@@ -613,17 +614,7 @@ def test_every_reading_finds_its_update(play):
     config = configured("vral-meta", "adam", play=play)
     training = build(config, fake_data("ring"))
     recorder = Recorder(config.seeds, 1, config.batch)
-    train(
-        training.initial,
-        Clock(),
-        3,
-        training.play,
-        training.moves,
-        training.stream,
-        recorder,
-        lambda state, clock: None,
-        lambda state, clock: False,
-    )
+    train(training, Clock(), 3, recorder)
     frame = recorder.collect()
     assert frame["d_updates"].to_list() == [1, 2, 3]
     for player in "DGRF":

@@ -22,6 +22,7 @@ from vral.study.methods import METHODS
 from vral.study.run import execute
 from vral.train.records import Recorder, read_parts
 from vral.train.schedule import Ratio
+from vral.train.state import Clock
 
 CPU = Execution(device="cpu")
 
@@ -403,8 +404,8 @@ def test_thinned_records_keep_gs_readings(ratio):
     kept = 0
     for round in range(1000, 2000):
         (first, _), (last, _) = parsed.totals(round), parsed.totals(round + 1)
-        recorder.begin_round(first + 1, last)
-        kept += recorder.due(last)
+        recorder.begin_round(Clock(d_updates=first), [("D",)] * (last - first))
+        kept += recorder.stamp(("D",), Clock(d_updates=last)).due
     assert kept >= 50
 
 

@@ -8,8 +8,16 @@ import torch
 
 from vral.files import replace_file
 from vral.study.legacy import legacy_scales
-from vral.train.program import Record
-from vral.train.records import Recorder, drop_after, first_divergence, read_parts, write_part
+from vral.train.plan import Record
+from vral.train.records import (
+    Recorder,
+    Stamp,
+    drop_after,
+    first_divergence,
+    read_parts,
+    write_part,
+)
+from vral.train.state import Clock
 
 
 def info(**readings: float | tuple[float, ...]) -> Record:
@@ -19,6 +27,11 @@ def info(**readings: float | tuple[float, ...]) -> Record:
             for name, value in readings.items()
         }
     )
+
+
+def at(d_update: int, number: int, g_updates: int) -> Stamp:
+    """The stamp of an update whose readings are kept."""
+    return Stamp(d_update, number, g_updates, d_update, due=True)
 
 
 @pytest.mark.parametrize(
@@ -34,19 +47,39 @@ def info(**readings: float | tuple[float, ...]) -> Record:
 )
 def test_readings_are_counted_back_from_the_round_s_last_update(every, first, last, kept):
     recorder = Recorder((0,), every, 64)
-    recorder.begin_round(first, last)
-    assert [update for update in range(first, last + 1) if recorder.due(update)] == kept
+    moves = [("F",), ("D",)] * (last - first + 1)
+    clock = Clock(d_updates=first - 1)
+    recorder.begin_round(clock, moves)
     for update in range(first, last + 1):
+        clock.tick(("F",))  # its readings belong to the next update that is kept
         later = [due for due in kept if due >= update]
-        assert recorder.next_due(update) == (later[0] if later else update)
+        stamp = recorder.stamp(("F",), clock)
+        assert (stamp.d_update, stamp.watched) == (later[0] if later else update, update)
+        clock.tick(("D",))
+        assert recorder.stamp(("D",), clock) == Stamp(update, 0, 0, update, update in kept)
+
+
+def test_g_answers_the_round_s_last_update_of_d():
+    recorder, clock = Recorder((0,), 1, 64), Clock(round=4, d_updates=8, g_updates=4)
+    recorder.begin_round(clock, [("G",), ("D",), ("D",), ("G",)])
+    stamps = []
+    for move in (("G",), ("D",), ("D",), ("G",)):
+        clock.tick(move)
+        stamps.append(recorder.stamp(move, clock))
+    assert stamps == [
+        Stamp(9, 4, 5, 9, True),  # a G who moves first has no D update to answer yet
+        Stamp(9, 4, 5, 9, True),
+        Stamp(10, 4, 5, 10, True),
+        Stamp(10, 4, 6, 10, True),
+    ]
 
 
 def test_readings_of_all_players_meet_at_their_d_update():
     recorder = Recorder((0,), 1, 64)
-    recorder.add((1, 0, 0), info(loss_F=1.0))
-    recorder.add((1, 0, 0), info(loss_R=2.0))
-    recorder.add((1, 0, 0), info(loss_D=3.0, score_mean_real=0.5))
-    recorder.add((1, 0, 1), info(loss_G=4.0))
+    recorder.add(at(1, 0, 0), info(loss_F=1.0))
+    recorder.add(at(1, 0, 0), info(loss_R=2.0))
+    recorder.add(at(1, 0, 0), info(loss_D=3.0, score_mean_real=0.5))
+    recorder.add(at(1, 0, 1), info(loss_G=4.0))
     rows = recorder.collect().to_dicts()
     assert rows == [
         {
@@ -67,8 +100,8 @@ def test_readings_of_all_players_meet_at_their_d_update():
 def test_what_did_not_happen_is_null():
     recorder = Recorder((0,), 1, 64)
     for update in (1, 2, 3):
-        recorder.add((update, 0, 0), info(loss_D=float(update)))
-    recorder.add((3, 0, 1), info(loss_G=9.0))
+        recorder.add(at(update, 0, 0), info(loss_D=float(update)))
+    recorder.add(at(3, 0, 1), info(loss_G=9.0))
     frame = recorder.collect()
     assert frame["loss_D"].to_list() == [1.0, 2.0, 3.0]
     assert frame["loss_G"].to_list() == [None, None, 9.0]
@@ -76,9 +109,9 @@ def test_what_did_not_happen_is_null():
 
 def test_the_last_of_many_updates_wins():
     recorder = Recorder((0,), 1, 64)
-    recorder.add((1, 0, 0), info(loss_D=1.0))
+    recorder.add(at(1, 0, 0), info(loss_D=1.0))
     for g in (1, 2, 3, 4):
-        recorder.add((1, 0, g), info(loss_G=float(g)))
+        recorder.add(at(1, 0, g), info(loss_G=float(g)))
     frame = recorder.collect()
     assert len(frame) == 1
     assert frame["loss_G"].to_list() == [4.0]
@@ -86,9 +119,9 @@ def test_the_last_of_many_updates_wins():
 
 def test_one_row_per_seed_with_its_own_lane():
     recorder = Recorder((7, 2), 1, 32)
-    recorder.add((1, 0, 0), info(loss_D=(70.0, 20.0)))
-    recorder.add((2, 0, 0), info(loss_D=(71.0, 21.0)))
-    recorder.add((2, 0, 1), info(loss_G=(7.0, 2.0)))
+    recorder.add(at(1, 0, 0), info(loss_D=(70.0, 20.0)))
+    recorder.add(at(2, 0, 0), info(loss_D=(71.0, 21.0)))
+    recorder.add(at(2, 0, 1), info(loss_G=(7.0, 2.0)))
     rows = recorder.collect().sort("seed", "d_updates")
     assert rows.select("seed", "d_updates", "images", "loss_D", "loss_G").rows() == [
         (2, 1, 32, 20.0, None),
@@ -101,7 +134,7 @@ def test_one_row_per_seed_with_its_own_lane():
 def test_collecting_empties():
     recorder = Recorder((0,), 1, 64)
     assert recorder.collect() is None
-    recorder.add((1, 0, 0), info(loss_D=1.0))
+    recorder.add(at(1, 0, 0), info(loss_D=1.0))
     assert len(recorder.collect()) == 1
     assert recorder.collect() is None
 
@@ -209,12 +242,13 @@ def test_an_unfinished_part_is_no_part(tmp_path):
 
 def test_a_bad_loss_is_noted_at_its_update_though_nothing_is_recorded():
     recorder = Recorder((4, 9), 1000, 64)
-    recorder.begin_round(1, 50)
+    recorder.begin_round(Clock(), [("D",)] * 50)
     for update in range(1, 51):
-        assert not recorder.due(update)
+        stamp = recorder.stamp(("D",), Clock(d_updates=update))
+        assert not stamp.due
         second = math.inf if update in (13, 14) else 1.0
-        recorder.watch(update, info(loss_D=(1.0, second), score_mean_real=(math.nan, 0.0)))
-        recorder.watch(update, info(loss_G=(math.nan if update >= 40 else 0.0, 0.0)))
+        recorder.add(stamp, info(loss_D=(1.0, second), score_mean_real=(math.nan, 0.0)))
+        recorder.add(stamp, info(loss_G=(math.nan if update >= 40 else 0.0, 0.0)))
     assert recorder.collect() is None
     assert recorder.first_bad_loss(4) == (40, "loss_G")
     assert recorder.first_bad_loss(9) == (13, "loss_D")

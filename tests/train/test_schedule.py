@@ -1,15 +1,17 @@
 """Ratios as text, as counts and as the order in which players move."""
 
+from dataclasses import replace
+
 import pytest
 import torch
-from cases import draws_of, fake_data, player, precise, tiny
+from cases import draws_of, executor_of, fake_data, precise, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vral.data.draws import DrawStream, Noise
-from vral.train.loop import train
+from vral.train.loop import Hooks, Training, train
 from vral.train.records import Recorder
-from vral.train.schedule import Ratio, round_moves
+from vral.train.schedule import Ratio, round_moves, runs_of_moves
 from vral.train.state import Clock, TrainState
 
 READ = {
@@ -93,17 +95,10 @@ def played(moves, needs, rounds: int, batch: int = 8, same_real: bool = False, p
 
     names = dict.fromkeys(move for round in range(rounds) for move in moves(round))
     stream = DrawStream(fake_data("digits").train, needs, batch, (3,), same_real)
-    train(
-        TrainState({}, {}),
-        Clock(),
-        rounds,
-        player({(move, due): looks(move) for move in names for due in (False, True)}),
-        moves,
-        stream,
-        Recorder((3,), 1, batch),
-        lambda state, clock: seen.append((("probe",), None)) if probes else None,
-        lambda state, clock: False,
-    )
+    executor = executor_of({(move, due): looks(move) for move in names for due in (False, True)})
+    training = Training(moves, stream, executor, TrainState({}, {}))
+    hooks = Hooks(lambda state, clock: seen.append((("probe",), None)) if probes else None)
+    train(training, Clock(), rounds, Recorder((3,), 1, batch), hooks)
     return seen
 
 
@@ -185,34 +180,41 @@ def test_the_clock_counts_rounds_and_both_sides():
     def step(state, draw):
         return state, {"loss_D": torch.zeros(1)}
 
-    train(
-        TrainState({}, {}),
-        clock,
-        3,
-        player({((name,), due): step for name in "DG" for due in (False, True)}),
-        lambda round: round_moves(ratio, round),
+    training = Training(
+        lambda number: round_moves(ratio, number),
         DrawStream(fake_data("digits").train, GAN_NEEDS, 4, (0,)),
-        Recorder((0,), 10**6, 4),
-        lambda state, clock: None,
-        lambda state, clock: times.append((clock.round, clock.d_updates, clock.g_updates)),
+        executor_of({((name,), due): step for name in "DG" for due in (False, True)}),
+        TrainState({}, {}),
     )
+
+    def note(state, clock):
+        times.append((clock.round, clock.d_updates, clock.g_updates))
+
+    train(training, clock, 3, Recorder((0,), 10**6, 4), Hooks(after_round=note))
     assert times == [(1, 3, 1), (2, 4, 3), (3, 5, 5)]
 
 
 def test_after_round_ends_the_run_where_it_says():
-    training, state = precise(tiny("standard", ratio="2"))
+    training, _ = precise(tiny("standard", ratio="2"))
     clock = Clock()
     steps = {key: lambda state, draw: (state, {"loss_D": torch.zeros(1)}) for key in training.steps}
-    recorder = Recorder((0,), 10**6, 4)
-    train(
-        state,
-        clock,
-        9,
-        player(steps),
-        training.moves,
-        training.stream,
-        recorder,
-        lambda state, clock: None,
-        lambda state, clock: clock.round == 4,
-    )
+    training = replace(training, executor=executor_of(steps))
+    hooks = Hooks(after_round=lambda state, clock: clock.round == 4)
+    train(training, clock, 9, Recorder((0,), 10**6, 4), hooks)
     assert clock == Clock(4, 8, 4)
+
+
+@pytest.mark.parametrize(
+    ("k", "longest", "sizes"),
+    [(50, 16, [10] * 5), (50, 2, [2] * 25), (7, 5, [1] * 7), (7, 7, [7]), (1, 5, [1])],
+)
+def test_a_round_is_cut_into_equal_runs(k, longest, sizes):
+    runs = runs_of_moves([("D",)] * k + [("G",), ("G",)], longest)
+    assert [len(run) for run in runs] == [*sizes, 1, 1]
+
+
+def test_runs_end_with_an_update_of_d():
+    meta = [("F",), ("R",), ("D",)] * 4 + [("G",)]
+    assert [len(run) for run in runs_of_moves(meta, 2)] == [6, 6, 1]
+    once = [("F",), ("R",), *[("D",)] * 4, ("G",)]
+    assert [len(run) for run in runs_of_moves(once, 2)] == [4, 2, 1]

@@ -8,7 +8,7 @@ from vral.games.game import field
 from vral.study.build import build
 from vral.study.methods import METHODS
 from vral.train.state import TrainState
-from vral.train.step import make_step
+from vral.train.step import PRECISIONS, make_step
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -163,3 +163,34 @@ def test_a_projection_acts_on_its_player_alone():
         for player in plain.profile:
             own = factor if player == "D" else 1.0
             assert torch.equal(own * flat(plain.profile[player]), flat(projected.profile[player]))
+
+
+def bf16_and_float32(method: str, other: str = "", **given):
+    """D's gradients of one draw: in bf16, in float32, and in float32 of another game."""
+    float32, bf16 = tiny(method, **given), tiny(method, precision="bf16", **given)
+    different = tiny(other, **given) if other else tiny(method, **{**given, "r1": 5.0})
+    steps, gradients = [], []
+    for config in (bf16, float32, different):
+        training = build(config, fake_data("digits"))
+        precision = PRECISIONS[config.precision]("cpu")
+        losses = training.gan.losses
+        steps.append(make_step(losses, Gradients(), ("D",), 1, precision=precision))
+        if not gradients:
+            _, draw = next(iter(training.stream.round([("D",)])))
+            draw["mix"] = torch.full((1, config.batch, 1, 1, 1), 0.5)
+            state = training.initial
+        after, info = steps[-1](state, draw)
+        gradients.append(after.profile["D"])
+        assert info["loss_D"].dtype == torch.float32
+        assert {value.dtype for value in after.profile["D"].values()} == {torch.float32}
+    return gradients
+
+
+@pytest.mark.parametrize(
+    ("method", "other"), [("lsgan", "hinge"), ("lsgan", ""), ("wgan-gp", "wgan")]
+)
+def test_bf16_rounds_the_gradients_of_the_same_game(method, other):
+    """Within 3 %, where another objective's or another penalty's are at least 10 % away."""
+    rounded, exact, different = bf16_and_float32(method, other)
+    assert 1e-6 < relative_gap(rounded, exact) < 0.03
+    assert relative_gap(different, exact) > 0.1

@@ -22,7 +22,8 @@ from vral.bench.workloads import MODES, Case, Contender, Ours, contenders, sampl
 from vral.data.datasets import cache_root
 from vral.errors import one_line
 from vral.study.processes import end_with_parent
-from vral.train.program import compile_program, keep_compiled_in, program
+from vral.train.compile import compile_program, keep_compiled_in
+from vral.train.plan import program_of
 from vral.train.schedule import runs_of_moves
 from vral.train.state import TrainState
 from vral.types import map_tensors
@@ -78,8 +79,9 @@ def flops(case: Case) -> float:
     draws = training.stream.round(moves)
     for plan in (moves[:-1], moves[-1:]):  # G, the last, is in no plan with others.
         taken = [next(draws)[1] for _ in plan]
-        keys = training.play.plan(plan, [True] * len(plan))
-        run = program(training.play.to_compile, training.play.prepare, keys)
+        executor = training.executor
+        keys = executor.plan(plan, [True] * len(plan))
+        run = program_of(executor.to_compile, executor.prepare, keys)
         compile_program(run, training.initial, taken, counting)
     on_d_side, of_g = counted
     return on_d_side + of_g / case.ratio
@@ -99,16 +101,17 @@ def agreement(case: Case) -> float:
     data = samples(case.config.dataset, 1000)
     played = []
     trainings = [Ours(case, data, MODES[mode]).training for mode in ("compiled", "eager")]
-    longest = trainings[0].play.longest
+    longest = trainings[0].executor.longest
     for training in trainings:
         moves = training.moves(0)
         draws = training.stream.round(moves)
         state = TrainState(*(map_tensors(_double, part) for part in training.initial))
         for plan in dict.fromkeys(map(tuple, runs_of_moves(moves, longest))):
             taken = [map_tensors(_double, next(draws)[1]) for _ in plan]
-            state, _ = training.play(state, training.play.plan(plan, [True] * len(plan)), taken)
-        if training.play.failure:
-            raise RuntimeError(f"nothing was compiled in float64: {training.play.failure}")
+            keys = training.executor.plan(plan, [True] * len(plan))
+            state, _ = training.executor.program(keys, state, taken)(state, taken)
+        if training.executor.failure:
+            raise RuntimeError(f"nothing was compiled in float64: {training.executor.failure}")
         played.append([p for player in state.profile.values() for p in player.values()])
     return max((a - b).abs().max().item() for a, b in zip(*played, strict=True))
 

@@ -13,7 +13,7 @@ from vral.data.datasets import DATASETS, Dataset
 from vral.data.draws import rng
 from vral.errors import ConfigError
 from vral.nets import NETWORKS, NetworkPair, mlp
-from vral.study.build import Training, build
+from vral.study.build import GanTraining, build
 from vral.study.config import RunConfig, resolve
 from vral.train.loop import train
 from vral.train.play import start
@@ -115,28 +115,19 @@ class Ours:
                 "record_every": 1 if mode.readings else 10**9,
             }
         )
-        self.training: Training = build(config, data, mode.compiled, case.pair)
-        self.state, self.clock = self.training.initial, Clock()
+        self.training: GanTraining = build(config, data, mode.compiled, case.pair)
+        self.clock = Clock()
         self.recorder = Recorder(config.seeds, config.record_every, config.batch)
 
     def play(self, rounds: int) -> None:
         """Raises ConfigError where what should be compiled is not."""
-        until, training = self.clock.round + rounds, self.training
-        self.state = train(
-            self.state,
-            self.clock,
-            until,
-            training.play,
-            training.moves,
-            training.stream,
-            self.recorder,
-            lambda state, clock: None,
-            lambda state, clock: False,
-        )
+        state = train(self.training, self.clock, self.clock.round + rounds, self.recorder)
+        self.training = replace(self.training, initial=state)
         self.recorder.first_bad_loss(self.recorder.seeds[0])
         self.recorder.collect()
-        if training.play.failure:
-            raise ConfigError(f"--modes: nothing was compiled: {training.play.failure}")
+        failure = self.training.executor.failure
+        if failure:
+            raise ConfigError(f"--modes: nothing was compiled: {failure}")
 
 
 Contender = Callable[[int], None]

@@ -14,7 +14,7 @@ from vral.cli.tables import progress_bar, show_plan
 from vral.errors import INTERRUPTED
 from vral.study.config import resolve
 from vral.study.experiments import EXPERIMENTS
-from vral.study.folders import folder_name, refuse_foreign
+from vral.study.folders import folder_name, read_run, refuse_foreign
 from vral.study.run import execute, settled_config
 from vral.study.sweep import Cell, estimate, stop_on_interrupt
 
@@ -37,7 +37,7 @@ def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> Non
     console = Console()
     if dry_run:
         refuse_foreign(folder, "run.json")
-        settled_config(folder, config)
+        settled_config(config, folder, read_run(folder))
         cells = [Cell(config, folder)]
         show_plan(console, cells, estimate(cells, execution, 1), jobs=1)
         return

@@ -1,12 +1,17 @@
-"""From a configuration to objects: the game, its rule, its steps, its stream of draws."""
+"""From a configuration to objects, all in one place: game, rule, steps, draws, probe, recorder."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+
+import torch
 
 from vral.data.datasets import Dataset
-from vral.data.draws import DrawStream, Noise
+from vral.data.draws import Noise
 from vral.diagnostics.gradients import gan_readings
+from vral.diagnostics.probe import Probe
+from vral.diagnostics.quality import quality_measure
 from vral.games.fused import FusedGan, FusedMetaGan
 from vral.games.gan import (
     DiscriminatorLoss,
@@ -24,20 +29,25 @@ from vral.optim import ClippedWhole, Rule, Still, Transform
 from vral.optim.rules import common_transform, make_rule, player_transform
 from vral.optim.transforms import EPS
 from vral.penalties import PENALTIES, clip_weights, moments
-from vral.study.config import RunConfig
+from vral.study.config import RunConfig, resolve
+from vral.train.compile import keep_compiled_in
+from vral.train.executor import Executor
+from vral.train.loop import Training, train
+from vral.train.plan import Steps
 from vral.train.play import draw_stream, start
-from vral.train.program import Executor, Steps
-from vral.train.schedule import Ratio, alternating, round_moves
-from vral.train.state import TrainState
-from vral.train.step import PRECISIONS, make_step, over_lanes
-from vral.types import Move
+from vral.train.records import Recorder
+from vral.train.schedule import DiscriminatorSide, Ratio, alternating, round_moves
+from vral.train.state import Clock, TrainState
+from vral.train.step import PRECISIONS, Precision, make_step, over_lanes
+from vral.types import Critic, Draw, Move, Profile, Scalar, Scored
 
 
 def build_gan(
     config: RunConfig, shape: tuple[int, ...], output: str, pair: NetworkPair | None = None
 ) -> FusedGan:
-    """The game of ``config`` on samples of ``shape`` with range ``output``; ``pair`` stands in for
-    the networks that the configuration names.
+    """The game of ``config`` on samples of ``shape`` with range ``output``.
+
+    ``pair`` stands in for the networks that the configuration names.
     """
     pair = pair or NETWORKS[config.network]
     generator_loss = {
@@ -52,7 +62,7 @@ def build_gan(
     ]
     if config.moment_penalty:
 
-        def both_moments(critic, scored, draw):
+        def both_moments(critic: Critic, scored: Scored, draw: Draw) -> Scalar:
             real = moments(scored.score_real, config.mean_real)
             return real + moments(scored.score_fake, config.mean_fake)
 
@@ -117,62 +127,63 @@ def build_rule(config: RunConfig, players: Iterable[str]) -> Rule:
 
 
 @dataclass(frozen=True)
-class Training:
-    """All that the loop needs, built from a configuration and its data."""
+class GanTraining(Training):
+    """A training with the game that is played and the rule that its players follow."""
 
     gan: FusedGan
     rule: Rule
-    steps: Steps
-    """The step of a move, without and with readings."""
-    play: Executor
-    moves: Callable[[int], list[Move]]
-    stream: DrawStream
-    initial: TrainState
 
 
 IN_ONE_PASS = 1024
-"""Fakes that G makes in one pass for D's updates to come, at the most, in every lane."""
+"""Largest number of fakes, in every lane, that G makes in one pass for several updates of D."""
 
 COMPILED_MOVES = 2
-"""Moves compiled into one program at the most, a penalty counting as one: what a call costs shrinks
-with their number, what compiling costs grows with it."""
+"""Largest number of moves compiled into one program, where a penalty counts as a move. The cost of
+a call falls with their number, the cost of compiling grows with it."""
 
 
-def build(
-    config: RunConfig, data: Dataset, compiled: bool = False, pair: NetworkPair | None = None
-) -> Training:
-    """``data`` is on the device that trains; ``compiled`` says how its player plays; ``pair``
-    stands in for the networks that the configuration names.
-    """
-    gan = build_gan(config, data.shape, data.output, pair)
-    rule = build_rule(config, gan.networks)
-    ratio = Ratio.parse(config.ratio)
-    with_meta = partial(meta_round, once=config.meta_schedule == "once")
-    side = with_meta if isinstance(gan, MetaGan) else alternating
-    clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
-    precision = PRECISIONS[config.precision](data.train.device.type)
-    lanes = len(config.seeds)
-    round_of = partial(round_moves, ratio, side=side, play=config.play)
-    moves = dict.fromkeys(round_of(0))
+def build_side(config: RunConfig, gan: FusedGan) -> DiscriminatorSide:
+    """D's side of a round, by its number of D updates; R and F belong to it."""
+    if isinstance(gan, MetaGan):
+        return partial(meta_round, once=config.meta_schedule == "once")
+    return alternating
+
+
+def build_steps(
+    config: RunConfig, gan: FusedGan, rule: Rule, moves: Iterable[Move], precision: Precision
+) -> Steps:
+    """The step of every move, without and with readings."""
     eps = getattr(build_transform(config, "G"), "eps", EPS)
+    readings = gan_readings(gan, eps)
+    clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
+    projections = {"D": clip} if config.clip and config.clip_scope == "weights" else None
+    lanes = len(config.seeds)
+    return {
+        (move, recorded): make_step(
+            gan.losses,
+            rule,
+            move,
+            lanes,
+            readings if recorded else None,
+            projections,
+            precision,
+        )
+        for move in moves
+        for recorded in (False, True)
+    }
 
-    def steps(gan: FusedGan) -> Steps:
-        readings = gan_readings(gan, eps)
-        return {
-            (move, recorded): make_step(
-                gan.losses,
-                rule,
-                move,
-                lanes,
-                readings if recorded else None,
-                {"D": clip} if config.clip and config.clip_scope == "weights" else None,
-                precision,
-            )
-            for move in moves
-            for recorded in (False, True)
-        }
 
-    def with_fakes(profile, draws):
+def build_executor(
+    config: RunConfig,
+    gan: FusedGan,
+    rule: Rule,
+    moves: Sequence[Move],
+    precision: Precision,
+    compiled: bool,
+) -> Executor:
+    """What plays the moves of a round, as they stand or ``compiled``."""
+
+    def draw_fakes(profile: Profile, draws: list[Draw]) -> list[Draw]:
         if rule.sees_everyone:  # In G's parameters too, which fakes made beforehand would hide.
             return draws
         with precision():
@@ -181,25 +192,83 @@ def build(
     longest = max(1, IN_ONE_PASS // config.batch)
     to_compile = None
     if compiled:
-        longest = max(1, min(longest, COMPILED_MOVES // (len(side(1)) + len(gan.penalties))))
+        of_one_update = len(build_side(config, gan)(1)) + len(gan.penalties)
+        longest = max(1, min(longest, COMPILED_MOVES // of_one_update))
         once = not (rule.sees_everyone or gan.discriminator.mixes_samples)
-        to_compile = steps(replace(gan, factor_last=once))
-    plain = steps(gan)
-    profile = start(gan.networks, config.seeds, data.train.device)
-    return Training(
-        gan,
-        rule,
-        plain,
-        Executor(plain, over_lanes(with_fakes, lanes), longest, to_compile),
-        round_of,
-        draw_stream(
-            gan,
-            rule,
-            list(moves),
-            data.train,
-            config.batch,
-            config.seeds,
-            same_real=config.real_batch == "same",
-        ),
-        TrainState(dict(profile), rule.init(profile)),
+        fused = replace(gan, factor_last=once)
+        to_compile = build_steps(config, fused, rule, moves, precision)
+    steps = build_steps(config, gan, rule, moves, precision)
+    return Executor(steps, over_lanes(draw_fakes, len(config.seeds)), longest, to_compile)
+
+
+def build(
+    config: RunConfig, data: Dataset, compiled: bool = False, pair: NetworkPair | None = None
+) -> GanTraining:
+    """What ``config`` trains, on ``data``, which lies on the device that trains.
+
+    ``compiled`` says how its executor plays; ``pair`` stands in for the networks that the
+    configuration names.
+    """
+    device = data.train.device
+    gan = build_gan(config, data.shape, data.output, pair)
+    rule = build_rule(config, gan.networks)
+    side = build_side(config, gan)
+    moves_of = partial(round_moves, Ratio.parse(config.ratio), side=side, play=config.play)
+    moves = list(dict.fromkeys(moves_of(0)))
+    precision = PRECISIONS[config.precision](device.type)
+    same_real = config.real_batch == "same"
+    profile = start(gan.networks, config.seeds, device)
+    return GanTraining(
+        gan=gan,
+        rule=rule,
+        moves=moves_of,
+        stream=draw_stream(gan, rule, moves, data.train, config.batch, config.seeds, same_real),
+        executor=build_executor(config, gan, rule, moves, precision, compiled),
+        initial=TrainState(dict(profile), rule.init(profile)),
     )
+
+
+def build_recorder(config: RunConfig) -> Recorder:
+    """Keeps the readings that ``config`` asks for."""
+    return Recorder(config.seeds, config.record_every, config.batch)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that a run is made of."""
+
+    data: Dataset
+    """On the device that trains."""
+    training: GanTraining
+    probe: Probe
+    recorder: Recorder
+    quality: dict[str, float]
+    """What is known of the probe's measures of quality, e.g. their floors."""
+
+
+def compose(
+    config: RunConfig, on_cpu: Dataset, device: torch.device, cache: Path, compiled: bool
+) -> Parts:
+    """All parts of the run that ``config`` describes; ``cache`` keeps compiled code."""
+    keep_compiled_in(cache / "inductor")
+    data = on_cpu.to(device)
+    training = build(config, data, compiled)
+    quality, known = quality_measure(on_cpu, cache)
+    probe = Probe(training.gan, data, quality, config.mean_real, config.mean_fake)
+    return Parts(data, training, probe, build_recorder(config), known)
+
+
+def warmed_up(config: RunConfig, training: GanTraining, data: Dataset) -> GanTraining:
+    """``training`` with G as ``config.warmup`` rounds of LSGAN at 1:1 against another D leave it.
+
+    The original's experiment with a fixed generator starts from such a G.
+    """
+    if not config.warmup:
+        return training
+    kept = ("dataset", "seeds", "batch", "network", "width", "latent", "norm_d", "norm_g", "lr")
+    settings = {name: getattr(config, name) for name in kept}
+    warmup = build(resolve("lsgan", {**settings, "rounds": config.warmup}), data)
+    unread = Recorder(config.seeds, config.warmup + 1, config.batch)
+    state = train(warmup, Clock(), config.warmup, unread)
+    profile = {**training.initial.profile, "G": state.profile["G"]}
+    return replace(training, initial=training.initial._replace(profile=profile))

@@ -2,9 +2,11 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,14 +43,22 @@ method takes about half a minute."""
 
 
 def compiling_pays(config: RunConfig, execution: Execution) -> bool:
-    """Whether the run is long enough, by counts alone so that every start answers alike.
+    """Whether the run has enough updates to win back the time of compiling it.
 
-    Never on a GPU, where nothing has been measured.
+    The answer depends on counts alone, never on a measured time, so that every start of a run gives
+    the same. On a GPU, where nothing has been measured, it is no.
     """
     if execution.torch_device.type != "cpu":
         return False
     updates = Ratio.parse(config.ratio).totals(config.rounds)[0]
     return updates >= COMPILED_FROM["lanes" if config.lanes_pay else "alone"]
+
+
+def compiles(config: RunConfig, execution: Execution, mode: Mapping[str, Any]) -> bool:
+    """Whether the run is compiled; ``mode`` is that of its earlier start, which "auto" keeps to."""
+    if execution.compile == "auto":
+        return mode.get("compiled", compiling_pays(config, execution))
+    return execution.compile == "on"
 
 
 def machine(execution: Execution) -> dict[str, object]:

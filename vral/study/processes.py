@@ -1,4 +1,4 @@
-"""Processes that work for another one."""
+"""Child processes that end with their parent."""
 
 import multiprocessing
 import os
@@ -6,12 +6,14 @@ import threading
 
 
 def end_with_parent() -> None:
-    """Let this child process end at once should its parent be killed, whatever it is doing.
+    """Let this child process end as soon as its parent ends, whatever it is doing.
 
-    Only for work that leaves nothing half done on disk. A signal cannot be relied upon: nobody
-    passes SIGKILL on.
+    Its work must leave nothing half written on disk when it is cut short. A signal would not do:
+    SIGKILL is passed on to no child. Does nothing in a process without a parent.
     """
     parent = multiprocessing.parent_process()
+    if parent is None:
+        return
 
     def watch() -> None:
         parent.join()

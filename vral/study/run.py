@@ -6,62 +6,60 @@ and ``checkpoint.pt``. Every file is written whole or not at all, so a run that 
 moment continues from its last checkpoint.
 """
 
-import itertools
 import time
 from bisect import bisect_left
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 
 from vral.data.datasets import Dataset, cache_root
-from vral.data.draws import DrawStream
-from vral.diagnostics.optimality import optimality_gap
-from vral.diagnostics.probe import Probe, per_lane
-from vral.diagnostics.quality import quality_measure
-from vral.diagnostics.scores import auc
 from vral.errors import FolderError
-from vral.files import replace_file
-from vral.study.build import build
-from vral.study.config import RunConfig, differences, resolve, with_defaults
+from vral.study.build import GanTraining, Parts, compose, warmed_up
+from vral.study.config import RunConfig, differences, with_defaults
 from vral.study.folders import locked, make_folder, read_run, write_json
-from vral.study.machine import Execution, compiling_pays, machine
+from vral.study.machine import Execution, compiles, machine
+from vral.study.probing import write_probe
 from vral.train import checkpoint
-from vral.train.loop import train
-from vral.train.program import keep_compiled_in
-from vral.train.records import Recorder, drop_after, first_divergence, read_parts, write_part
+from vral.train.loop import Hooks, train
+from vral.train.records import drop_after, first_divergence, read_parts, write_part
 from vral.train.schedule import Ratio
 from vral.train.state import Clock, TrainState
-from vral.types import Params, map_tensors
-
-JUDGED = 16
-"""Batches on which the optimality probe judges D's loss."""
-OWN_SEEDS = 10**9
-"""First of the seeds that only the optimality probe draws from."""
 
 TABLES = ("records", "probes", "interpolation")
 """Folders of parquet parts."""
 
+LEFTOVERS = (".run.json.*.tmp", ".checkpoint.pt.*.tmp", "*/.round-*.tmp")
+"""Files that a killed run was writing."""
 
 FLUSH_SECONDS = 15
-"""Between two flushes of the records, each with a checkpoint; less is lost to a kill."""
+"""Seconds between two flushes of the records, each with a checkpoint: what a kill may lose."""
+
+HERE = Execution()
+"""This machine's defaults."""
+
+Report = dict[str, Any]
+"""The content of run.json."""
+
+Progress = Callable[[int], None]
+"""Called with the number of rounds done."""
 
 
-def settled_config(folder: Path, config: RunConfig) -> RunConfig:
-    """``config`` as the folder's run can continue with it.
+def settled_config(config: RunConfig, folder: Path, report: Report | None) -> RunConfig:
+    """``config`` as the run in ``folder``, whose run.json holds ``report``, can continue with it.
 
-    A run keeps its configuration; only its rounds may grow. Raises FolderError listing what
-    differs. Thinning that was left to the run stays as it was first settled.
+    A run keeps its configuration; only its rounds may grow. Thinning that was left to the run stays
+    as it was first settled. Raises FolderError listing what differs.
     """
     settled = config.model_copy(
         update={"record_every": config.recorded_every, "probe_every": config.probed_every}
     )
-    if not (folder / "run.json").exists():
+    if report is None:
         return settled
-    old = with_defaults(read_run(folder)["config"])
+    old = with_defaults(report["config"])
     for name in ("record_every", "probe_every"):
         if getattr(config, name) == 0:
             settled = settled.model_copy(update={name: old.get(name)})
@@ -75,133 +73,147 @@ def settled_config(folder: Path, config: RunConfig) -> RunConfig:
     return settled
 
 
-HERE = Execution()
-"""This machine's defaults."""
-
-Progress = Callable[[int], None]
-"""Called with the number of rounds done."""
-
-
 def execute(
     config: RunConfig,
     folder: Path,
     execution: Execution = HERE,
     progress: Progress = lambda rounds: None,
     stop: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
+) -> Report:
     """Train ``config`` in ``folder``, or continue there; returns the content of run.json.
 
     Its "status" is "finished", "stopped" (``stop`` became true: the run resumes) or "diverged"
     (every seed has diverged; "diverged" lists seeds with the first reading that was not finite).
+    ``progress`` is called with the number of rounds done.
+
     Raises FolderError where ``folder`` belongs to another run or its files cannot be read, and
     DataError where the data set is missing.
     """
     report = read_run(folder)
     ended = report is not None and report["status"] in ("finished", "diverged")
-    if ended and report["rounds_done"] >= config.rounds:
-        settled_config(folder, config)
+    if report is not None and ended and report["rounds_done"] >= config.rounds:
+        settled_config(config, folder, report)
         return report
     on_cpu = execution.load(config.dataset)
     make_folder(folder, "run.json")
     with locked(folder):
         torch.set_num_threads(execution.threads)
-        run = _Run(settled_config(folder, config), folder, execution, on_cpu)
+        report = read_run(folder)  # again, now that no other process can change it
+        run = _begun(settled_config(config, folder, report), folder, execution, on_cpu, report)
         return run.train(progress, stop)
 
 
-class _Run:
-    """A run under way: its objects, its clock and what it has written so far."""
-
-    def __init__(self, config: RunConfig, folder: Path, execution: Execution, on_cpu: Dataset):
-        self.config, self.folder = config, folder
-        device = execution.torch_device
-        self.data = on_cpu.to(device)
-        old = read_run(folder) or {"rounds_done": 0, "seconds": 0.0}
-        compiled = {"on": True, "off": False, "auto": compiling_pays(config, execution)}
-        mode = old.get("mode", {}) if execution.compile == "auto" else {}
-        self.training = build(config, self.data, mode.get("compiled", compiled[execution.compile]))
-        keep_compiled_in(cache_root() / "inductor")
-        quality, known = quality_measure(on_cpu, cache_root())
-        self.probe = Probe(
-            self.training.gan, self.data, quality, config.mean_real, config.mean_fake
+def _begun(
+    config: RunConfig, folder: Path, execution: Execution, on_cpu: Dataset, report: Report | None
+) -> "_Run":
+    """The run in ``folder``: at its beginning, or where its checkpoint left it."""
+    earlier = report or {"rounds_done": 0, "seconds": 0.0}
+    resumed = (folder / "checkpoint.pt").exists()
+    if earlier["rounds_done"] and not resumed:
+        raise FolderError(
+            f"--out: {folder} holds {earlier['rounds_done']} rounds but no checkpoint.pt, so it "
+            "cannot continue; restore it, or delete the folder to start again"
         )
-        self.recorder = Recorder(config.seeds, config.record_every, config.batch)
-        self.state, self.clock = self.training.initial, Clock()
-        self.diverged: list[dict[str, Any]] = []
-        resumed = (folder / "checkpoint.pt").exists()
-        if old["rounds_done"] and not resumed:
-            raise FolderError(
-                f"--out: {folder} holds {old['rounds_done']} rounds but no checkpoint.pt, so it "
-                "cannot continue; restore it, or delete the folder to start again"
-            )
-        if config.warmup and not resumed:
-            self.state.profile["G"] = warmed_up(config, self.data)
-        if resumed:
-            content = checkpoint.load(folder / "checkpoint.pt", config.identity, device)
-            self.state = TrainState(content["profile"], content["opt"])
-            self.training.stream.restore(content["stream"])
-            self.clock, self.diverged = Clock(**content["clock"]), content["diverged"]
-        for pattern in (".run.json.*.tmp", ".checkpoint.pt.*.tmp", "*/.round-*.tmp"):
-            for leftover in folder.glob(pattern):
-                leftover.unlink(missing_ok=True)
-        for name in (*TABLES, "samples"):
-            drop_after(folder / name, self.clock.round)
-        for name in TABLES:
-            read_parts(folder / name)
-        spent = old["seconds"]
-        self.began = time.monotonic() - spent
-        self.report = {
-            "config": config.model_dump(mode="json"),
-            "status": "running",
-            "rounds_done": self.clock.round,
-            "diverged": self.diverged,
-            "quality": known,
-            "machine": machine(execution),
-            "mode": {"compiled": self.training.play.compiled, "failure": None},
-            "seconds": spent,
-        }
-        write_json(folder / "run.json", self.report)
+    device = execution.torch_device
+    compiled = compiles(config, execution, earlier.get("mode", {}))
+    parts = compose(config, on_cpu, device, cache_root(), compiled)
+    clock, diverged = Clock(), []
+    if resumed:
+        content = checkpoint.load(folder / "checkpoint.pt", config.identity, device)
+        parts.training.stream.restore(content["stream"])
+        state = TrainState(content["profile"], content["opt"])
+        training = replace(parts.training, initial=state)
+        clock, diverged = Clock(**content["clock"]), content["diverged"]
+    else:
+        training = warmed_up(config, parts.training, parts.data)
+    _drop_unfinished(folder, clock.round)
+    report = {
+        "config": config.model_dump(mode="json"),
+        "status": "running",
+        "rounds_done": clock.round,
+        "diverged": diverged,
+        "quality": parts.quality,
+        "machine": machine(execution),
+        "mode": {"compiled": training.executor.compiled, "failure": None},
+        "seconds": earlier["seconds"],
+    }
+    write_json(folder / "run.json", report)
+    return _Run(config, folder, replace(parts, training=training), clock, report)
+
+
+def _drop_unfinished(folder: Path, rounds: int) -> None:
+    """Delete what was written after the checkpoint of ``rounds`` rounds; read what stays.
+
+    Raises FolderError for a part that is corrupt.
+    """
+    for pattern in LEFTOVERS:
+        for leftover in folder.glob(pattern):
+            leftover.unlink(missing_ok=True)
+    for name in (*TABLES, "samples"):
+        drop_after(folder / name, rounds)
+    for name in TABLES:
+        read_parts(folder / name)
+
+
+@dataclass
+class _Run:
+    """A run under way: its parts, its clock and its run.json."""
+
+    config: RunConfig
+    folder: Path
+    parts: Parts
+    clock: Clock
+    report: Report
+    began: float = field(default_factory=time.monotonic)
+    flushed: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.began -= self.report["seconds"]
+
+    @property
+    def training(self) -> GanTraining:
+        return self.parts.training
+
+    @property
+    def diverged(self) -> list[dict[str, Any]]:
+        return self.report["diverged"]
 
     @property
     def all_diverged(self) -> bool:
         return len(self.diverged) == len(self.config.seeds)
 
-    def train(self, progress: Progress, stop: Callable[[], bool]) -> dict[str, Any]:
+    def train(self, progress: Progress, stop: Callable[[], bool]) -> Report:
         """Train to the end, or until ``stop``; returns the report."""
-        last_flush = time.monotonic()
 
         def after_round(state: TrainState, clock: Clock) -> bool:
-            nonlocal last_flush
             stopping = stop()
             final = clock.round == self.config.rounds
             probed = (clock.round - 1) % self.config.probe_every == 0
-            if final or stopping or probed or time.monotonic() - last_flush > FLUSH_SECONDS:
+            late = time.monotonic() - self.flushed > FLUSH_SECONDS
+            if final or stopping or probed or late:
                 self.flush(state)
-                last_flush = time.monotonic()
             progress(clock.round)
             return stopping or self.all_diverged
 
         if not self.all_diverged:
-            train(
-                self.state,
-                self.clock,
-                self.config.rounds,
-                self.training.play,
-                self.training.moves,
-                self.training.stream,
-                self.recorder,
-                self.write_probe_if_due,
-                after_round,
-            )
+            hooks = Hooks(self.write_probe_if_due, after_round)
+            train(self.training, self.clock, self.config.rounds, self.parts.recorder, hooks)
         finished = self.clock.round >= self.config.rounds
         status = "finished" if finished else "stopped"
         self.report["status"] = "diverged" if self.all_diverged else status
         write_json(self.folder / "run.json", self.report)
         return self.report
 
+    def write_probe_if_due(self, state: TrainState, clock: Clock) -> None:
+        """Measure every lane that has not diverged on held-out data."""
+        final = clock.round == self.config.rounds - 1
+        if clock.round % self.config.probe_every == 0 or final:
+            diverged = {entry["seed"] for entry in self.diverged}
+            write_probe(self.config, self.folder, self.parts, state, clock, diverged)
+
     def flush(self, state: TrainState) -> None:
         """Write the readings since the last flush, then the checkpoint that knows of them."""
-        frame = self.recorder.collect()
+        frame = self.parts.recorder.collect()
         self.note_divergence(frame)
         if frame is not None:
             write_part(self.until_divergence(frame), self.folder / "records", self.clock.round)
@@ -213,33 +225,36 @@ class _Run:
             self.clock,
             self.diverged,
         )
+        executor = self.training.executor
         self.report["rounds_done"] = self.clock.round
-        play = self.training.play
-        self.report["mode"] = {"compiled": play.compiled, "failure": play.failure}
+        self.report["mode"] = {"compiled": executor.compiled, "failure": executor.failure}
         self.report["seconds"] = round(time.monotonic() - self.began, 2)
         write_json(self.folder / "run.json", self.report)
+        self.flushed = time.monotonic()
 
     def note_divergence(self, frame: pl.DataFrame | None) -> None:
         """Note each seed's first reading that is not finite.
 
         Losses are watched at every update, other readings where they are recorded.
         """
-        gone = [entry["seed"] for entry in self.diverged]
+        noted = {entry["seed"] for entry in self.diverged}
         for seed in self.config.seeds:
-            if seed in gone:
+            if seed in noted:
                 continue
-            found = first_divergence(frame, seed) if frame is not None else None
-            noted = self.recorder.first_bad_loss(seed)
-            if noted and (found is None or noted[0] < found["d_update"]):
-                found = {"d_update": noted[0], "reading": noted[1], "value": "not finite"}
-            if found:
-                ratio = Ratio.parse(self.config.ratio)
-                round = bisect_left(
-                    range(self.clock.round),
-                    found["d_update"],
-                    key=lambda round: ratio.totals(round + 1)[0],
-                )
-                self.diverged.append({"seed": seed, "round": round, **found})
+            first = first_divergence(frame, seed) if frame is not None else None
+            loss = self.parts.recorder.first_bad_loss(seed)
+            if loss and (first is None or loss[0] < first["d_update"]):
+                first = {"d_update": loss[0], "reading": loss[1], "value": "not finite"}
+            if first:
+                self.diverged.append({"seed": seed, "round": self.round_of(first), **first})
+
+    def round_of(self, divergence: dict[str, Any]) -> int:
+        """The round, counted from 0, of a divergence's D update."""
+        ratio = Ratio.parse(self.config.ratio)
+        rounds = range(self.clock.round)
+        return bisect_left(
+            rounds, divergence["d_update"], key=lambda number: ratio.totals(number + 1)[0]
+        )
 
     def until_divergence(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The readings of each seed up to its divergence."""
@@ -247,107 +262,3 @@ class _Run:
             late = (pl.col("seed") == entry["seed"]) & (pl.col("d_updates") > entry["d_update"])
             frame = frame.filter(~late)
         return frame
-
-    def write_probe_if_due(self, state: TrainState, clock: Clock) -> None:
-        """Measure every lane on held-out data; what has diverged is left out.
-
-        Like the records, what is written belongs to the round that is under way.
-        """
-        final = clock.round == self.config.rounds - 1
-        if clock.round % self.config.probe_every and not final:
-            return
-        gone = {entry["seed"] for entry in self.diverged}
-        rows, along, grids = [], [], {}
-        measured = per_lane(state.profile, len(self.config.seeds), self.probe)
-        for lane, (seed, found) in enumerate(zip(self.config.seeds, measured, strict=True)):
-            if found is None or seed in gone:
-                continue
-            row, grid = found
-            if self.config.probe == "optimality" and final:
-                row |= self.optimality(state, lane)
-            clocks = {**vars(clock), "images": clock.d_updates * self.config.batch}
-            rows.append({"seed": seed, **clocks, **row})
-            if self.config.probe == "interpolation" and final:
-                profile = map_tensors(lambda t, i=lane: t[i], state.profile)
-                found_along = self.probe.segments(profile)
-                along += [{"seed": seed, **clocks, **place} for place in found_along]
-            grids[f"seed{seed}"] = compact(grid, self.data.output)
-        if not rows:
-            return
-        write_part(pl.DataFrame(rows), self.folder / "probes", clock.round + 1)
-        if along:
-            write_part(pl.DataFrame(along), self.folder / "interpolation", clock.round + 1)
-        path = self.folder / "samples" / f"round-{clock.round + 1:08d}.npz"
-        path.parent.mkdir(exist_ok=True)
-        with replace_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **grids)
-
-    def optimality(self, state: TrainState, lane: int) -> dict[str, float]:
-        """D's optimality gap in one lane, on draws of their own.
-
-        D's loss is judged on JUDGED fixed batches of training samples, its AUC on as many held-out
-        samples and latents.
-        """
-        seed, data = self.config.seeds[lane], self.data
-        alone: dict[str, Any] = {"seeds": (seed,), "play": "D-first"}
-        if self.training.rule.sees_everyone:  # D's own loss, nothing beside it.
-            alone["rule"] = self.config.transform
-        own = build(self.config.model_copy(update=alone), data)
-        needs = {move: inputs for move, inputs in own.stream.needs.items() if move != ("G",)}
-        fixed = DrawStream(data.train, {("D",): needs["D",]}, self.config.batch, (OWN_SEEDS,))
-        batches = [map_tensors(lambda t: t[0], draw) for _, draw in fixed.round([("D",)] * JUDGED)]
-        held_out = {
-            "real": data.held_out[: JUDGED * self.config.batch],
-            "latent": torch.cat([batch["latent"] for batch in batches]),
-        }
-        clean = own.gan.without_noise()
-
-        def judge(state: TrainState) -> dict[str, float]:
-            profile = map_tensors(lambda t: t[0], state.profile)
-            losses = [own.gan.losses["D"](profile, batch)[0].item() for batch in batches]
-            score_real = clean.score_real(profile, held_out).cpu().numpy()
-            score_fake = clean.score_fake(profile, held_out).cpu().numpy()
-            return {"loss": float(np.mean(losses)), "auc": auc(score_real, score_fake)}
-
-        def moves_without_generator():
-            stream = DrawStream(data.train, needs, self.config.batch, (OWN_SEEDS + 1 + seed,))
-            side = [move for move in own.moves(self.clock.round) if move != ("G",)]
-            for _ in itertools.count():
-                for move, draw in stream.round(side):
-                    yield own.steps[move, False], draw
-
-        here = TrainState(
-            *(map_tensors(lambda t: t[lane : lane + 1] if t.ndim else t, part) for part in state)
-        )
-        return optimality_gap(here, moves_without_generator(), judge)
-
-
-def warmed_up(config: RunConfig, data: Dataset) -> Params:
-    """G's parameters after ``config.warmup`` rounds of LSGAN at 1:1, with a D that is then gone.
-
-    The original's fixed-generator experiment starts from such a G.
-    """
-    kept = ("dataset", "seeds", "batch", "network", "width", "latent", "norm_d", "norm_g", "lr")
-    settings = {name: getattr(config, name) for name in kept}
-    training = build(resolve("lsgan", {**settings, "rounds": config.warmup}), data)
-    unread = Recorder(config.seeds, config.warmup + 1, config.batch)
-    state = train(
-        training.initial,
-        Clock(),
-        config.warmup,
-        training.play,
-        training.moves,
-        training.stream,
-        unread,
-        lambda state, clock: None,
-        lambda state, clock: False,
-    )
-    return state.profile["G"]
-
-
-def compact(samples: np.ndarray, output: str) -> np.ndarray:
-    """Images as bytes, points as they are."""
-    if output == "real":
-        return samples
-    unit = samples if output == "unit" else (samples + 1) / 2
-    return np.uint8(np.clip(unit * 255 + 0.5, 0, 255))

@@ -1,7 +1,7 @@
-"""The missing cells of a study, as runs side by side in one-thread processes.
+"""A study's missing cells, run side by side in processes of one thread each.
 
-Small networks gain nothing from a second thread, and two threads beside another busy process slow
-a step forty-fold; so cells are the unit of parallelism.
+Small networks gain nothing from a second thread, and two threads that share a machine with another
+busy process slow a step forty-fold. So cells are the unit of parallelism.
 """
 
 import multiprocessing as mp
@@ -23,9 +23,10 @@ from vral.study.machine import Execution
 from vral.study.processes import end_with_parent
 from vral.study.run import execute, settled_config
 from vral.train.schedule import Ratio
+from vral.types import Move
 
 TRIAL_SECONDS = 0.5
-"""Spent on timing each kind of cell for an estimate."""
+"""Seconds spent on timing each kind of cell for an estimate."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +38,28 @@ class Cell:
 
     @property
     def rounds_done(self) -> int:
-        outcome = read_run(self.folder)
-        return outcome["rounds_done"] if outcome else 0
+        """Rounds that the folder's run has done."""
+        run = read_run(self.folder)
+        return run["rounds_done"] if run else 0
 
     @property
     def finished(self) -> bool:
-        """Nothing is left to do: all rounds are done, or every seed has diverged."""
-        outcome = read_run(self.folder)
-        if outcome is None:
+        """Whether nothing is left to do: all rounds are done, or every seed has diverged."""
+        run = read_run(self.folder)
+        if run is None:
             return False
-        return outcome["status"] == "diverged" or (
-            outcome["status"] == "finished" and outcome["rounds_done"] >= self.config.rounds
+        return run["status"] == "diverged" or (
+            run["status"] == "finished" and run["rounds_done"] >= self.config.rounds
         )
 
     @property
     def turns(self) -> tuple[int, int]:
-        """How often D and G take a turn in each of its lanes over all rounds."""
+        """How often (D, G) take a turn in each lane over all rounds."""
         return Ratio.parse(self.config.ratio).totals(self.config.rounds)
 
     @property
     def updates(self) -> tuple[int, int]:
-        """(D updates, G updates) of each of its lanes over all rounds; a held G makes none."""
+        """(D updates, G updates) of each lane over all rounds; a G that stays makes none."""
         d, g = self.turns
         return d, 0 if self.config.generator == "held" else g
 
@@ -65,33 +67,33 @@ class Cell:
 def plan(configs: Iterable[RunConfig], root: Path, lanes: bool) -> list[Cell]:
     """The cells of ``configs`` (each with all its seeds) under ``root``.
 
-    Seeds that an earlier run of the same cell holds stay with that run; the others share one
-    run as lanes if ``lanes``, and get one each if not. Raises FolderError where a folder holds
-    a run with other settings.
+    Seeds that an earlier run of the same cell holds stay with that run. The others share one run as
+    its lanes if ``lanes``, and get a run each if not. Raises FolderError where a folder holds a run
+    with other settings.
     """
     cells = []
     for config in configs:
         wanted = list(config.seeds)
         groups: list[tuple[int, ...]] = []
         for path in sorted((root / folder_name(config)).parent.glob("seeds=*")):
-            outcome = read_run(path)
-            held = tuple(outcome["config"]["seeds"]) if outcome else ()
-            if set(held) & set(wanted):
-                groups.append(held)
-                wanted = [seed for seed in wanted if seed not in held]
+            run = read_run(path)
+            present = tuple(run["config"]["seeds"]) if run else ()
+            if set(present) & set(wanted):
+                groups.append(present)
+                wanted = [seed for seed in wanted if seed not in present]
         groups += ([tuple(wanted)] if wanted else []) if lanes else [(seed,) for seed in wanted]
         for seeds in groups:
-            one = config.model_copy(update={"seeds": seeds})
-            folder = root / folder_name(one)
-            settled_config(folder, one)
-            cells.append(Cell(one, folder))
+            cell_config = config.model_copy(update={"seeds": seeds})
+            folder = root / folder_name(cell_config)
+            settled_config(cell_config, folder, read_run(folder))
+            cells.append(Cell(cell_config, folder))
     return cells
 
 
 def estimate(cells: Sequence[Cell], execution: Execution, jobs: int) -> float:
     """Seconds that the unfinished cells will take, from timing a few updates of each kind."""
     seconds = 0.0
-    rates: dict[RunConfig, dict[tuple, float]] = {}
+    rates: dict[RunConfig, dict[tuple[Move, bool], float]] = {}
     for cell in cells:
         if cell.finished:
             continue
@@ -112,7 +114,7 @@ def estimate(cells: Sequence[Cell], execution: Execution, jobs: int) -> float:
     return seconds / jobs
 
 
-def _move_seconds(config: RunConfig, execution: Execution) -> dict[tuple, float]:
+def _move_seconds(config: RunConfig, execution: Execution) -> dict[tuple[Move, bool], float]:
     """Seconds of one update of every move, without and with readings."""
     import torch
 
@@ -163,7 +165,7 @@ def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any] | None
 
 @contextmanager
 def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Gives a function that tells whether Ctrl-C was pressed; the second is a KeyboardInterrupt."""
+    """Yield a function that says whether Ctrl-C was pressed; a second press raises an exception."""
     asked = False
 
     def ask(*_: object) -> None:
@@ -180,10 +182,10 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes started in this block never hear Ctrl-C, from their first moment on.
+def _children_without_interrupts() -> Iterator[None]:
+    """Block Ctrl-C for processes started in this block, from their first moment on.
 
-    A blocked signal stays blocked in them. This process hears it when the block ends, or at once
+    A blocked signal stays blocked in them. This process receives it when the block ends, or at once
     through another of its threads.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -214,18 +216,18 @@ def run_cells(
     A killed process takes its pool with it; what was under way continues in a new one. On Ctrl-C
     no further cell begins, and the workers finish their round, write a checkpoint and stop.
     """
-    outcome = SweepResult({}, {})
+    sweep = SweepResult({}, {})
     pending = sorted(cells, key=lambda cell: -sum(cell.updates))
     with stop_on_interrupt() as interrupted:
         for attempt in range(1, ATTEMPTS + 1):
-            pending = _run_pool(pending, execution, jobs, report, outcome, interrupted)
-            outcome.interrupted = interrupted()
-            if outcome.interrupted or not pending:
+            pending = _run_pool(pending, execution, jobs, report, sweep, interrupted)
+            sweep.interrupted = interrupted()
+            if sweep.interrupted or not pending:
                 break
             if attempt == ATTEMPTS:
                 for cell in pending:
-                    outcome.errors[cell] = f"its process was killed {ATTEMPTS} times"
-    return outcome
+                    sweep.errors[cell] = f"its process was killed {ATTEMPTS} times"
+    return sweep
 
 
 def _run_pool(
@@ -233,18 +235,18 @@ def _run_pool(
     execution: Execution,
     jobs: int,
     report: Report,
-    outcome: SweepResult,
+    sweep: SweepResult,
     interrupted: Callable[[], bool],
 ) -> list[Cell]:
-    """Fill ``outcome``; returns the cells that a killed process left undone."""
+    """Fill ``sweep``; returns the cells that a killed process left undone."""
     context = mp.get_context("spawn")
-    # These come first: they start multiprocessing's own process, which unblocks Ctrl-C again.
+    # Queue and event come first: they start multiprocessing's own process, which unblocks Ctrl-C.
     queue, stop = context.Queue(), context.Event()
-    undone = []
+    undone: list[Cell] = []
     pool = ProcessPoolExecutor(jobs, context, _start_worker, (queue, stop))
     futures: dict[Future, Cell] = {}
     try:
-        with _deaf_children():
+        with _children_without_interrupts():
             for i, cell in enumerate(cells):
                 try:
                     futures[pool.submit(_work, i, cell, execution)] = cell
@@ -266,14 +268,14 @@ def _run_pool(
                 try:
                     result = future.result()
                     if result is not None:
-                        outcome.reports[cell] = result
+                        sweep.reports[cell] = result
                         report(cell, result["rounds_done"])
                 except BrokenProcessPool:
                     undone.append(cell)
                 except UserError as error:
-                    outcome.errors[cell] = str(error)
+                    sweep.errors[cell] = str(error)
                 except Exception as error:
-                    outcome.errors[cell] = f"{type(error).__name__}: {error}"
+                    sweep.errors[cell] = f"{type(error).__name__}: {error}"
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from vral.games.game import Game
 from vral.optim import Rule
-from vral.train.program import Program, Record, compile_program
+from vral.train.compile import compile_program, traced
+from vral.train.plan import Program, Record
 from vral.train.state import TrainState
 from vral.train.step import Projections, make_step
 from vral.types import Draw, Move, Profile, leaves, map_tensors, to_vector
@@ -60,27 +61,13 @@ def trajectories_by_schedule(
     profile = map_tensors(Tensor.contiguous, profile)
     start = TrainState(profile, rule.init(profile))
     programs: dict[Move, Program] = {}
-    if callable(draw):
-        make_draw = draw
-    else:
-        shared = map_tensors(lambda value: value.expand(lanes, *value.shape), draw)
-
-        def make_draw(lanes: int) -> Draw:
-            return shared
+    make_draw = draw if callable(draw) else _shared(draw, lanes)
 
     def play(move: Move, state: TrainState) -> TrainState:
-        one = make_draw(lanes)
+        draws = [make_draw(lanes)]
         if move not in programs:
-            programs[move] = traced(move, state, one)
-        return programs[move](state, [one])[0]
-
-    def traced(move: Move, state: TrainState, one: Draw) -> Program:
-        step = make_step(game, rule, move, lanes, projections=projections)
-
-        def run(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Record]]:
-            return step(state, draws[0])[0], []
-
-        return compile_program(run, state, [one], lambda graph, examples: graph)
+            programs[move] = _traced_move(game, rule, move, lanes, projections, state, draws)
+        return programs[move](state, draws)[0]
 
     paths = []
     for moves in schedules:
@@ -93,6 +80,30 @@ def trajectories_by_schedule(
                 seen.append(to_vector(state.profile, 1))
         paths.append(torch.stack(seen))
     return paths
+
+
+def _shared(draw: Draw, lanes: int) -> Callable[[int], Draw]:
+    """The same draw for every move, in every lane."""
+    expanded = map_tensors(lambda value: value.expand(lanes, *value.shape), draw)
+    return lambda lanes: expanded
+
+
+def _traced_move(
+    game: Game,
+    rule: Rule,
+    move: Move,
+    lanes: int,
+    projections: Projections,
+    state: TrainState,
+    draws: list[Draw],
+) -> Program:
+    """One update of ``move`` as a traced program without records."""
+    step = make_step(game, rule, move, lanes, projections=projections)
+
+    def program(state: TrainState, draws: Sequence[Draw]) -> tuple[TrainState, list[Record]]:
+        return step(state, draws[0])[0], []
+
+    return compile_program(program, state, draws, traced)
 
 
 def recorded_rounds(rounds: int, every: int) -> list[int]:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 import torch
@@ -10,62 +11,87 @@ from torch import Tensor
 
 from vral.errors import FolderError
 from vral.files import replace_file
-from vral.train.program import Record
+from vral.train.plan import Record
+from vral.train.state import Clock
+from vral.types import Move
 
 KEY = ["seed", "d_updates"]
+
+
+class Stamp(NamedTuple):
+    """When an update took place, and the D update under which its readings are kept."""
+
+    d_update: int
+    """D's readings belong to their own update; G's to the round's last D update before it; those of
+    other players, and of a G who moves first, to the next D update that is due."""
+    round: int
+    g_updates: int
+    watched: int
+    """The D update, this one or the next, at which a loss that is not finite is noted."""
+    due: bool
+    """Whether the readings are kept."""
 
 
 class Recorder:
     """Keeps the readings of every ``every``-th D update on the device until they are collected.
 
-    They are counted back from the last D update of a round, the one that G answers; a round without
-    a multiple of ``every`` is passed over.
+    D updates are counted back from the last one of a round, the one that G answers. A round that
+    contains no multiple of ``every`` keeps none.
 
-    Readings of one D update may come from several moves (F, R, D, G); each set of names is a column
-    block of its own until ``collect`` joins them.
+    Readings of one D update may come from several moves (F, R, D, G); each set of names is a block
+    of columns of its own until ``collect`` joins them.
     """
 
     def __init__(self, seeds: Sequence[int], every: int, batch: int):
         self.seeds = tuple(seeds)
         self.every = every
         self.batch = batch
+        self._first = 1
         self._due: list[int] = []
         self._first_bad: dict[int, tuple[int, str]] = {}
         self._watched: dict[tuple[str, ...], tuple[list[int], list[Tensor]]] = {}
-        self._blocks: dict[tuple[str, ...], tuple[list[tuple[int, ...]], list[Tensor]]] = {}
+        self._blocks: dict[tuple[str, ...], tuple[list[Stamp], list[Tensor]]] = {}
 
-    def begin_round(self, first: int, last: int) -> None:
-        """Settle which of the D updates ``first`` to ``last`` keep their readings."""
-        passed_over = (first - 1) // self.every == last // self.every
-        self._due = [] if passed_over else sorted(range(last, first - 1, -self.every))
+    def begin_round(self, clock: Clock, moves: Sequence[Move]) -> None:
+        """Settle which D updates of the round that plays ``moves`` keep their readings."""
+        self._first = clock.d_updates + 1
+        last = clock.d_updates + sum("D" in move for move in moves)
+        none_due = clock.d_updates // self.every == last // self.every
+        self._due = [] if none_due else sorted(range(last, clock.d_updates, -self.every))
 
-    def due(self, update: int) -> bool:
-        return update in self._due
+    def stamp(self, move: Move, clock: Clock) -> Stamp:
+        """The stamp of the update that ``clock`` has just counted."""
+        answers = move == ("G",) and clock.d_updates >= self._first
+        settled = answers or "D" in move
+        watched = clock.d_updates if settled else clock.d_updates + 1
+        d_update = watched if settled else self._next_due(watched)
+        return Stamp(d_update, clock.round, clock.g_updates, watched, d_update in self._due)
 
-    def next_due(self, update: int) -> int:
-        """The first D update of the round from ``update`` on that is due, else ``update``."""
-        return next((due for due in self._due if due >= update), update)
+    def _next_due(self, d_update: int) -> int:
+        """The first D update of the round from ``d_update`` on that is due, else ``d_update``."""
+        return next((due for due in self._due if due >= d_update), d_update)
 
-    def add(self, key: tuple[int, int, int], readings: Record) -> None:
-        """Keep the readings of (D update, round, G updates); nothing is synchronised."""
-        times, values = self._blocks.setdefault(readings.names, ([], []))
-        times.append(key)
-        values.append(readings.values)
+    def add(self, stamp: Stamp, record: Record) -> None:
+        """Watch an update's losses, and keep its readings where they are due.
 
-    def watch(self, update: int, readings: Record) -> None:
-        """Look out for a loss that is not finite at this D update, recorded or not."""
-        times, values = self._watched.setdefault(readings.names, ([], []))
-        times.append(update)
-        values.append(readings.values)
+        Nothing is synchronised with the device.
+        """
+        updates, values = self._watched.setdefault(record.names, ([], []))
+        updates.append(stamp.watched)
+        values.append(record.values)
+        if stamp.due:
+            stamps, values = self._blocks.setdefault(record.names, ([], []))
+            stamps.append(stamp)
+            values.append(record.values)
 
     def first_bad_loss(self, seed: int) -> tuple[int, str] | None:
         """The earliest (D update, name) of a loss of ``seed`` that was not finite."""
-        for names, (times, values) in self._watched.items():
+        for names, (updates, values) in self._watched.items():
             losses = [i for i, name in enumerate(names) if name.startswith("loss_")]
             bad = ~torch.stack(values)[:, losses].isfinite().cpu().numpy()  # (time, name, lane)
-            for at, i, lane in sorted(zip(*bad.nonzero(), strict=True)):
-                found = (times[at], names[losses[i]])
-                self._first_bad[lane] = min(found, self._first_bad.get(lane, found))
+            for time, i, lane in sorted(zip(*bad.nonzero(), strict=True)):
+                first = (updates[time], names[losses[i]])
+                self._first_bad[lane] = min(first, self._first_bad.get(lane, first))
         self._watched.clear()
         return self._first_bad.get(self.seeds.index(seed))
 
@@ -83,19 +109,23 @@ class Recorder:
             )
         return joined.sort(KEY)
 
-    def _frame(self, names, times, values) -> pl.DataFrame:
+    def _frame(
+        self, names: tuple[str, ...], stamps: list[Stamp], values: list[Tensor]
+    ) -> pl.DataFrame:
         readings = torch.stack(values).float().cpu().numpy()  # (time, name, lane)
-        update, round, g_updates = zip(*times, strict=True)
+        columns = {
+            "d_updates": [stamp.d_update for stamp in stamps],
+            "round": [stamp.round for stamp in stamps],
+            "g_updates": [stamp.g_updates for stamp in stamps],
+            "images": [stamp.d_update * self.batch for stamp in stamps],
+        }
         lanes = [
             pl.DataFrame(
                 {
-                    "seed": pl.Series([seed] * len(times), dtype=pl.Int64),
-                    "d_updates": pl.Series(update, dtype=pl.Int64),
-                    "round": pl.Series(round, dtype=pl.Int64),
-                    "g_updates": pl.Series(g_updates, dtype=pl.Int64),
-                    "images": pl.Series([u * self.batch for u in update], dtype=pl.Int64),
-                    **{name: readings[:, i, lane] for i, name in enumerate(names)},
+                    name: pl.Series(column, dtype=pl.Int64)
+                    for name, column in {"seed": [seed] * len(stamps), **columns}.items()
                 }
+                | {name: readings[:, i, lane] for i, name in enumerate(names)}
             )
             for lane, seed in enumerate(self.seeds)
         ]
@@ -129,7 +159,7 @@ def write_part(frame: pl.DataFrame, folder: Path, rounds: int) -> None:
 
 
 def drop_after(folder: Path, rounds: int) -> None:
-    """Delete the files of a run that a checkpoint after ``rounds`` rounds knows nothing of."""
+    """Delete the parts of a run that were written after its checkpoint of ``rounds`` rounds."""
     for path in folder.glob("round-*"):
         if int(path.stem.removeprefix("round-")) > rounds:
             path.unlink()

@@ -1,0 +1,122 @@
+"""What a probe writes: readings on held-out data, sample grids, and two costlier readings.
+
+The costlier ones are taken at the run's end where ``RunConfig.probe`` asks for them: D along
+segments between real and generated samples, and how far D is from its optimum.
+"""
+
+import itertools
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from vral.data.draws import DrawStream
+from vral.diagnostics.optimality import optimality_gap
+from vral.diagnostics.probe import per_lane
+from vral.diagnostics.scores import auc
+from vral.files import replace_file
+from vral.study.build import Parts, build
+from vral.study.config import RunConfig
+from vral.train.records import write_part
+from vral.train.state import Clock, TrainState
+from vral.train.step import Step
+from vral.types import map_tensors
+
+JUDGED = 16
+"""Batches on which the optimality probe judges D's loss."""
+
+FIRST_JUDGING_SEED = 10**9
+"""First of the seeds of the optimality probe's draws; no run is trained with such a seed."""
+
+
+def write_probe(
+    config: RunConfig,
+    folder: Path,
+    parts: Parts,
+    state: TrainState,
+    clock: Clock,
+    diverged: Collection[int],
+) -> None:
+    """Measure the lanes of all seeds that have not ``diverged``, and write what was measured.
+
+    Like the records, what is written belongs to the round that is under way.
+    """
+    final = clock.round == config.rounds - 1
+    rows, along, grids = [], [], {}
+    measured = per_lane(state.profile, len(config.seeds), parts.probe)
+    for lane, (seed, reading) in enumerate(zip(config.seeds, measured, strict=True)):
+        if reading is None or seed in diverged:
+            continue
+        row, grid = reading
+        if config.probe == "optimality" and final:
+            row |= optimality(config, parts, state, lane, clock.round)
+        clocks = {**vars(clock), "images": clock.d_updates * config.batch}
+        rows.append({"seed": seed, **clocks, **row})
+        if config.probe == "interpolation" and final:
+            profile = map_tensors(lambda t, i=lane: t[i], state.profile)
+            along += [{"seed": seed, **clocks, **place} for place in parts.probe.segments(profile)]
+        grids[f"seed{seed}"] = compact(grid, parts.data.output)
+    if not rows:
+        return
+    write_part(pl.DataFrame(rows), folder / "probes", clock.round + 1)
+    if along:
+        write_part(pl.DataFrame(along), folder / "interpolation", clock.round + 1)
+    path = folder / "samples" / f"round-{clock.round + 1:08d}.npz"
+    path.parent.mkdir(exist_ok=True)
+    with replace_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **grids)
+
+
+def optimality(
+    config: RunConfig, parts: Parts, state: TrainState, lane: int, number: int
+) -> dict[str, float]:
+    """D's optimality gap in one lane, by the moves of round ``number``, on draws of its own.
+
+    D's loss is judged on JUDGED fixed batches of training samples, its AUC on as many held-out
+    samples and latents.
+    """
+    seed, data = config.seeds[lane], parts.data
+    settings: dict[str, Any] = {"seeds": (seed,), "play": "D-first"}
+    if parts.training.rule.sees_everyone:  # D's own loss, and nothing added to it
+        settings["rule"] = config.transform
+    alone = build(config.model_copy(update=settings), data)
+    needs = {move: inputs for move, inputs in alone.stream.needs.items() if move != ("G",)}
+    seeds = (FIRST_JUDGING_SEED,)
+    fixed = DrawStream(data.train, {("D",): needs["D",]}, config.batch, seeds)
+    batches = [map_tensors(lambda t: t[0], draw) for _, draw in fixed.round([("D",)] * JUDGED)]
+    held_out = {
+        "real": data.held_out[: JUDGED * config.batch],
+        "latent": torch.cat([batch["latent"] for batch in batches]),
+    }
+    clean = alone.gan.without_noise()
+
+    def judge(state: TrainState) -> dict[str, float]:
+        profile = map_tensors(lambda t: t[0], state.profile)
+        losses = [alone.gan.losses["D"](profile, batch)[0].item() for batch in batches]
+        score_real = clean.score_real(profile, held_out).cpu().numpy()
+        score_fake = clean.score_fake(profile, held_out).cpu().numpy()
+        return {"loss": float(np.mean(losses)), "auc": auc(score_real, score_fake)}
+
+    def moves_without_generator() -> Iterator[tuple[Step, dict[str, Tensor]]]:
+        stream = DrawStream(data.train, needs, config.batch, (FIRST_JUDGING_SEED + 1 + seed,))
+        side = [move for move in alone.moves(number) if move != ("G",)]
+        for _ in itertools.count():
+            for move, draw in stream.round(side):
+                yield alone.steps[move, False], draw
+
+    here = TrainState(
+        *(map_tensors(lambda t: t[lane : lane + 1] if t.ndim else t, part) for part in state)
+    )
+    return optimality_gap(here, moves_without_generator(), judge)
+
+
+def compact(samples: np.ndarray, output: str) -> np.ndarray:
+    """Images as bytes, points as they are."""
+    if output == "real":
+        return samples
+    unit = samples if output == "unit" else (samples + 1) / 2
+    return np.uint8(np.clip(unit * 255 + 0.5, 0, 255))
