@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from vral.games.gan import Gan
 from vral.games.meta import MetaGan
@@ -62,7 +61,7 @@ class FusedGan(Gan):
         def score(x: Samples, noise: Tensor | None) -> Scores:
             if self.factor_last:
                 return score_factor_last(self.discriminator, profile["D"], x, noise)
-            return functional_call(self.discriminator, profile["D"], (x, noise))
+            return self.critic(profile["D"], noise)(x)
 
         return Scored(real, fake, *self._on_both(score, draw, real, fake))
 

@@ -91,7 +91,7 @@ class Gan:
 
     def generate(self, params: Params, latent: Latents) -> Samples:
         """G at ``params``: latents (batch, latent) to samples (batch, *sample)."""
-        return functional_call(self.generator, params, (latent,))
+        return functional_call(self.generator, dict(params), (latent,))
 
     def fake(self, profile: Profile, draw: Draw) -> Samples:
         """G's samples at the draw's latents."""
@@ -99,7 +99,7 @@ class Gan:
 
     def critic(self, params: Params, noise: Tensor | None = None) -> Critic:
         """D at ``params`` as a function of samples."""
-        return lambda x: functional_call(self.discriminator, params, (x, noise))
+        return lambda x: functional_call(self.discriminator, dict(params), (x, noise))
 
     def noisy(self, samples: Samples, draw: Draw, kind: str) -> Samples:
         """D's input: the samples of one kind ("real" or "fake") with their instance noise."""

@@ -50,7 +50,7 @@ class MetaPair:
 
     def logits(self, params: Params, scores: Scores) -> Tensor:
         """The network's logits at ``params``."""
-        return functional_call(self.network, params, (scores,))
+        return functional_call(self.network, dict(params), (scores,))
 
     def meta_loss(self, params: Params, targets: Scores, scores: Scores) -> Scalar:
         """E softplus(-M(v)) + E softplus(M(y)): the Gaussian's samples v are the positive class."""

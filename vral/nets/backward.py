@@ -8,7 +8,9 @@ where a score saturates. A compiler that removes common subexpressions then comp
 for the update and for the readings; without one, ordinary differentiation is cheaper.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +20,7 @@ from vral.nets.network import Discriminator
 from vral.types import Params, Samples, Scores
 
 Stage = Callable[[Params, Tensor], Tensor]
+"""Maps a stage's own parameters and its input to its output."""
 
 
 def stages(discriminator: Discriminator, noise: Tensor | None) -> Iterator[tuple[str, Stage]]:
@@ -25,15 +28,15 @@ def stages(discriminator: Discriminator, noise: Tensor | None) -> Iterator[tuple
     for i, part in enumerate(discriminator.split(noise)):
 
         def stage(params: Params, x: Tensor, i: int = i, part: Tensor | None = part) -> Tensor:
-            after = functional_call(discriminator.stages[i], params, (x,))
+            after = functional_call(discriminator.stages[i], dict(params), (x,))
             return after if part is None else after + part.reshape(after.shape)
 
         yield f"stages.{i}.", stage
     yield "score.", lambda params, x: discriminator.scored(x, **params)
 
 
-def own(params: Params, prefix: str) -> Params:
-    """The parameters of one stage, under the names it knows them by."""
+def stage_params(params: Params, prefix: str) -> Params:
+    """The parameters of one stage, under the names that the stage gives them."""
     return {k.removeprefix(prefix): v for k, v in params.items() if k.startswith(prefix)}
 
 
@@ -46,8 +49,8 @@ def unit_cotangents(
     """
     values, pulls = [samples], []
     for prefix, stage in stages(discriminator, noise):
-        mine = own(params, prefix)
-        after, pull = vjp(lambda x, stage=stage, mine=mine: stage(mine, x), values[-1])
+        of_stage = partial(stage, stage_params(params, prefix))
+        after, pull, *_ = vjp(of_stage, values[-1])
         values.append(after)
         pulls.append(pull)
     cotangents = [torch.ones_like(values[-1])]
@@ -60,25 +63,30 @@ class _FactorLast(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(discriminator, names, samples, noise, *values):
+    def forward(
+        discriminator: Discriminator,
+        names: tuple[str, ...],
+        samples: Samples,
+        noise: Tensor | None,
+        *values: Tensor,
+    ) -> Scores:
         params = dict(zip(names, values, strict=True))
         return functional_call(discriminator, params, (samples, noise))
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Scores) -> None:
         ctx.discriminator, ctx.names, *tensors = inputs
         ctx.save_for_backward(*tensors)
 
     @staticmethod
-    def backward(ctx, factor):
+    def backward(ctx: Any, factor: Scores) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         samples, noise, *values = ctx.saved_tensors
         params = dict(zip(ctx.names, values, strict=True))
         inputs, unit = unit_cotangents(ctx.discriminator, params, samples, noise)
-        gradient: Mapping[str, Tensor] = {}
+        gradient: dict[str, Tensor] = {}
         parts = zip(stages(ctx.discriminator, noise), inputs, unit[1:], strict=False)
         for (prefix, stage), x, cotangent in parts:
-            mine = own(params, prefix)
-            _, pull = vjp(lambda p, stage=stage, x=x: stage(p, x), mine)
+            _, pull, *_ = vjp(lambda p, f=stage, x=x: f(p, x), stage_params(params, prefix))
             (share,) = pull(_scaled(cotangent, factor))
             gradient |= {prefix + name: value for name, value in share.items()}
         in_order = (gradient[name] for name in ctx.names)

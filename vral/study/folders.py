@@ -16,7 +16,7 @@ from vral.study.config import RunConfig
 from vral.study.upgrade import upgrade
 
 STUDY = ("experiment", "commands")
-"""What study.json holds: the name of its experiment, and every command that was given for it."""
+"""Keys of study.json: the name of its experiment, and every command that was given for it."""
 
 
 def folder_name(config: RunConfig) -> Path:
@@ -37,7 +37,7 @@ def folder_name(config: RunConfig) -> Path:
 
 
 def read_json(path: Path, needed: Collection[str]) -> dict[str, Any]:
-    """Raises FolderError where the file is no JSON object or lacks what is ``needed``."""
+    """The JSON object in ``path``; raises FolderError where it lacks one of the keys ``needed``."""
     try:
         content = json.loads(path.read_text())
     except (ValueError, OSError):
@@ -50,18 +50,22 @@ def read_json(path: Path, needed: Collection[str]) -> dict[str, Any]:
 def read_marker(root: Path) -> tuple[str, list[str]]:
     """The experiment and the commands of a study's study.json; FolderError where it is corrupt."""
     marker = root / "study.json"
-    experiment, commands = map(read_json(marker, STUDY).get, STUDY)
-    texts = [experiment, *commands] if isinstance(commands, list) else [None]
-    if not all(isinstance(text, str) for text in texts):
+    content = read_json(marker, STUDY)
+    experiment, commands = content["experiment"], content["commands"]
+    if not isinstance(commands, list) or not isinstance(experiment, str):
+        raise corrupt_file(marker)
+    if not all(isinstance(command, str) for command in commands):
         raise corrupt_file(marker)
     return experiment, commands
 
 
 def corrupt_file(path: Path) -> FolderError:
+    """The error that says what to do about a file that cannot be read."""
     return FolderError(f"{path} is corrupt; restore it, or delete its folder to start again")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` whole or not at all."""
     with replace_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
@@ -69,7 +73,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
     """Create ``folder``, or accept one that holds the file ``mark``.
 
-    Raises FolderError where it cannot be written or holds something of somebody else's.
+    Raises FolderError where it cannot be written or holds files that are not vral's.
     """
     refuse_foreign(folder, mark, option)
     try:
@@ -82,14 +86,14 @@ def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
 
 
 def refuse_foreign(folder: Path, mark: str, option: str = "--out") -> None:
-    """Raises FolderError where ``folder`` cannot be one, or is not empty without ``mark``."""
+    """Raises FolderError where ``folder`` is a file, or not empty and without the file ``mark``."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not nearest.is_dir():
         raise FolderError(f"{option}: cannot write to {folder}: {nearest} is a file")
     if folder != nearest or (folder / mark).exists():
         return
     try:
-        foreign = any(not _own(path, mark) for path in folder.iterdir())
+        foreign = any(not _left_by_a_start(path, mark) for path in folder.iterdir())
     except OSError as error:
         raise FolderError(f"{option}: cannot read {folder}: {error.strerror}") from None
     if foreign:
@@ -99,18 +103,18 @@ def refuse_foreign(folder: Path, mark: str, option: str = "--out") -> None:
         )
 
 
-def _own(path: Path, mark: str) -> bool:
-    """Whether a file is what a run that was killed in its first moments leaves."""
+def _left_by_a_start(path: Path, mark: str) -> bool:
+    """Whether a file is what a run that was killed in its first moments leaves behind."""
     return path.name == ".lock" or (path.name.startswith(f".{mark}.") and path.suffix == ".tmp")
 
 
 def refuse_other_study(root: Path, experiment: str) -> None:
-    """Raises FolderError where ``root`` holds another experiment, or is somebody else's."""
+    """Raises FolderError where ``root`` holds another experiment or files that are not vral's."""
     refuse_foreign(root, "study.json")
     if (root / "study.json").exists():
-        held, _ = read_marker(root)
-        if held != experiment:
-            raise FolderError(f"--out: {root} holds the experiment {held}; name another folder")
+        present, _ = read_marker(root)
+        if present != experiment:
+            raise FolderError(f"--out: {root} holds the experiment {present}; name another folder")
 
 
 def note_command(root: Path, experiment: str) -> None:
@@ -127,7 +131,10 @@ def note_command(root: Path, experiment: str) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process; the lock goes with the process, however it ends."""
+    """Reserve the folder for this process; the lock ends with the process, however it ends.
+
+    Raises FolderError where another process holds it.
+    """
     with open(folder / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -119,4 +119,4 @@ def compact(samples: np.ndarray, output: str) -> np.ndarray:
     if output == "real":
         return samples
     unit = samples if output == "unit" else (samples + 1) / 2
-    return np.uint8(np.clip(unit * 255 + 0.5, 0, 255))
+    return np.clip(unit * 255 + 0.5, 0, 255).astype(np.uint8)

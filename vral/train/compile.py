@@ -85,8 +85,8 @@ def remove_zeros(graph: torch.fx.Graph) -> None:
 
 def _alike(term: Any, total: torch.fx.Node) -> bool:
     """Whether a sum's term has the shape and type of the sum."""
-    metas = [getattr(node, "meta", {}).get("tensor_meta") for node in (term, total)]
-    return None not in metas and metas[0][:2] == metas[1][:2]
+    first, second = (getattr(node, "meta", {}).get("tensor_meta") for node in (term, total))
+    return first is not None and second is not None and first[:2] == second[:2]
 
 
 Backend = Callable[[torch.fx.GraphModule, list[Tensor]], Callable[..., Sequence[Tensor]]]
@@ -101,12 +101,13 @@ def inductor(graph: torch.fx.GraphModule, examples: list[Tensor]) -> Callable[..
 
     # Only with a shape environment does Inductor keep what it compiled for later processes.
     shapes = FakeTensorMode(shape_env=ShapeEnv())
-    fixed = [shapes.from_tensor(tensor, static_shapes=True) for tensor in examples]
+    fixed: list[Any] = [shapes.from_tensor(tensor, static_shapes=True) for tensor in examples]
     # One C++ file a program compiles in half the time of one a kernel and calls faster; the
     # pattern matcher would fuse biases back into the products.
     options = {"cpp_wrapper": examples[0].device.type == "cpu", "pattern_matcher": False}
     with tracing(TracingContext(shapes)):
-        return torch._inductor.compile(graph, fixed, options=options)
+        compiled: Any = torch._inductor.compile(graph, fixed, options=options)
+    return compiled
 
 
 def traced(graph: torch.fx.GraphModule, examples: list[Tensor]) -> torch.fx.GraphModule:

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 import torch
@@ -132,7 +132,7 @@ class Recorder:
         return pl.concat(lanes).unique(KEY, keep="last", maintain_order=True)
 
 
-def first_divergence(frame: pl.DataFrame, seed: int) -> dict[str, object] | None:
+def first_divergence(frame: pl.DataFrame, seed: int) -> dict[str, Any] | None:
     """The first D update of ``seed`` with a non-finite reading, and which reading it was."""
     rows = frame.filter(pl.col("seed") == seed).sort("d_updates")
     for row in rows.filter(
