@@ -113,8 +113,8 @@ def draws_of(training: GanTraining, rounds: int) -> list[tuple[tuple[str, ...], 
     """Every move of the first rounds with its draw, in float64."""
     return [
         (move, double(draw))
-        for round in range(rounds)
-        for move, draw in training.stream.round(training.moves(round))
+        for number in range(rounds)
+        for move, draw in training.stream.round(training.moves(number))
     ]
 
 

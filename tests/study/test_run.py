@@ -5,12 +5,13 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
-from cases import NEEDS_COMPILER, lane, tiny
+from cases import lane, tiny
 from polars.testing import assert_frame_equal
 
 from vral.diagnostics import optimality, quality
@@ -20,6 +21,8 @@ from vral.study.config import resolve
 from vral.study.machine import Execution
 from vral.study.methods import METHODS
 from vral.study.run import execute
+from vral.train import executor
+from vral.train.compile import compile_program, traced
 from vral.train.records import Recorder, read_parts
 from vral.train.schedule import Ratio
 from vral.train.state import Clock
@@ -111,8 +114,13 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, method,
     assert_same(content(tmp_path / "whole"), content(tmp_path / "parts"))
 
 
-@NEEDS_COMPILER
-def test_a_compiled_run_resumes_to_the_same_bits_and_in_the_same_mode(tmp_path):
+def test_a_compiled_run_resumes_to_the_same_bits_and_in_the_same_mode(tmp_path, monkeypatch):
+    """On graphs as they reach the compiler; machine code is test_compile's subject."""
+    monkeypatch.setattr(
+        executor,
+        "compile_program",
+        lambda program, state, draws: compile_program(program, state, draws, traced),
+    )
     config = ring("lsgan", ratio="2", rounds=6)
     on = Execution("cpu", compile="on")
     execute(config, tmp_path / "whole", on)
@@ -177,6 +185,7 @@ for kills in range(5):
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_resumed_equals_uninterrupted(tmp_path):
     """Five times, each at a random moment after the first checkpoint of that life."""
     config = ring(seeds=(0, 1), rounds=50, ratio="2", probe_every=10)
@@ -196,13 +205,13 @@ def test_killed_at_any_moment_and_resumed_equals_uninterrupted(tmp_path):
     assert [p.name for p in killed.rglob(".*") if p.name != ".lock"] == []
 
 
-@pytest.mark.parametrize("round", [1, 5, 8])
-def test_cut_off_right_after_a_round_it_finishes_later(tmp_path, monkeypatch, round):
+@pytest.mark.parametrize("number", [1, 5, 8])
+def test_cut_off_right_after_a_round_it_finishes_later(tmp_path, monkeypatch, number):
     """The cut falls after a checkpoint and before the status is settled."""
     monkeypatch.setattr(run, "FLUSH_SECONDS", 0.0)
 
     def cut(rounds: int) -> None:
-        if rounds == round:
+        if rounds == number:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -402,8 +411,8 @@ def test_thinned_records_keep_gs_readings(ratio):
     config = resolve("nonsaturating", {"ratio": ratio, "rounds": rounds})
     parsed, recorder = Ratio.parse(ratio), Recorder((0,), config.recorded_every, 64)
     kept = 0
-    for round in range(1000, 2000):
-        (first, _), (last, _) = parsed.totals(round), parsed.totals(round + 1)
+    for number in range(1000, 2000):
+        (first, _), (last, _) = parsed.totals(number), parsed.totals(number + 1)
         recorder.begin_round(Clock(d_updates=first), [("D",)] * (last - first))
         kept += recorder.stamp(("D",), Clock(d_updates=last)).due
     assert kept >= 50
@@ -493,21 +502,35 @@ def assert_all_finite(folder) -> None:
             assert column.drop_nulls().is_finite().all(), column.name
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_method_runs_on_digits(tmp_path, quick_classifier, method):
-    report = execute(tiny(method, ratio="2", seeds=(0, 1)), tmp_path, CPU)
+class FewSamples(Execution):
+    """Probes of 100 samples: what a probe costs is not a matter of the method."""
+
+    def load(self, dataset):
+        return replace(super().load(dataset), probe_size=100)
+
+
+def assert_runs(method: str, dataset: str, folder, execution: Execution) -> None:
+    report = execute(tiny(method, dataset=dataset, ratio="2", seeds=(0, 1)), folder, execution)
     assert (report["status"], report["diverged"]) == ("finished", [])
-    assert_all_finite(tmp_path)
-    records = read_parts(tmp_path / "records")
+    assert_all_finite(folder)
+    records = read_parts(folder / "records")
     assert len(records) == 2 * 4
     assert records["loss_G"].null_count() == 4
     assert ("loss_F" in records.columns) == (method == "vral-meta")
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_with_probes(tmp_path, method):
+    assert_runs(method, "ring", tmp_path, FewSamples("cpu"))
+
+
+def test_images_run_with_probes(tmp_path, quick_classifier):
+    assert_runs("vral-meta", "digits", tmp_path, CPU)
+
+
 @pytest.mark.parametrize("dataset", ["ring", "grid", "segments"])
-@pytest.mark.parametrize("method", ["nonsaturating", "vral-meta"])
-def test_points_in_the_plane_run(tmp_path, dataset, method):
-    config = resolve(method, {"dataset": dataset, "rounds": 2, "batch": 16, "width": 8})
+def test_points_in_the_plane_run(tmp_path, dataset):
+    config = resolve("vral-meta", {"dataset": dataset, "rounds": 2, "batch": 16, "width": 8})
     assert execute(config, tmp_path, CPU)["status"] == "finished"
     assert_all_finite(tmp_path)
     samples = np.load(tmp_path / "samples" / "round-00000002.npz")["seed0"]

@@ -189,8 +189,8 @@ def test_legacy_scales_are_what_the_old_code_differentiated():
 def test_parts_come_back_in_order_and_later_ones_can_be_dropped(tmp_path):
     folder = tmp_path / "records"
     assert read_parts(folder) is None
-    for round in (100, 9, 20):
-        write_part(pl.DataFrame({"round": [round]}), folder, round)
+    for number in (100, 9, 20):
+        write_part(pl.DataFrame({"round": [number]}), folder, number)
     assert read_parts(folder)["round"].to_list() == [9, 20, 100]
     drop_after(folder, 20)
     assert read_parts(folder)["round"].to_list() == [9, 20]

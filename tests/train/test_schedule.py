@@ -36,7 +36,7 @@ def test_reads_as_written(text):
     ratio = Ratio.parse(text)
     assert str(ratio) == canonical
     assert Ratio.parse(canonical) == ratio
-    assert [ratio.at(round) for round in range(3)] == pairs
+    assert [ratio.at(number) for number in range(3)] == pairs
 
 
 def test_a_hundred_for_25_rounds_then_five():
@@ -72,7 +72,7 @@ def ratio_of(timed, last) -> Ratio:
 @given(timed, pairs, st.integers(0, 120))
 def test_totals_are_sums_of_rounds(timed, last, rounds):
     ratio = ratio_of(timed, last)
-    each = [ratio.at(round) for round in range(rounds)]
+    each = [ratio.at(number) for number in range(rounds)]
     assert ratio.totals(rounds) == (sum(d for d, _ in each), sum(g for _, g in each))
 
 
@@ -93,7 +93,7 @@ def played(moves, needs, rounds: int, batch: int = 8, same_real: bool = False, p
 
         return step
 
-    names = dict.fromkeys(move for round in range(rounds) for move in moves(round))
+    names = dict.fromkeys(move for number in range(rounds) for move in moves(number))
     stream = DrawStream(fake_data("digits").train, needs, batch, (3,), same_real)
     executor = executor_of({(move, due): looks(move) for move in names for due in (False, True)})
     training = Training(moves, stream, executor, TrainState({}, {}))
@@ -110,19 +110,19 @@ GAN_NEEDS = {
 
 def test_fifty_to_one_plays_fifty_then_one():
     ratio = Ratio.parse("50:1")
-    seen = played(lambda round: round_moves(ratio, round), GAN_NEEDS, 3)
+    seen = played(lambda number: round_moves(ratio, number), GAN_NEEDS, 3)
     assert "".join(move for (move,), _ in seen) == ("D" * 50 + "G") * 3
 
 
 def test_one_to_four_plays_one_then_four():
     ratio = Ratio.parse("1:4")
-    seen = played(lambda round: round_moves(ratio, round), GAN_NEEDS, 2)
+    seen = played(lambda number: round_moves(ratio, number), GAN_NEEDS, 2)
     assert "".join(move for (move,), _ in seen) == "DGGGG" * 2
 
 
 def test_a_schedule_changes_the_round_it_says():
     ratio = Ratio.parse("4x2,1")
-    seen = played(lambda round: round_moves(ratio, round), GAN_NEEDS, 4)
+    seen = played(lambda number: round_moves(ratio, number), GAN_NEEDS, 4)
     assert "".join(move for (move,), _ in seen) == "DDDDG" * 2 + "DG" * 2
 
 
@@ -138,14 +138,14 @@ def test_vral_plays_its_metas_before_d(schedule, order):
 )
 def test_d_is_probed_between_its_last_update_and_gs_first(ratio, order):
     ratio = Ratio.parse(ratio)
-    seen = played(lambda round: round_moves(ratio, round), GAN_NEEDS, 2, probes=True)
+    seen = played(lambda number: round_moves(ratio, number), GAN_NEEDS, 2, probes=True)
     assert "".join(move for (move,), _ in seen) == order.replace(" ", "")
 
 
 @pytest.mark.parametrize("k", [50, 100])
 def test_every_update_of_a_round_has_a_draw_of_its_own(k):
     ratio = Ratio.parse(str(k))
-    seen = played(lambda round: round_moves(ratio, round), GAN_NEEDS, 2)
+    seen = played(lambda number: round_moves(ratio, number), GAN_NEEDS, 2)
     latents = [draw["latent"].numpy().tobytes() for _, draw in seen]
     assert len(set(latents)) == len(latents) == 2 * (k + 1)
     batches = [draw["real"].numpy().tobytes() for move, draw in seen if move == ("D",)]
@@ -154,7 +154,7 @@ def test_every_update_of_a_round_has_a_draw_of_its_own(k):
 
 def test_same_real_is_one_batch_a_round_with_fresh_latents():
     ratio = Ratio.parse("50")
-    seen = played(lambda round: round_moves(ratio, round), GAN_NEEDS, 2, same_real=True)
+    seen = played(lambda number: round_moves(ratio, number), GAN_NEEDS, 2, same_real=True)
     batches = [draw["real"].numpy().tobytes() for move, draw in seen if move == ("D",)]
     assert len(set(batches[:50])) == len(set(batches[50:])) == 1
     assert batches[0] != batches[50]

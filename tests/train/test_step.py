@@ -99,8 +99,8 @@ def test_three_rounds_of_a_stack_stay_with_the_single_runs(method):
         config = tiny(method, seeds=seeds, ratio="3")
         training = build(config, fake_data("digits"))
         state, infos = training.initial, []
-        for round in range(3):
-            for move, draw in training.stream.round(training.moves(round)):
+        for number in range(3):
+            for move, draw in training.stream.round(training.moves(number)):
                 state, info = training.steps[move, True](state, draw)
                 infos.append(info)
         return state, infos

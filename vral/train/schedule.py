@@ -13,6 +13,7 @@ from itertools import groupby, pairwise
 from vral.types import Move
 
 DiscriminatorSide = Callable[[int], Sequence[Move]]
+"""Maps a number of D updates to the moves of D's side of a round."""
 
 SEGMENT = re.compile(r"(?P<d>[0-9]+)(?::(?P<g>[0-9]+))?(?:x(?P<rounds>[0-9]+))?")
 LARGEST = 100_000
@@ -50,12 +51,12 @@ class Ratio:
 
         return ",".join(piece(*segment) for segment in self.segments)
 
-    def at(self, round: int) -> tuple[int, int]:
+    def at(self, number: int) -> tuple[int, int]:
         """(D updates, G updates) of a round, counted from 0."""
         for d, g, rounds in self.segments:
-            if rounds is None or round < rounds:
+            if rounds is None or number < rounds:
                 return d, g
-            round -= rounds
+            number -= rounds
         raise AssertionError("the last segment has no end")
 
     def totals(self, rounds: int) -> tuple[int, int]:
@@ -68,7 +69,7 @@ class Ratio:
 
 
 def ratio_list(text: str) -> list[str]:
-    """Several ratios: separated by blanks, or by commas where none is a schedule."""
+    """Several ratios, separated by blanks, or by commas where none of them is a schedule."""
     pieces = text.split() if " " in text.strip() or "x" in text else text.split(",")
     return list(dict.fromkeys(str(Ratio.parse(piece)) for piece in pieces))
 
@@ -79,8 +80,10 @@ def alternating(k: int) -> Sequence[Move]:
 
 
 def runs_of_moves(moves: Sequence[Move], longest: int) -> list[list[Move]]:
-    """A round cut into runs for one program each: every move of G alone, D's side in runs that end
-    with an update of D and hold equally many of them, at most ``longest``.
+    """A round cut into runs, each of which one program plays.
+
+    Every move of G is a run of its own. D's side is cut into runs that end with an update of D and
+    hold equally many of them, at most ``longest``.
     """
     runs: list[list[Move]] = []
     for has_g, group in groupby(moves, key=lambda move: "G" in move):
@@ -99,13 +102,13 @@ PLAYS = ("D-first", "G-first", "simultaneous")
 
 
 def round_moves(
-    ratio: Ratio, round: int, side: DiscriminatorSide = alternating, play: str = "D-first"
+    ratio: Ratio, number: int, side: DiscriminatorSide = alternating, play: str = "D-first"
 ) -> list[Move]:
-    """The moves of a round: D's side and G's updates in the order of ``play``.
+    """The moves of round ``number``: D's side and G's updates in the order of ``play``.
 
-    In simultaneous play, at 1:1 alone, everybody who moves in a round moves at once.
+    In simultaneous play, which needs the ratio 1:1, all players of a round move at once.
     """
-    d, g = ratio.at(round)
+    d, g = ratio.at(number)
     if play == "simultaneous":
         return [(*dict.fromkeys(player for move in side(d) for player in move), "G")]
     moves = [*side(d)], [("G",)] * g
