@@ -185,10 +185,10 @@ def worst_poincare(variance: NDArray, gradient_square: NDArray) -> float:
 
 
 def scale_gap(first: str, second: str) -> Test:
-    """By how much the original's scales distort the quotient of two arms' E‖∇D‖².
+    """The factor by which the original's scales distort the quotient of two arms' E‖∇D‖².
 
-    The quotient with ``first`` on the summed and ``second`` on the averaged scale (see
-    ``legacy_scales``), over the true quotient.
+    It is the quotient with ``first`` on the summed and ``second`` on the averaged scale (see
+    ``legacy_scales``), divided by the true quotient.
     """
 
     def values(evidence: Evidence) -> Values:

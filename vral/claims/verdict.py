@@ -33,7 +33,7 @@ FEWEST_SEEDS = 5
 
 Judgement = Literal["confirmed", "refuted", "inconclusive"]
 JUDGEMENTS: tuple[Judgement, ...] = get_args(Judgement)
-"""In the order in which every table counts them."""
+"""Every judgement, in the order of all tables."""
 
 Kind = Literal["seeds", "deterministic", "identity"]
 """What an effect rests on: a sample of seeds, one computation without chance, or arithmetic."""
@@ -87,7 +87,7 @@ class Claim:
 
     id: str
     statement: str
-    """In the source's words, shortened."""
+    """The statement in the source's words, shortened."""
     source: str
     restatement: str
     experiment: str
@@ -156,7 +156,7 @@ class Verdict:
 
 
 def judgements(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) -> NDArray:
-    """What the intervals [``low``, ``high``] over ``seeds`` seeds say.
+    """The judgement from each of the intervals [``low``, ``high``] over ``seeds`` seeds.
 
     ``low`` and ``high`` are arrays of one shape; so is the result, an array of Judgement.
     """

@@ -32,7 +32,7 @@ CLOCKS = {
 """The columns of every record that can be the horizontal axis, and their labels."""
 
 NO_CLOCK_WITH_G_HELD = "g_updates"
-"""With G held this column counts turns at which G does not move."""
+"""This clock is left out with G held, because it counts turns at which G does not move."""
 
 READINGS = {"Training, at D's updates": METRICS, "Probes, on held-out data": PROBE_METRICS}
 """Heading of the menu → reading → what it is, in words."""
