@@ -11,7 +11,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 GUIDE = ROOT / ".github/CONTRIBUTING.md"
-TESTS = ("oracles.py", "test_objectives.py", "test_penalties.py", "data/test_datasets.py")
+TESTS = (
+    "tests/test_objectives.py",
+    "tests/test_penalties.py",
+    "tests/data/test_datasets.py",
+    "tests/optim/test_rules.py",
+)
+NAMES = "exponential or drift or moons or every_objective or every_penalty or every_rule"
 RECIPE = re.compile(
     r"^```python\n# (?P<file>[\w/]+\.py)(?:: (?P<where>[^\n]+))?\n(?P<code>.*?)^```$",
     re.DOTALL | re.MULTILINE,
@@ -40,8 +46,8 @@ for command in {commands!r}:
     result = CliRunner().invoke(main, [*command.split()[1:], *options, "--out", name])
     assert result.exit_code == 0, (command, result.output, result.exception)
 
-names = "exponential or drift or moons or every_objective or every_penalty"
-assert pytest.main(["-q", "-p", "no:cacheprovider", "-n", "0", "-k", names, *{tests!r}]) == 0
+options = ["-q", "-p", "no:cacheprovider", "-n", "0"]
+assert pytest.main([*options, "-k", {names!r}, *{tests!r}]) == 0
 print("all recipes work")
 """
 
@@ -82,14 +88,11 @@ def recipe_commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
-    """A copy of the package and of the tests that recipes name, with every recipe followed."""
+    """A copy of the package and its tests, with every recipe followed."""
     folder = tmp_path_factory.mktemp("recipes")
     ignored = shutil.ignore_patterns("__pycache__", "templates")
     shutil.copytree(ROOT / "vral", folder / "vral", ignore=ignored)
-    for name in TESTS:
-        target = folder / "tests" / name
-        target.parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / "tests" / name, target)
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=ignored)
     for file, where, code in recipes():
         insert(folder / file, where, code)
     return folder
@@ -119,12 +122,12 @@ def test_there_is_a_recipe_for_everything_the_front_page_lists():
         "vral/optim/rules.py",
         "vral/data/datasets.py",
         "tests/oracles.py",
+        "tests/optim/test_rules.py",
     } <= files
     assert len(recipe_commands()) == 5
 
 
 def test_the_recipes_work(copy):
-    tests = [f"tests/{name}" for name in TESTS if name != "oracles.py"]
-    checks = CHECKS.format(commands=recipe_commands(), tests=tests)
+    checks = CHECKS.format(commands=recipe_commands(), names=NAMES, tests=list(TESTS))
     (copy / "checks.py").write_text(checks, encoding="utf-8")
     assert "all recipes work" in python(copy, "checks.py")
