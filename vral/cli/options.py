@@ -1,4 +1,4 @@
-"""Options of the commands: a run's, generated from RunConfig's fields, and where it computes."""
+"""Options of the commands: a run's, made from the fields of RunConfig, and where it computes."""
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -20,10 +20,10 @@ def _default_text(name: str, info: FieldInfo) -> str:
     by_dataset = any(name in row.defaults for row in DATASETS.values())
     by_method = any(name in method.settings for method in METHODS.values())
     if by_dataset:
-        return "by data set, see vral ls"
+        return "by data set"
     if info.is_required():
         return "by method"
-    text = "0" if name == "seeds" else str(info.default)
+    text = "0" if name == "seeds" else str(info.default) or "none"
     return f"{text}; some methods set it" if by_method else text
 
 
@@ -34,10 +34,9 @@ def _type(info: FieldInfo) -> Any:
 
 
 def config_options(skip: Collection[str] = ()) -> Callable[[Callable], Callable]:
-    """One option per field of RunConfig; what is not given arrives as None.
+    """One option per field of RunConfig; an option that is not given arrives as None.
 
-    Options of rules that vral had before its rules had settings of their own answer with the form
-    of today.
+    Options of earlier versions that are settings of a rule now answer with today's form.
     """
 
     def decorate(command: Callable) -> Callable:
@@ -62,7 +61,7 @@ def config_options(skip: Collection[str] = ()) -> Callable[[Callable], Callable]
 
 
 def _form_today(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    """Raises ConfigError where an option was given that is now a setting of a rule."""
+    """Raise ConfigError where an option was given that is now a setting of a rule."""
     if value is not None:
         option = param.opts[0]
         raise ConfigError(

@@ -24,11 +24,11 @@ from vral.study.sweep import Cell, estimate, stop_on_interrupt
 @config_options()
 @execution_options("runs/train/method=…/ratio=…/dataset=…/seeds=…")
 def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> None:
-    """Train one METHOD, such as lsgan, and write one run folder; vral ls methods shows them all.
+    """Train one METHOD, such as lsgan, and write one run folder.
 
-    Every setting of the run is an option. What is not given comes from the data set and the
-    method. The same command again continues an interrupted run, and larger --rounds prolong a
-    finished one.
+    Every setting of the run is an option. What is not given comes from the data set (vral ls
+    datasets) and from the method (vral ls methods). The same command again continues an interrupted
+    run, and larger --rounds prolong a finished one.
     """
     config = resolve(method, given(options))
     cores = os.cpu_count() or 1

@@ -88,113 +88,161 @@ class RunConfig(BaseModel):
 
     method: Literal[*METHODS] = Field(description="Row of METHODS.")
 
-    dataset: Literal[*DATASETS] = RUN("digits", description="Data set.")
+    dataset: Literal[*DATASETS] = RUN(
+        "digits", description="Data set to train on; vral ls datasets explains each."
+    )
     ratio: Annotated[str, BeforeValidator(_ratio)] = RUN(
         "1",
-        description="D updates to G updates: 50, 50:1, 1:4, or a schedule such as 100x25,5.",
+        description="D updates per G update: 50, 50:1, 1:4, or a schedule such as 100x25,5: "
+        "100:1 for 25 rounds, then 5:1.",
     )
     play: Literal[*PLAYS] = RUN(
-        "D-first", description="Who moves first in a round, or all players at once (ratio 1)."
+        "D-first",
+        description="Who moves first in a round; simultaneous: all at once, at ratio 1 only.",
     )
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds), Field(min_length=1)
-    ] = RUN((0,), description="Seeds of the run's lanes: 0, 0-4 or 0,2,5.")
-    rounds: Count = RUN(description="Rounds; at k:1 a round is one G update.")
-    batch: Annotated[int, Field(ge=2)] = RUN(64, description="Batch of every update.")
+    ] = RUN(
+        (0,), description="Seeds that train side by side: one (3), a range (0-4) or a list (0,2,5)."
+    )
+    rounds: Count = RUN(
+        description="Rounds to train for; at k:1 a round is k D updates and one G update."
+    )
+    batch: Annotated[int, Field(ge=2)] = RUN(64, description="Batch size of every update.")
     real_batch: Literal["fresh", "same"] = RUN(
-        "fresh", description="A fresh real batch per update, or one per round (a defect)."
+        "fresh",
+        description="A fresh real batch for every update, or the same for all updates of a round, "
+        "which is a defect of the original code.",
     )
     generator: Literal["trained", "held"] = RUN(
         "trained",
-        description="held: G is read at its turns, which g_updates counts, but it does not move.",
+        description="held: G does not move; its turns are read and counted as usual.",
     )
     warmup: Annotated[int, Field(ge=0)] = RUN(
-        0, description="Rounds of LSGAN at 1:1 that G trains first; then D starts afresh."
+        0,
+        description="Rounds of LSGAN at 1:1 that train G first; the run then starts with a new D.",
     )
     variant: Annotated[str, Field(pattern=r"^[A-Za-z0-9.,=_-]{0,40}$")] = RUN(
-        "", description="Name for settings that are not the method's; part of the run's folder."
+        "",
+        description="Name of a run with settings of its own; part of its folder's name.",
     )
 
-    network: Literal[*NETWORKS] = NETS(description="Pair of networks.")
-    width: Count = NETS(description="Width of the networks: hidden units, or base channels.")
-    latent: Count = NETS(description="Dimensions of z ~ N(0, I).")
-    norm_d: Norm = NETS("none", description="Norm in D; batch uses the statistics of the batch.")
-    norm_g: Norm = NETS("none", description="Norm in G.")
-    hidden_noise: Weight = NETS(0.0, description="Sd of the noise on D's hidden activations.")
-    instance_noise: Weight = NETS(0.0, description="Sd of the noise on D's input.")
+    network: Literal[*NETWORKS] = NETS(
+        description="Pair of networks, D and G; vral ls networks explains each."
+    )
+    width: Count = NETS(
+        description="Width of both networks: hidden units, or base channels of convolutions."
+    )
+    latent: Count = NETS(description="Dimensions of G's input z ~ N(0, I).")
+    norm_d: Norm = NETS(
+        "none", description="Normalisation in D; batch takes the statistics of the batch at hand."
+    )
+    norm_g: Norm = NETS("none", description="Normalisation in G.")
+    hidden_noise: Weight = NETS(
+        0.0, description="Standard deviation of Gaussian noise on D's hidden activations."
+    )
+    instance_noise: Weight = NETS(
+        0.0, description="Standard deviation of Gaussian noise on D's input."
+    )
 
     objective: Literal[*OBJECTIVES, "meta", "parzen", "none"] = LOSSES(
-        description="D's objective, and G's unless --g-objective says otherwise."
+        description="What D minimises, and G too unless --g-objective says otherwise; vral ls "
+        "objectives explains each."
     )
     g_objective: Literal["own", "target", "mean"] = LOSSES(
         "own",
-        description="G's: the objective's own, ½E(D(G(z))-m_r)², or (E D(G(z)) - E D(x))².",
+        description="What G minimises. own: its part of the objective; target: ½E(D(G(z))-m_r)²; "
+        "mean: (E D(G(z)) - E D(x))².",
     )
-    gradient_penalty: Weight = LOSSES(0.0, description="λ of WGAN-GP's E(‖∇D(x̂)‖-1)².")
-    r1: Weight = LOSSES(0.0, description="γ of (γ/2) E‖∇D(x)‖².")
-    r2: Weight = LOSSES(0.0, description="γ of (γ/2) E‖∇D(G(z))‖².")
+    gradient_penalty: Weight = LOSSES(
+        0.0, description="Weight λ of WGAN-GP's penalty E(‖∇D(x̂)‖-1)²."
+    )
+    r1: Weight = LOSSES(0.0, description="Weight γ of the penalty (γ/2) E‖∇D(x)‖² on real samples.")
+    r2: Weight = LOSSES(
+        0.0, description="Weight γ of the penalty (γ/2) E‖∇D(G(z))‖² on fake samples."
+    )
     legacy_gp: Weight = LOSSES(
-        0.0, description="λ of the original's penalty: ε a scalar, gradient in x not x̂ (a defect)."
+        0.0,
+        description="Weight λ of the original code's defective WGAN-GP penalty: one ε for a whole "
+        "batch, and the gradient with respect to x instead of x̂.",
     )
     moment_penalty: Weight = LOSSES(
-        0.0, description="Weight of (Var-1)² + (mean-m)² of D's scores, per class."
+        0.0,
+        description="Weight of (variance-1)² + (mean-m)² of D's scores, real and fake.",
     )
-    clip: Weight = LOSSES(0.0, description="Clip D's weights to ±clip after its updates; 0: never.")
+    clip: Weight = LOSSES(
+        0.0,
+        description="Bound c of D's weights, clipped to ±c after its updates; 0: none.",
+    )
     clip_scope: Literal["weights", "everything"] = LOSSES(
-        "weights", description="everything: biases and Adam's moments and count too (a defect)."
+        "weights",
+        description="everything: clip biases and Adam's moments and count too, which is a defect of "
+        "the original code.",
     )
 
-    mean_fake: float = MEANS(0.0, allow_inf_nan=False, description="m_f, VRAL's mean on fakes.")
-    mean_real: float = MEANS(1.0, allow_inf_nan=False, description="m_r, VRAL's mean on reals.")
-    meta_input: Literal["sample", "batch"] = MEANS(
-        "sample", description="R and F judge single scores, or a batch's scores as one vector."
+    mean_fake: float = MEANS(
+        0.0,
+        allow_inf_nan=False,
+        description="m_f, the mean that VRAL asks of D's scores on fakes.",
     )
-    meta_width: Count = MEANS(28, description="Hidden units of R and F.")
+    mean_real: float = MEANS(
+        1.0,
+        allow_inf_nan=False,
+        description="m_r, the mean that VRAL asks of D's scores on reals.",
+    )
+    meta_input: Literal["sample", "batch"] = MEANS(
+        "sample", description="R and F judge single scores, or the scores of a batch as one vector."
+    )
+    meta_width: Count = MEANS(28, description="Hidden units of R and of F.")
     meta_game: Literal["nonsaturating", "minimax"] = MEANS(
-        "nonsaturating", description="D's game against R and F."
+        "nonsaturating", description="The game that D plays against R and F."
     )
     meta_schedule: Literal["every", "once"] = MEANS(
-        "every", description="F:R:D:G as k:k:k:1 (every) or 1:1:k:1 (once)."
+        "every",
+        description="Updates of F, R, D and G in a round at k:1: k, k, k and 1 (every), or 1, 1, k and "
+        "1 (once).",
     )
-    parzen_kl: Literal["forward", "backward"] = MEANS("forward", description="KL(N‖p̃), or KL(p̃‖N).")
+    parzen_kl: Literal["forward", "backward"] = MEANS(
+        "forward",
+        description="Divergence of N(m, 1) and the density p̃ of D's scores: KL(N‖p̃), or KL(p̃‖N).",
+    )
     bandwidth: Positive = MEANS(
-        0.3, description="Bandwidth h of the Parzen window (the authors': 1)."
+        0.3, description="Bandwidth h of the Parzen window; the authors take 1."
     )
 
     rule: Annotated[str, BeforeValidator(_text(rule_text))] = UPDATES(
         "adam",
-        description="What players follow, NAME or NAME:setting=value,…: "
-        f"{', '.join(rule_names())}; settings: vral ls rules.",
+        description="Update rule of all players, NAME or NAME:setting=value,… with one of "
+        f"{', '.join(rule_names())}; vral ls rules explains each and its settings.",
     )
     transform: Annotated[str, BeforeValidator(_text(transform_text))] = UPDATES(
         "adam",
-        description="What each player makes of a rule's direction, where the rule is none of "
-        f"{', '.join(TRANSFORMS)} itself.",
+        description="How each player turns the rule's direction into a step, NAME or "
+        f"NAME:setting=value,…, where --rule is not itself one of {', '.join(TRANSFORMS)}.",
     )
     rule_d: PlayerRule = UPDATES(
-        "same", description="What D follows: same, same:lr=0.001, or a transform as in sgd:lr=0.1."
+        "same", description="What D follows: same as all, same:lr=0.001, or one such as sgd:lr=0.1."
     )
-    rule_g: PlayerRule = UPDATES("same", description="What G follows.")
-    rule_meta: PlayerRule = UPDATES("same", description="What R and F follow.")
-    lr: Positive = UPDATES(
-        description="Learning rate of every player whose own rule does not give one."
-    )
+    rule_g: PlayerRule = UPDATES("same", description="What G follows, likewise.")
+    rule_meta: PlayerRule = UPDATES("same", description="What R and F follow, likewise.")
+    lr: Positive = UPDATES(description="Learning rate of every player whose own rule gives none.")
     precision: Literal[*PRECISIONS] = UPDATES(
-        "float32", description="bf16: products of matrices take bfloat16 factors."
+        "float32", description="bf16: matrix products take bfloat16 factors."
     )
 
     record_every: Annotated[int, Field(ge=0)] = RECORDS(
         0,
-        description="Keep the readings of every n-th D update, counted back from the round's last; "
-        "0: about 10,000 of them.",
+        description="Keep the readings of every n-th D update, counted back from a round's last; "
+        "0: about 10,000 readings in all.",
     )
     probe_every: Annotated[int, Field(ge=0)] = RECORDS(
-        0, description="Rounds between probes on held-out data; 0: a tenth of the run."
+        0,
+        description="Rounds between probes on held-out data; 0: a tenth of the run.",
     )
     probe: Literal["none", "optimality", "interpolation"] = RECORDS(
         "none",
-        description="At the end. optimality: train a copy of D on with G held; interpolation: D "
-        "and ‖∇D‖ along segments from real to fake.",
+        description="An additional probe at the end. optimality: train a copy of D further while G "
+        "is held; interpolation: follow D and ‖∇D‖ along segments from real to fake samples.",
     )
 
     @model_validator(mode="after")
