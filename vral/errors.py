@@ -1,15 +1,15 @@
-"""What a user can put right: shown as one line, exit code 2."""
+"""Errors that a user can mend: shown as one line, with exit code 2."""
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C."""
+"""Exit code after Ctrl-C."""
 
 
 class UserError(Exception):
-    """The message names the option, what was given and what is allowed."""
+    """An error whose message names the option, what was given and what is allowed."""
 
 
 class ConfigError(UserError):
-    """A setting that cannot be."""
+    """A setting that is not allowed, or not together with another."""
 
 
 class DataError(UserError):
@@ -21,7 +21,7 @@ class FolderError(UserError):
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says: a user's as it stands, of any other its kind and its first line."""
+    """An error as one line: a UserError's message, or the kind and first line of any other."""
     if isinstance(error, UserError):
         return str(error)
     text = (str(error).strip().splitlines() or [""])[0][:200]

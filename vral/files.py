@@ -12,7 +12,7 @@ from vral.errors import FolderError
 def drop_temporaries(folder: Path) -> None:
     """Delete what ``replace_file`` leaves in ``folder`` when its process is killed.
 
-    Only for who holds the folder: another process may be about to rename its own.
+    Call it only with the folder's lock: another process may be about to rename its own file.
     """
     for path in folder.glob(".*.tmp"):
         if re.fullmatch(r"\..+\.[0-9]+\.tmp", path.name):
@@ -21,9 +21,9 @@ def drop_temporaries(folder: Path) -> None:
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends without error.
+    """A temporary path that becomes ``path`` when the block ends without an error.
 
-    Raises FolderError where it cannot be written, a full disk included.
+    Raises FolderError where it cannot be written, as on a full disk.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -1,10 +1,8 @@
-"""The loops that we are measured against, each as short as its kind is written in the wild.
+"""Training loops that vral is timed against, each as short as such loops usually are.
 
 Both train the very modules of the game, change parameters in place and differentiate by
 ``backward``; neither shares a formula or a stream of draws with the package.
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +17,12 @@ from vral.study.config import RunConfig
 
 
 def labelled(logits: Tensor, label: float) -> Tensor:
+    """Cross-entropy of logits (batch,) that all have the same label; a scalar."""
     return cross_entropy(logits, torch.full_like(logits, label))
 
 
 def slope(critic: nn.Module, samples: Tensor) -> Tensor:
-    """∇ₓD, differentiable, as penalties need it."""
+    """∇ₓD of samples (batch, …) as (batch, numbers in a sample), differentiable for penalties."""
     samples = samples.detach().requires_grad_()
     scores = critic(samples)
     (gradient,) = torch.autograd.grad(scores.sum(), samples, create_graph=True)
@@ -31,6 +30,7 @@ def slope(critic: nn.Module, samples: Tensor) -> Tensor:
 
 
 def parzen_kl(scores: Tensor, mean: float, bandwidth: float) -> Tensor:
+    """KL(N(mean, 1)‖p̃) up to a constant, p̃ the Parzen density of scores (batch,); a scalar."""
     targets = torch.randn_like(scores) + mean
     windows = torch.distributions.Normal(scores, bandwidth)
     density = torch.logsumexp(windows.log_prob(targets[:, None]), 1)
@@ -38,14 +38,14 @@ def parzen_kl(scores: Tensor, mean: float, bandwidth: float) -> Tensor:
 
 
 def meta_network(config: RunConfig) -> nn.Module:
-    """Scores (batch,) to logits (batch,)."""
+    """R or F: a network from scores (batch,) to logits (batch,)."""
     width = config.meta_width
     layers = nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1)
     return nn.Sequential(nn.Unflatten(0, (-1, 1)), *layers, nn.Flatten(0))
 
 
 class PlainLoop:
-    """What every tutorial writes: zero_grad, generate, detach, two passes of D, backward, step.
+    """The loop of every tutorial: zero_grad, generate, detach, two passes of D, backward, step.
 
     Logs, by ``.item()`` at every update of D, its loss, mean and variance of both kinds of scores,
     and ‖∇ₓD‖ on both.
@@ -147,8 +147,10 @@ class PlainLoop:
 
 
 class LeanLoop(PlainLoop):
-    """What an expert writes: fused Adam, one pass of D over both kinds, no graph of G in D's
-    updates, D frozen in G's, nothing read back. Logs D's loss alone.
+    """The loop of an expert, which reads nothing back and logs D's loss alone.
+
+    Adam is fused, one pass of D covers real and fake samples, D's updates keep no graph of G, and D
+    is frozen in G's updates.
     """
 
     fused = True
@@ -188,7 +190,7 @@ class LeanLoop(PlainLoop):
         self.D.requires_grad_(True)
 
 
-LOOPS: dict[str, Callable[[Gan, RunConfig, Tensor], PlainLoop]] = {
+LOOPS: dict[str, type[PlainLoop]] = {
     "plain loop": PlainLoop,
     "lean loop": LeanLoop,
 }

@@ -81,6 +81,7 @@ def flops(case: Case) -> float:
         taken = [next(draws)[1] for _ in plan]
         executor = training.executor
         keys = executor.plan(plan, [True] * len(plan))
+        assert executor.to_compile is not None
         run = program_of(executor.to_compile, executor.prepare, keys)
         compile_program(run, training.initial, taken, counting)
     on_d_side, of_g = counted

@@ -1,7 +1,7 @@
-"""Installed packages that train a GAN, on the very networks, samples and ratio of a workload.
+"""Installed packages that train a GAN, on the same networks, samples and ratio as vral.
 
-Each is optional, keeps its own settings, and logs less than we do. What a package adds around its
-steps is left out (files, bars, checkpoints, loading), so these times are the least it can take.
+Each is optional, keeps its own settings, and logs less than vral does. What a package adds around
+its steps is left out (files, bars, checkpoints, loading), so its times are the least it can take.
 """
 
 import logging
@@ -225,7 +225,7 @@ def _lightning_module(loop: LightningLoop) -> Any:
 
 
 def _mimicry() -> None:
-    """The modules that train, past package files that ask for TensorFlow and ``torch._six``."""
+    """Import the modules that train, past package files that need TensorFlow and ``torch._six``."""
     for name in ("torch_mimicry", "torch_mimicry.training"):
         if name not in sys.modules:
             sys.modules[name] = module_from_spec(find_spec(name))
@@ -235,7 +235,7 @@ def _mimicry() -> None:
 
 @dataclass(frozen=True)
 class Peer:
-    """A package that can be found, what importing it takes, and what it can train."""
+    """A package: how it is found and imported, and what it can train."""
 
     module: str
     load: Callable[[], Any]
@@ -244,7 +244,7 @@ class Peer:
     any_ratio: bool = True
 
     def obstacle(self, method: str, ratio: int) -> str | None:
-        """Why it cannot train ``method`` at ``ratio`` here."""
+        """Why the package cannot train ``method`` at ``ratio`` here; None where it can."""
         if method not in self.methods:
             return f"has no {method}"
         if ratio > 1 and not self.any_ratio:
@@ -282,5 +282,5 @@ PEERS: dict[str, Peer] = {
 def installed(method: str, ratio: int) -> tuple[dict[str, type[PlainLoop]], dict[str, str]]:
     """The peers that can train ``method`` at ``ratio`` here, and why the others cannot."""
     obstacles = {name: peer.obstacle(method, ratio) for name, peer in PEERS.items()}
-    found = {name: PEERS[name].loop for name, why in obstacles.items() if why is None}
-    return found, {name: why for name, why in obstacles.items() if why is not None}
+    loops = {name: PEERS[name].loop for name, why in obstacles.items() if why is None}
+    return loops, {name: why for name, why in obstacles.items() if why is not None}

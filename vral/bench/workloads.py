@@ -1,4 +1,4 @@
-"""What is measured: three pairs of networks on samples in memory, and who trains them."""
+"""What ``vral bench`` times: three pairs of networks on samples in memory, and who trains them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,17 +25,19 @@ WORKLOADS: dict[str, dict[str, Any]] = {
     "mlp": {"dataset": "mnist", "network": "mlp", "width": 512, "latent": 64, "batch": 64},
     "conv": {"dataset": "mnist", "network": "mnist-conv", "width": 32, "latent": 64, "batch": 64},
 }
-"""toy: 2-128-128-1 and 16-128-128-2. mlp: 784-512-512-1 and 64-512-512-784. conv: two 5×5 stride-2
-convolutions of 32 and 64 channels, dense 512, and their mirror; no norms."""
+"""D and G of each, by the widths of their layers.
+
+toy: 2-128-128-1 and 16-128-128-2. mlp: 784-512-512-1 and 64-512-512-784. conv: two 5×5 stride-2
+convolutions of 32 and 64 channels and a dense layer of 512, and their mirror image; no norms."""
 
 METHODS = ("nonsaturating", "wgan-gp", "r1", "vral-meta", "vral-parzen")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A method on a workload at a ratio, with what is ``changed`` in the workload.
+    """A method on a workload at a ratio, with some settings of the workload ``changed``.
 
-    Beside settings of a run, ``changed`` may hold ``depth``, the hidden layers of an MLP.
+    ``changed`` may hold settings of a run, and ``depth``, the number of hidden layers of an MLP.
     """
 
     workload: str
@@ -61,7 +63,7 @@ class Case:
 
     @property
     def pair(self) -> NetworkPair | None:
-        """The networks, where they are not those that the configuration names."""
+        """The networks, if they are not those that the configuration names."""
         if "depth" not in self.changed:
             return None
         depth = self.changed["depth"]
@@ -74,7 +76,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to run our own step."""
+    """One way to run vral's own step."""
 
     compiled: bool = False
     precision: str = "float32"
@@ -97,7 +99,7 @@ MODES: dict[str, Mode] = {
 
 
 def samples(dataset: str, count: int = 60_000) -> Dataset:
-    """Uniform noise of a data set's shape and range: its values do not change what a step costs."""
+    """Uniform noise of a data set's shape and range; values do not change what a step costs."""
     row = DATASETS[dataset]
     noise = torch.rand(count, *row.shape, generator=rng(torch.device("cpu"), "bench"))
     made = noise if row.output == "unit" else 2 * noise - 1
@@ -105,7 +107,7 @@ def samples(dataset: str, count: int = 60_000) -> Dataset:
 
 
 class Ours:
-    """Our own loop, records included."""
+    """vral's own loop, records included."""
 
     def __init__(self, case: Case, data: Dataset, mode: Mode):
         config = case.config.model_copy(
@@ -120,7 +122,7 @@ class Ours:
         self.recorder = Recorder(config.seeds, config.record_every, config.batch)
 
     def play(self, rounds: int) -> None:
-        """Raises ConfigError where what should be compiled is not."""
+        """Play so many rounds. Raises ConfigError where nothing was compiled that should be."""
         state = train(self.training, self.clock, self.clock.round + rounds, self.recorder)
         self.training = replace(self.training, initial=state)
         self.recorder.first_bad_loss(self.recorder.seeds[0])
@@ -131,11 +133,11 @@ class Ours:
 
 
 Contender = Callable[[int], None]
-"""Plays so many rounds."""
+"""A function that plays so many rounds."""
 
 
 def loop_of(loop: type[PlainLoop], case: Case, data: Dataset) -> PlainLoop:
-    """``loop`` on modules that start from the parameters that we start from."""
+    """``loop`` on modules that start from the parameters that vral starts from."""
     training = build(case.config, replace(data, train=data.train[:64]), pair=case.pair)
     first = start(training.gan.networks, (0,))
     for player, module in training.gan.networks.items():
@@ -147,7 +149,7 @@ def loop_of(loop: type[PlainLoop], case: Case, data: Dataset) -> PlainLoop:
 def contenders(
     case: Case, modes: tuple[str, ...], peers: bool, device: torch.device
 ) -> dict[str, tuple[Contender, int]]:
-    """Name to (player of rounds, lanes)."""
+    """Every contender by name, with the number of its lanes."""
     data = samples(case.config.dataset).to(device)
     found: dict[str, tuple[Contender, int]] = {}
     others = LOOPS | (installed(case.method, case.ratio)[0] if peers else {})

@@ -176,7 +176,7 @@ class RunConfig(BaseModel):
     )
     clip_scope: Literal["weights", "everything"] = LOSSES(
         "weights",
-        description="everything: clip biases and Adam's moments and count too, which is a defect of "
+        description="everything: clip biases and Adam's moments and count too, a defect of "
         "the original code.",
     )
 
@@ -199,7 +199,7 @@ class RunConfig(BaseModel):
     )
     meta_schedule: Literal["every", "once"] = MEANS(
         "every",
-        description="Updates of F, R, D and G in a round at k:1: k, k, k and 1 (every), or 1, 1, k and "
+        description="Updates of F, R, D and G in a round at k:1: k, k, k, 1 (every) or 1, 1, k, "
         "1 (once).",
     )
     parzen_kl: Literal["forward", "backward"] = MEANS(
