@@ -6,7 +6,7 @@ fewer passes through the networks.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TypeVar
 
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -19,6 +19,7 @@ from vral.parzen import backward_kl, forward_kl
 from vral.penalties import Penalty, input_gradient
 from vral.types import Critic, Draw, Latents, Params, Profile, Samples, Scalar, Scored, Scores
 
+AnyGan = TypeVar("AnyGan", bound="Gan")
 DiscriminatorLoss = Callable[[Profile, Scored, Draw], Scalar]
 GeneratorLoss = Callable[[Scores, Scores], Scalar]
 """(real scores, fake scores) to G's loss; only mean matching looks at the real ones."""
@@ -85,7 +86,7 @@ class Gan:
     instance_noise: float = 0.0
     hidden_noise: float = 0.0
 
-    def without_noise(self) -> Self:
+    def without_noise(self: AnyGan) -> AnyGan:
         """The same game with clean inputs and hidden stages, for measuring."""
         return replace(self, instance_noise=0.0, hidden_noise=0.0)
 

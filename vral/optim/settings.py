@@ -75,7 +75,7 @@ class Setting(NamedTuple):
             raise ValueError(f"allowed for {self.name}: {self.allowed}")
         return value
 
-    def _fits(self, value: float) -> bool:
+    def _fits(self, value: int | float) -> bool:
         above, least, below, most = (
             self.bounds[key] for key in ("above", "at least", "below", "at most")
         )

@@ -1,7 +1,7 @@
 """Train any game without folders, records or settings: what a user's own script calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from vral.train.step import ReadInfo, make_step
 from vral.types import Draw, Move, Profile, leaves
 
 
+@runtime_checkable
 class Draws(Protocol):
     """The random inputs of a game, one round after another; ``DrawStream`` is one."""
 
