@@ -52,8 +52,8 @@ def commands(page: Path) -> list[str]:
     in_blocks = [line for block in blocks(page, "") for line in block.splitlines()]
     prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE)
     in_lines = re.findall(r"`(vral [^`]*)`", prose)
-    found = [line.split(" #")[0].strip() for line in in_blocks if line.startswith("vral ")]
-    return list(dict.fromkeys(found + [line for line in in_lines if "…" not in line]))
+    whole = [line.split(" #")[0].strip() for line in in_blocks if line.startswith("vral ")]
+    return list(dict.fromkeys(whole + [line for line in in_lines if "…" not in line]))
 
 
 COMMANDS = [(page, command) for page in PAGES for command in commands(page)]
@@ -78,15 +78,15 @@ def test_the_front_pages_python_runs(capsys):
     namespace: dict[str, object] = {}
     for block in python:
         exec(block, namespace)
-    told = capsys.readouterr().out
-    assert "torch.Size([200, 3])" in told
+    printed = capsys.readouterr().out
+    assert "torch.Size([200, 3])" in printed
     state, readings = namespace["state"], namespace["readings"]
     lanes = {value.shape[0] for params in state.profile.values() for value in params.values()}
     assert lanes == {3}
     assert all(value.isfinite().all() for value in readings.values())
     assert len({float(loss) for loss in readings["loss_D"][-1]}) == 3
     assert all(value.grad is not None for value in list(namespace["D"].parameters())[::2])
-    assert "0.5j" in told.replace(" ", "")
+    assert "0.5j" in printed.replace(" ", "")
 
 
 def test_the_tree_is_the_folder():

@@ -38,8 +38,8 @@ def test_density_is_scikit_learns(bandwidth):
 def test_density_of_a_single_score_is_a_gaussian(bandwidth):
     points = torch.linspace(-50, 50, 41, dtype=torch.float64)
     expected = norm(loc=0.7, scale=bandwidth).logpdf(points)
-    one = torch.tensor([0.7], dtype=torch.float64)
-    np.testing.assert_allclose(log_density(points, one, bandwidth), expected, rtol=1e-12)
+    score = torch.tensor([0.7], dtype=torch.float64)
+    np.testing.assert_allclose(log_density(points, score, bandwidth), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("bandwidth", [0.2, 1.0])
