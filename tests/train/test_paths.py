@@ -1,6 +1,11 @@
-"""Trajectories of the toy games against published numbers, conservation laws and averaged radii."""
+"""Trajectories of the toy games against published numbers, conservation laws and averaged radii.
+
+Long runs play ``two_numbers``, the Dirac-GAN without networks, which tests/dynamics proves to be
+``dirac``. In the paper's convention ψ has the other sign.
+"""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +13,7 @@ import oracles_dynamics as closed
 import pytest
 import torch
 
-from vral.games.dirac import dirac
+from vral.games.dirac import dirac, two_numbers
 from vral.games.planar import manifold
 from vral.optim import Adam, FirstOrder, Sgd
 from vral.train.paths import grid, recorded_rounds, share_within, trajectories
@@ -27,6 +32,19 @@ def run(toy, moves, starts, rounds, step=0.2, step_d=None, every=1, **given):
     rule = FirstOrder({"G": Sgd(step), "D": Sgd(step if step_d is None else step_d)})
     given = {"draw": toy.draw, "projections": toy.projections, "every": every} | given
     return trajectories(toy.game, rule, moves, toy.profile(starts), rounds, **given).numpy()
+
+
+def clipped(limit):
+    """Weight clipping of ``two_numbers``."""
+    return {"D": lambda params: {"psi": params["psi"].clamp(-limit, limit)}}
+
+
+def penalised(gamma, centre):
+    """The draw of ``two_numbers`` with the penalty γ/2·(|ψ| - centre)²."""
+    return {
+        "gamma": torch.tensor(gamma, dtype=torch.float64),
+        "centre": torch.tensor(centre, dtype=torch.float64),
+    }
 
 
 def radius(points):
@@ -101,7 +119,7 @@ def test_radii_of_minimax_descent():
         0.2: [1.962624, 3.096949, 3.623014],
     }
     for step, radii in wanted.items():
-        seen = run(dirac(convention="paper"), SIM, [[1.0, 1.0]], 1000, step)[:, 0]
+        seen = run(two_numbers(), SIM, [[1.0, -1.0]], 1000, step)[:, 0]
         np.testing.assert_allclose(radius(seen[[100, 500, 1000]]), radii, rtol=0, atol=1e-6)
 
 
@@ -125,17 +143,17 @@ def test_the_flow_of_minimax_conserves_the_radius():
 
 def test_alternating_minimax_near_zero():
     """Near 0 θ² + ψ² - h·f·θψ stays (the linear part); at h = 4.2 > 4 alternation blows up too."""
-    toy = dirac(convention="paper")
-    seen = run(toy, ALT, [[1e-6, 1e-6]], 500)[:, 0]
+    toy, start = two_numbers(), [[1e-6, -1e-6]]
+    seen = run(toy, ALT, start, 500)[:, 0]
     theta, psi = seen.T
     # ψ sees the θ of the same round: f·θψ enters with a plus.
     conserved = theta**2 + psi**2 - 0.2 * 0.5 * theta * psi
     other = theta**2 + psi**2 + 0.2 * 0.5 * theta * psi
     spread = min(np.ptp(conserved) / conserved[0], np.ptp(other) / other[0])
     assert spread < 1e-9
-    calm = run(toy, ALT, [[1e-6, 1e-6]], 2000, 3.9)[:, 0]
+    calm = run(toy, ALT, start, 2000, 3.9)[:, 0]
     assert radius(calm).max() < 6.5e-6
-    wild = run(toy, ALT, [[1e-6, 1e-6]], 20, 4.2)[:, 0]
+    wild = run(toy, ALT, start, 20, 4.2)[:, 0]
     assert abs(radius(wild[20]) - 0.2120) < 5e-4
 
 
@@ -145,13 +163,13 @@ def test_alternating_minimax_near_zero():
 @pytest.mark.parametrize("step", [0.1, 0.2])
 def test_nonsaturating_descent_circles_at_the_root_of_twice_its_step(step):
     start = [math.sqrt(step), math.sqrt(step)]
-    seen = run(dirac("nonsaturating"), SIM, [start], 2000, step)[500:, 0]
+    seen = run(two_numbers("nonsaturating"), SIM, [start], 2000, step)[500:, 0]
     assert abs((seen**2).sum(1).mean() / (2 * step) - 1) < 0.01
 
 
 def test_nonsaturating_alternation_and_flow_converge_slowly():
     """r² ≈ 1/(1/r₀² + t/8)."""
-    seen = run(dirac("nonsaturating"), ALT, [[1.0, 1.0]], 2000, 0.05)[:, 0]
+    seen = run(two_numbers("nonsaturating"), ALT, [[1.0, 1.0]], 2000, 0.05)[:, 0]
     wanted = 1 / (1 / 2 + 100 / 8)
     assert abs((seen[-1] ** 2).sum() / wanted - 1) < 0.05
 
@@ -159,7 +177,7 @@ def test_nonsaturating_alternation_and_flow_converge_slowly():
 @pytest.mark.parametrize(("clip", "moves_d", "ratio"), [(1.0, 5, 1.0), (0.3, 3, 2.0)])
 def test_clipped_wgan_circles_and_never_arrives(clip, moves_d, ratio):
     """Alternating, h → 0: max|θ| = c·√(h_g/(n_d h_d))."""
-    toy, step = dirac("wgan", clip=clip), 0.01
+    toy, step = replace(two_numbers("wgan"), projections=clipped(clip)), 0.01
     moves = (("G",), *[("D",)] * moves_d)
     seen = run(toy, moves, [[0.5 * clip, clip]], 900, step, step / ratio)[300:, 0]
     wanted = clip * math.sqrt(ratio / moves_d)
@@ -169,7 +187,8 @@ def test_clipped_wgan_circles_and_never_arrives(clip, moves_d, ratio):
 
 def test_clipped_wgan_overshoots_when_simultaneous():
     for step, wanted in ((0.05, 1.04035), (0.2, 1.16982)):
-        seen = run(dirac("wgan", clip=1.0), SIM, [[1.0, 1.0]], 1000, step)[500:, 0]
+        toy = replace(two_numbers("wgan"), projections=clipped(1.0))
+        seen = run(toy, SIM, [[1.0, 1.0]], 1000, step)[500:, 0]
         assert abs(np.abs(seen[:, 0]).max() - wanted) < 5e-3
 
 
@@ -185,14 +204,15 @@ def test_clipped_wgan_overshoots_when_simultaneous():
 )
 def test_one_centred_penalty_circles(weight, centre, step, moves):
     """Mean radius 4g₀/π, times γ/(γ - h) when simultaneous."""
-    toy = dirac("wgan", gradient_penalty=weight, centre=centre)
+    toy = replace(two_numbers("wgan"), draw=penalised(weight, centre))
     seen = run(toy, moves, [[1.0, 1.0]], 1500, step)[500:, 0]
     wanted = 4 * centre / math.pi * (weight / (weight - step) if moves == SIM else 1)
     assert abs(radius(seen).mean() / wanted - 1) < 0.02
 
 
 def test_one_centred_penalty_diverges_when_the_step_exceeds_it():
-    seen = run(dirac("wgan", gradient_penalty=0.7), SIM, [[1.0, 1.0]], 600, 0.8)[:, 0]
+    toy = replace(two_numbers("wgan"), draw=penalised(0.7, 1.0))
+    seen = run(toy, SIM, [[1.0, 1.0]], 600, 0.8)[:, 0]
     assert radius(seen[-1]) > 1e3
 
 
@@ -211,7 +231,7 @@ def test_instance_noise_by_sampling_has_a_floor():
 def test_r1_converges_from_every_start():
     """Section 2.6: 41 × 41 starts on [-2, 2]², minimax and non-saturating."""
     for objective in ("standard", "nonsaturating"):
-        toy = dirac(objective, r1=1.0)
+        toy = replace(two_numbers(objective), draw=penalised(1.0, 0.0))
         last = run(toy, ALT, grid(-2.0, 2.0, 41).tolist(), 400, every=400)[-1]
         assert share_within(torch.from_numpy(last), 1e-3) == 1.0
 
