@@ -62,7 +62,7 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
         (["list"], "Error: list/study.json is corrupt"),
         (["study", "--out", "page.pdf"], "--out: page.pdf given; allowed: a file that ends in"),
         (["study", "--out", "no/page.html"], "--out: no/page.html given; allowed: a file in an"),
-        (["study", "--out", "folder.html"], "folder.html exists and is none"),
+        (["study", "--out", "folder.html"], "folder.html exists and was not written by"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, arguments, message):
