@@ -137,30 +137,30 @@ def _move_seconds(config: RunConfig, execution: Execution) -> dict[tuple[Move, b
 Report = Callable[[Cell, int], None]
 """Called with a cell and its rounds done."""
 
-_queue: Any = None
+_rounds: Any = None
 _stop: Any = None
 
 
-def _start_worker(queue: Any, stop: Any) -> None:
-    """Workers end at once should their parent be killed."""
-    global _queue, _stop
-    _queue, _stop = queue, stop
+def _start_worker(rounds: Any, stop: Any) -> None:
+    """Take the memory shared with the parent; end at once should the parent be killed.
+
+    ``rounds`` and ``stop`` are plain shared memory: a worker that is killed holds no lock which
+    another worker, or the parent, could wait for.
+    """
+    global _rounds, _stop
+    _rounds, _stop = rounds, stop
     end_with_parent()
 
 
 def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any] | None:
-    """The run's report; None where the study was stopped before the cell began."""
-    if _stop.is_set():
+    """Train a cell; returns its report, or None where the study was stopped before it began."""
+    if _stop.value:
         return None
-    last = 0.0
 
     def progress(rounds: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > 0.2 or rounds == cell.config.rounds:
-            last = time.monotonic()
-            _queue.put((index, rounds))
+        _rounds[index] = rounds
 
-    return execute(cell.config, cell.folder, execution, progress, _stop.is_set)
+    return execute(cell.config, cell.folder, execution, progress, lambda: bool(_stop.value))
 
 
 @contextmanager
@@ -240,10 +240,11 @@ def _run_pool(
 ) -> list[Cell]:
     """Fill ``sweep``; returns the cells that a killed process left undone."""
     context = mp.get_context("spawn")
-    # Queue and event come first: they start multiprocessing's own process, which unblocks Ctrl-C.
-    queue, stop = context.Queue(), context.Event()
+    # These come first: they start multiprocessing's own process, which unblocks Ctrl-C.
+    rounds, stop = context.RawArray("q", len(cells)), context.RawValue("b", 0)
+    shown = [0] * len(cells)
     undone: list[Cell] = []
-    pool = ProcessPoolExecutor(jobs, context, _start_worker, (queue, stop))
+    pool = ProcessPoolExecutor(jobs, context, _start_worker, (rounds, stop))
     futures: dict[Future, Cell] = {}
     try:
         with _children_without_interrupts():
@@ -254,15 +255,16 @@ def _run_pool(
                     undone.append(cell)
         waiting = set(futures)
         while waiting:
-            if interrupted() and not stop.is_set():
-                stop.set()
+            if interrupted() and not stop.value:
+                stop.value = 1
                 for future in waiting:
                     future.cancel()
                 waiting = {future for future in waiting if not future.cancelled()}
             done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-            while not queue.empty():
-                i, rounds = queue.get()
-                report(cells[i], rounds)
+            for i, done_rounds in enumerate(rounds):
+                if done_rounds != shown[i]:
+                    shown[i] = done_rounds
+                    report(cells[i], done_rounds)
             for future in done:
                 cell = futures[future]
                 try:
@@ -277,6 +279,6 @@ def _run_pool(
                 except Exception as error:
                     sweep.errors[cell] = f"{type(error).__name__}: {error}"
     finally:
-        stop.set()
+        stop.value = 1
         pool.shutdown(wait=True, cancel_futures=True)
     return undone
