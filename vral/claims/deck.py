@@ -24,8 +24,7 @@ from vral.claims.quantities import (
 )
 from vral.claims.register import registered
 from vral.claims.verdict import Claim
-from vral.study.experiments import DECK
-from vral.study.experiments import HELD_RATIO as G_HELD_RATIO
+from vral.study.experiments import DECK, G_HELD_RATIO
 
 DECK_ARMS = tuple(arm.name for arm in DECK)
 

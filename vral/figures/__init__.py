@@ -6,7 +6,6 @@ a reader would take from it.
 """
 
 from vral.figures.curves import clipping, held_generator, interpolation
-from vral.figures.distances import transport
 from vral.figures.dots import artefacts, modes, necessity
 from vral.figures.files import save, save_figures
 from vral.figures.panels import (
@@ -16,7 +15,6 @@ from vral.figures.panels import (
     draw_histogram,
     draw_samples,
 )
-from vral.figures.planes import damping, eigenvalues
 from vral.figures.ratios import (
     generator_gradients,
     gradients_and_variance,
@@ -25,11 +23,13 @@ from vral.figures.ratios import (
     sample_grids,
 )
 from vral.figures.relations import lipschitz, parzen
-from vral.figures.style import STYLE, Cell, ratio_label
+from vral.figures.spectra import damping, eigenvalues
+from vral.figures.style import STYLE, ArmAtRatio, ratio_label
+from vral.figures.wasserstein import transport
 
 __all__ = [
     "STYLE",
-    "Cell",
+    "ArmAtRatio",
     "artefacts",
     "clipping",
     "damping",

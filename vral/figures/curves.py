@@ -1,6 +1,7 @@
-"""Readings along a clock or along a path: a held G, clipping, segments from real to fake."""
+"""Curves over time or along a path: a held G, clipping, segments from real to fake samples."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -52,14 +53,14 @@ def draw_arms(
 
 
 def arm_legend(
-    figure: Figure, frame: pl.DataFrame, styles: Mapping[str, ArmStyle], gone: Mapping[str, int]
+    figure: Figure, frame: pl.DataFrame, styles: Mapping[str, ArmStyle], diverged: Mapping[str, int]
 ) -> None:
-    """All arms beside the panels, what is missing said."""
+    """List all arms beside the panels, with their diverged seeds or "no data"."""
     handles = [
         Line2D([], [], color=s.colour, ls=s.dash, marker=s.marker, ms=3, mew=0, lw=1.1)
         for s in styles.values()
     ]
-    names = [arm_label(arm, frame, gone) for arm in styles]
+    names = [arm_label(arm, frame, diverged) for arm in styles]
     figure.legend(handles, names, loc="outside right center", handlelength=3.2)
 
 
@@ -68,14 +69,14 @@ def held_generator(
     arms: Sequence[str],
     unit: int,
     unit_name: str,
-    gone: Mapping[str, int],
+    diverged: Mapping[str, int],
     title: str,
     claims: str,
 ) -> Figure:
-    """What a D that trains on tells a G that is held: one line per arm, on log axes.
+    """What a D that is trained further tells a G that is held fixed: one line per arm, log axes.
 
     Four panels over D's updates in units W of ``unit`` of them: the median signal to G, the median
-    ‖∇D‖, Var D(G(z)) and D's AUC, all of the probes. ``gone`` counts the seeds of an arm that
+    ‖∇D‖, Var D(G(z)) and D's AUC, all of the probes. ``diverged`` counts the seeds of an arm that
     diverged.
     """
     styles = arm_styles(arms)
@@ -96,7 +97,7 @@ def held_generator(
             plain_ticks(axes[0, 0])
         for ax in axes[-1]:
             ax.set_xlabel(f"D updates / W, W = {unit}")
-        arm_legend(figure, probes, styles, gone)
+        arm_legend(figure, probes, styles, diverged)
         last = _last_medians(probes, arms, "median_signal_fake")
         return finish(
             figure,
@@ -110,9 +111,9 @@ def held_generator(
 
 
 def log_spaced(probes: pl.DataFrame, count: int = 25) -> pl.DataFrame:
-    """The probes after at most ``count`` numbers of D updates, as even on a log axis as can be.
+    """At most ``count`` moments of probing, spaced evenly on a log axis of D's updates.
 
-    The first and the last are among them.
+    The first and the last moment are among them.
     """
     if probes.is_empty():
         return probes
@@ -123,14 +124,14 @@ def log_spaced(probes: pl.DataFrame, count: int = 25) -> pl.DataFrame:
 
 
 def plain_ticks(ax: Axes) -> None:
-    """1, 2, 5, 10, … instead of powers of ten."""
+    """Label the x axis with 1, 2, 5, 10, … instead of powers of ten."""
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
 
 
 def _last_medians(frame: pl.DataFrame, arms: Sequence[str], metric: str) -> str:
-    """Per arm, the median over seeds of a reading at each seed's last round, in words."""
+    """The median over seeds of a reading at each seed's last round, by arm, in words."""
     if metric not in frame.columns:
         return in_words([])
     last = frame.filter(pl.col("round") == pl.col("round").max().over("method", "seed"))
@@ -143,7 +144,7 @@ def clipping(
     final: pl.DataFrame,
     arms: Sequence[str],
     ratio: str,
-    gone: Mapping[str, int],
+    diverged: Mapping[str, int],
 ) -> Figure:
     """E‖∇D‖ over time, and how much it varies in time: the coefficient of variation per arm."""
     styles = arm_styles(arms)
@@ -158,25 +159,25 @@ def clipping(
             log_axis(curves)
         else:
             missing(curves)
-        told = []
+        in_numbers = []
         for y, (arm, style) in enumerate(styles.items()):
             kept = final.filter((pl.col("method") == arm) & ~pl.col("diverged"))
             values = finite(kept, "grad_norm_variation")
             if len(values):
                 draw_dots(dots, y, values, style, marker=style.marker)
-                told.append((label(arm), float(np.median(values))))
+                in_numbers.append((label(arm), float(np.median(values))))
         dots.set_title("how much it varies")
         dots.set_xlabel(
             "coefficient of variation of E‖∇ₓD(G(z))‖\nover the rounds of the last half"
         )
         dots.set_ylim(len(arms) - 0.4, -0.6)
-        if told:
+        if in_numbers:
             log_axis(dots, "x")
             dots.set_yticks(range(len(arms)), [""] * len(arms))
             dots.grid(axis="y", lw=0.3, color="#dddddd")
         else:
             missing(dots)
-        arm_legend(figure, records, styles, gone)
+        arm_legend(figure, records, styles, diverged)
         return finish(
             figure,
             f"Slope of D where its weights are clipped or its gradient penalised, "
@@ -184,39 +185,39 @@ def clipping(
             f"Claim C10 · {MEDIANS}; strokes: seeds. clip-all is a replica of a defect of the "
             "original code",
             "Left: curves of the mean gradient norm of D over generator updates. Right: its "
-            f"coefficient of variation over time per arm: {in_words(told)}.",
+            f"coefficient of variation over time per arm: {in_words(in_numbers)}.",
         )
 
 
 def interpolation(
-    table: pl.DataFrame, arms: Sequence[str], ratio: str, gone: Mapping[str, int]
+    table: pl.DataFrame, arms: Sequence[str], ratio: str, diverged: Mapping[str, int]
 ) -> Figure:
     """D and ‖∇D‖ along the segments from real (γ = 0) to fake (γ = 1), one column per arm.
 
-    Lines are means over the pairs, bands their 10 % to 90 % quantiles; of both the median over
-    seeds is drawn. Random pairs are solid, in the arm's colour; nearest ones dashed and dark.
+    Lines are means over the pairs, bands their 10 % to 90 % quantiles, each as the median over
+    seeds. Random pairs are solid, in the arm's colour; nearest pairs are dashed and dark.
     """
     styles = arm_styles(arms)
     with rc_context(STYLE):
         figure, axes = grid(2, len(arms), max(1.55, 3.4 / len(arms)), 2.0, sharex="col")
-        told = []
+        in_numbers = []
         for column, (arm, style) in zip(axes.T, styles.items(), strict=True):
-            mine = table.filter(pl.col("method") == arm)
+            rows = table.filter(pl.col("method") == arm)
             column[0].set_title(label(arm), color=style.colour, weight="bold", pad=14)
             for ax, reading in zip(column, ("score", "grad_norm"), strict=True):
-                if mine.is_empty():
-                    missing(ax, "diverged" if gone.get(arm) else "no data")
+                if rows.is_empty():
+                    missing(ax, "diverged" if diverged.get(arm) else "no data")
                     continue
                 for pairing, colour, dash in (
                     ("random", style.colour, "-"),
                     ("nearest", REAL, "--"),
                 ):
-                    pairs = mine.filter(pl.col("pairing") == pairing)
+                    pairs = rows.filter(pl.col("pairing") == pairing)
                     _draw_path(ax, pairs, reading, color=colour, ls=dash)
                     if reading == "grad_norm" and pairing == "random":
-                        told.append((label(arm), _swing(pairs)))
+                        in_numbers.append((label(arm), _swing(pairs)))
                 _mark_ends(ax, names=reading == "score")
-            if mine.height:
+            if rows.height:
                 column[1].set_yscale("log")
                 column[1].set_xticks([0, 1])
             column[1].set_xlabel("γ")
@@ -233,11 +234,11 @@ def interpolation(
             "band: 10 to 90 % of the pairs; of each the median over seeds",
             "D's score and its gradient norm along segments from real to fake, one column for each "
             f"of {len(arms)} arms. Largest over smallest mean gradient norm between the ends, "
-            f"random pairs: {in_words(told)}.",
+            f"random pairs: {in_words(in_numbers)}.",
         )
 
 
-def _draw_path(ax: Axes, pairs: pl.DataFrame, reading: str, **line: object) -> None:
+def _draw_path(ax: Axes, pairs: pl.DataFrame, reading: str, **line: Any) -> None:
     names = [f"{reading}_{part}" for part in ("mean", "low", "high")]
     over_seeds = pairs.group_by("gamma").agg(pl.col(name).median() for name in names).sort("gamma")
     gamma, mean, low, high = (over_seeds[name].to_numpy() for name in ("gamma", *names))
@@ -250,7 +251,7 @@ def _swing(pairs: pl.DataFrame) -> float:
     between = pairs.filter(pl.col("gamma").is_between(0, 1)).group_by("seed")
     norm = pl.col("grad_norm_mean")
     swing = between.agg(swing=norm.max() / norm.min())["swing"].median()
-    return float("nan") if swing is None else float(swing)
+    return float(swing) if isinstance(swing, int | float) else float("nan")
 
 
 def _mark_ends(ax: Axes, names: bool) -> None:

@@ -1,4 +1,4 @@
-"""Dot-and-interval plots: arms (rows) against readings, defects against what they change."""
+"""Dots with intervals: arms against readings, defects against the readings they change."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from vral.figures.style import (
     FLOOR,
     MEDIANS,
     STYLE,
+    ArmAtRatio,
     ArmStyle,
-    Cell,
     finish,
     grid,
     in_words,
@@ -32,9 +32,9 @@ from vral.study.methods import label
 from vral.study.statistics import bootstrap_median
 
 ROW = 0.27
-"""Height of a row, inches."""
+"""Inches of height per row."""
 AROUND = 1.35
-"""Height of titles and axes around the rows, inches."""
+"""Inches of height for titles and axes around the rows."""
 
 NECESSITY_READINGS = {
     "frechet": ("Fréchet distance", "log"),
@@ -46,7 +46,7 @@ NECESSITY_READINGS = {
 
 
 def _rows(ax: Axes, names: Sequence[str]) -> None:
-    """Rows from the top down, with a faint line each."""
+    """Name the rows from the top down and draw a faint line along each."""
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.set_yticks(range(len(names)), names)
     ax.tick_params(axis="y", length=0)
@@ -55,9 +55,9 @@ def _rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_axisbelow(True)
 
 
-def _row_name(arm: str, gone: Mapping[Cell, int], ratios: Sequence[str]) -> str:
-    """With how many seeds have diverged, and where if there are several ratios."""
-    lost = {ratio: gone[arm, ratio] for ratio in ratios if gone.get((arm, ratio))}
+def _row_name(arm: str, diverged: Mapping[ArmAtRatio, int], ratios: Sequence[str]) -> str:
+    """The arm's name with its number of diverged seeds, by ratio if there are several."""
+    lost = {ratio: diverged[arm, ratio] for ratio in ratios if diverged.get((arm, ratio))}
     if not lost:
         return label(arm)
     counts = [f"{n} at {ratio_label(r)}" if len(ratios) > 1 else f"{n}" for r, n in lost.items()]
@@ -65,7 +65,7 @@ def _row_name(arm: str, gone: Mapping[Cell, int], ratios: Sequence[str]) -> str:
 
 
 def _final(final: pl.DataFrame, arm: str, column: str) -> NDArray:
-    """A reading's final values of an arm's seeds that have not diverged."""
+    """Final values of a column, for the arm's seeds that have not diverged."""
     return finite(final.filter((pl.col("method") == arm) & ~pl.col("diverged")), column)
 
 
@@ -75,13 +75,13 @@ def _say_none(ax: Axes, y: float | int, text: str = "no data") -> None:
 
 
 def necessity(
-    final: pl.DataFrame, arms: Sequence[str], ratio: str, gone: Mapping[Cell, int],
+    final: pl.DataFrame, arms: Sequence[str], ratio: str, diverged: Mapping[ArmAtRatio, int],
     reference: str = "vral-meta",
 ) -> Figure:  # fmt: skip
-    """What each arm ends at, arms × readings; the reference arm is also a line down the panel."""
+    """Final readings of every arm; the reference arm's is also a vertical line."""
     with rc_context(STYLE):
         figure, axes = grid(1, len(NECESSITY_READINGS), 1.75, ROW * len(arms) + AROUND, sharey=True)
-        told = []
+        in_numbers = []
         for ax, (column, (text, scale)) in zip(axes[0], NECESSITY_READINGS.items(), strict=True):
             ax.set_xlabel(text)
             known = _final(final, reference, column)
@@ -98,10 +98,10 @@ def necessity(
                 style = ArmStyle(colour_of(arm), "-", "o")
                 draw_dots(ax, y, np.maximum(values, FLOOR) if scale == "log" else values, style)
                 if column == "frechet":
-                    told.append((label(arm), float(np.median(values))))
+                    in_numbers.append((label(arm), float(np.median(values))))
             if scale == "log" and ax.lines:
                 log_axis(ax, "x")
-        _rows(axes[0, 0], [_row_name(arm, gone, [ratio]) for arm in arms])
+        _rows(axes[0, 0], [_row_name(arm, diverged, [ratio]) for arm in arms])
         for ax in axes[0, 1:]:
             ax.tick_params(axis="y", length=0)
             ax.spines["left"].set_visible(False)
@@ -113,7 +113,7 @@ def necessity(
             f"Questions 1 and 2 of the deck (claims Q1, Q2) · {MEDIANS}, strokes: seeds; line: "
             f"{label(reference)}; end of the run",
             f"Dots with intervals of {len(arms)} arms on {len(NECESSITY_READINGS)} readings, "
-            f"{label(reference)} as a line. Fréchet distance: {in_words(told)}.",
+            f"{label(reference)} as a line. Fréchet distance: {in_words(in_numbers)}.",
         )
 
 
@@ -126,9 +126,9 @@ MODE_READINGS = {
 
 def modes(
     final: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str], count: int | None,
-    gone: Mapping[Cell, int],
+    diverged: Mapping[ArmAtRatio, int],
 ) -> Figure:  # fmt: skip
-    """Modes covered of ``count``, high quality where it was measured, reverse KL: arms × ratios.
+    """Share of the ``count`` modes covered, of high-quality samples, and reverse KL, per arm.
 
     ``count`` is None where the data has no known modes.
     """
@@ -142,7 +142,7 @@ def modes(
     with rc_context(STYLE):
         height = (0.13 * len(ratios) + 0.2) * len(arms) + AROUND
         figure, axes = grid(1, max(1, len(shown)), 2.5, height, sharey=True)
-        told = []
+        in_numbers = []
         for ax, (column, text) in zip(axes[0], shown.items(), strict=False):
             ax.set_xlabel(text)
             for y, arm in enumerate(arms):
@@ -157,14 +157,16 @@ def modes(
                         continue
                     draw_dots(ax, at, values, ArmStyle(colour_of(arm), "-", "o"), **look)
                     if column == next(iter(shown)):
-                        told.append((f"{label(arm)} at {ratio_label(ratio)}", np.median(values)))
+                        in_numbers.append(
+                            (f"{label(arm)} at {ratio_label(ratio)}", np.median(values))
+                        )
             if column != "reverse_kl":
                 ax.set_xlim(-0.03, 1.03)
             else:
                 ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
         if not shown:
             missing(axes[0, 0])
-        _rows(axes[0, 0], [_row_name(arm, gone, ratios) for arm in arms])
+        _rows(axes[0, 0], [_row_name(arm, diverged, ratios) for arm in arms])
         for ax in axes[0, 1:]:
             ax.tick_params(axis="y", length=0)
             ax.spines["left"].set_visible(False)
@@ -177,7 +179,7 @@ def modes(
             f"Modes that G reaches{of}",
             f"Problem 1 of the deck (claims P1) · {MEDIANS}, strokes: seeds; end of the run",
             f"Dots with intervals per arm and ratio on {', '.join(shown.values()) or 'nothing'}. "
-            f"{next(iter(shown.values()), '')}: {in_words(told)}.",
+            f"{next(iter(shown.values()), '')}: {in_words(in_numbers)}.",
         )
 
 
@@ -200,7 +202,7 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Defect:
-    """One defect of the original code: what it alone does to one reading."""
+    """One defect of the original code, and the reading whose change by it alone is shown."""
 
     name: str
     reading: str
@@ -268,7 +270,7 @@ def _defects() -> tuple[Defect, ...]:
     )
 
 
-def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[Cell, int]) -> Figure:
+def artefacts(final: pl.DataFrame, batch: int, diverged: Mapping[ArmAtRatio, int]) -> Figure:
     """The fold change of a headline reading that each defect alone produces.
 
     ``final`` are final values of the arms at 10:1 and 50:1; with and without a defect are compared
@@ -279,10 +281,10 @@ def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[Cell, int]) -> Figu
     with rc_context(STYLE):
         figure, axes = grid(1, 1, 7.2, ROW * len(defects) + AROUND)
         ax = axes[0, 0]
-        told = []
+        in_numbers = []
         for y, defect in enumerate(defects):
             folds = _folds(final, defect.with_it, defect.without)
-            lost = sum(gone.get(place, 0) for place in {defect.with_it[:2], defect.without[:2]})
+            lost = sum(diverged.get(place, 0) for place in {defect.with_it[:2], defect.without[:2]})
             if len(folds) == 0:
                 _beside(ax, y, defect.reading, "diverged" if lost else "no data")
                 continue
@@ -294,7 +296,7 @@ def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[Cell, int]) -> Figu
             interval = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) else ""
             more = f", {lost} diverged" if lost else ""
             _beside(ax, y, defect.reading, f"× {middle:.3g}{interval}{more}")
-            told.append((f"{defect.name} ({defect.reading})", middle))
+            in_numbers.append((f"{defect.name} ({defect.reading})", middle))
         ax.axvline(1, color=FAINT, lw=0.7, zorder=0)
         _rows(ax, [defect.name for defect in defects])
         ax.set_xlabel("fold change of the reading by the defect alone, 1 = no effect")
@@ -308,7 +310,7 @@ def artefacts(final: pl.DataFrame, batch: int, gone: Mapping[Cell, int]) -> Figu
             f"Claims A · same seed with and without the defect; {MEDIANS}, strokes: seeds; "
             "at 50:1 unless named",
             "Dots with intervals on a log axis: fold change of a reading by one defect of the "
-            f"original code: {in_words(told)}.",
+            f"original code: {in_words(in_numbers)}.",
         )
 
 
@@ -353,12 +355,12 @@ def _by_seed(final: pl.DataFrame, place: Place) -> dict[int, float]:
 
 
 def _folds(final: pl.DataFrame, with_it: Place, without: Place) -> NDArray:
-    """Quotients of the seeds that both have; those that are no positive number are left out."""
+    """Quotients over the common seeds; quotients that are not positive numbers are left out."""
     first, second = _by_seed(final, with_it), _by_seed(final, without)
     common = sorted(first.keys() & second.keys())
     with np.errstate(all="ignore"):
-        found = np.array([first[s] for s in common]) / np.array([second[s] for s in common])
-    return found[np.isfinite(found) & (found > 0)]
+        folds = np.array([first[s] for s in common]) / np.array([second[s] for s in common])
+    return folds[np.isfinite(folds) & (folds > 0)]
 
 
 def _prediction(final: pl.DataFrame, defect: Defect) -> float | None:

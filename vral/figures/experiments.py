@@ -1,4 +1,4 @@
-"""What an experiment draws: the selection of a study, and FIGURES by experiment."""
+"""FIGURES: what every experiment draws of the selected part of its study."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -24,8 +24,7 @@ class Selection:
 
     root: Path
     dataset: str
-    methods: Sequence[str]
-    """Arms."""
+    arms: Sequence[str]
     ratios: Sequence[str]
     seeds: Sequence[int]
     targets: dict[str, tuple[float, float]]
@@ -33,11 +32,11 @@ class Selection:
     batch: int
     network: str
     warmup: int
-    """Rounds that G was trained for before; 0 where it was not."""
+    """Rounds of G's warm-up; 0 without one."""
 
     @classmethod
     def covering(cls, root: Path, configs: Sequence[Mapping[str, Any]]) -> "Selection":
-        """What runs with these settings, on one data set, cover of the study in ``root``."""
+        """The selection of all runs with these settings, which share one data set."""
         arms = [frames.coordinates(config)["method"] for config in configs]
         return cls(
             root,
@@ -65,32 +64,32 @@ class Selection:
         return self.restrict(frames.read(self.root, kind))
 
     def restrict(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frames.restrict(frame, self.methods, self.ratios, self.seeds, self.dataset)
+        return frames.restrict(frame, self.arms, self.ratios, self.seeds, self.dataset)
 
     def final(self) -> pl.DataFrame:
-        """Final values of the cells; without rows where nothing was read."""
+        """Final values of every arm, ratio and seed; no rows where nothing was read."""
         records, probes = self.frame("records"), self.frame("probes")
         if records.is_empty() or probes.is_empty():
             return records.clear().with_columns(diverged=pl.lit(False))
         return self.restrict(frames.final_values(records, probes, self._diverged()))
 
-    def gone(self) -> dict[figures.Cell, int]:
-        """How many seeds of a cell have diverged."""
+    def diverged_seeds(self) -> dict[figures.ArmAtRatio, int]:
+        """Numbers of diverged seeds by arm and ratio."""
         return dict(Counter((entry["method"], entry["ratio"]) for entry in self._diverged()))
 
-    def gone_at(self, ratio: str) -> dict[str, int]:
-        """How many seeds of an arm have diverged at a ratio."""
-        return {arm: count for (arm, at), count in self.gone().items() if at == ratio}
+    def diverged_at(self, ratio: str) -> dict[str, int]:
+        """Numbers of diverged seeds by arm, at one ratio."""
+        return {arm: count for (arm, at), count in self.diverged_seeds().items() if at == ratio}
 
-    def samples(self) -> dict[figures.Cell, NDArray | None]:
+    def samples(self) -> dict[figures.ArmAtRatio, NDArray | None]:
         return {
-            (method, ratio): frames.last_samples(self.root, method, ratio, self.dataset)
-            for method in self.methods
+            (arm, ratio): frames.last_samples(self.root, arm, ratio, self.dataset)
+            for arm in self.arms
             for ratio in self.ratios
         }
 
     def plane(self) -> NDArray | None:
-        """(2000, 2) held-out points of a data set in the plane, None of another."""
+        """Held-out points (2000, 2) where the data lie in the plane, else None."""
         if DATASETS[self.dataset].shape != (2,):
             return None
         return DATASETS[self.dataset].load(Path(), False).held_out[:2000].numpy()
@@ -103,18 +102,18 @@ class Selection:
 
 
 Drawing = Callable[[Selection], dict[str, Figure]]
-"""A selection to figures by file name."""
+"""Draws a selection; returns figures by file name without its ending."""
 
 
 def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
-    """``draw`` at each ratio by itself: NAME for the first one, NAME-RATIO for others."""
+    """Draw each ratio by itself: the file NAME for the first one, NAME-RATIO for others."""
 
     def drawn(selection: Selection) -> dict[str, Figure]:
-        found = {}
+        drawn_figures: dict[str, Figure] = {}
         for ratio in selection.ratios:
-            file = f"{name}-{ratio}".replace(":", "-") if found else name
-            found[file] = draw(replace(selection, ratios=[ratio]), ratio)
-        return found
+            file = f"{name}-{ratio}".replace(":", "-") if drawn_figures else name
+            drawn_figures[file] = draw(replace(selection, ratios=[ratio]), ratio)
+        return drawn_figures
 
     return drawn
 
@@ -122,17 +121,15 @@ def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
 def draw_ratios(selection: Selection) -> dict[str, Figure]:
     """Draw the overview, and each of its kinds of panel on a page of its own."""
     records, probes = selection.frame("records"), selection.frame("probes")
-    methods, ratios, samples = selection.methods, selection.ratios, selection.samples()
+    arms, ratios, samples = selection.arms, selection.ratios, selection.samples()
     return {
         "overview": figures.overview(
-            records, probes, samples, methods, ratios, selection.targets, selection.caption
+            records, probes, samples, arms, ratios, selection.targets, selection.caption
         ),
-        "histograms": figures.histograms(probes, methods, ratios, selection.targets),
-        "gradients": figures.gradients_and_variance(records, methods, ratios),
-        "generator": figures.generator_gradients(records, methods, ratios),
-        "samples": figures.sample_grids(
-            samples, methods, ratios, "Claims C7, C8", selection.plane()
-        ),
+        "histograms": figures.histograms(probes, arms, ratios, selection.targets),
+        "gradients": figures.gradients_and_variance(records, arms, ratios),
+        "generator": figures.generator_gradients(records, arms, ratios),
+        "samples": figures.sample_grids(samples, arms, ratios, "Claims C7, C8", selection.plane()),
     }
 
 
@@ -146,11 +143,11 @@ def draw_well_trained(selection: Selection) -> dict[str, Figure]:
             "Claims C1, C2; Standard and -log D train the same D",
         ),
     )
-    methods, ratios = selection.methods, selection.ratios
+    arms, ratios = selection.arms, selection.ratios
     probes = selection.frame("probes")
     return {
         **signal(selection),
-        "histograms": figures.histograms(probes, methods, ratios, selection.targets),
+        "histograms": figures.histograms(probes, arms, ratios, selection.targets),
     }
 
 
@@ -160,10 +157,10 @@ def _held(title: str, claims: str, selection: Selection, ratio: str) -> Figure:
         unit, name = Ratio.parse(ratio).at(0)[0], "D updates of a round"
     return figures.held_generator(
         selection.frame("probes"),
-        selection.methods,
+        selection.arms,
         unit,
         name,
-        selection.gone_at(ratio),
+        selection.diverged_at(ratio),
         f"{title} · {selection.dataset}",
         claims,
     )
@@ -171,65 +168,70 @@ def _held(title: str, claims: str, selection: Selection, ratio: str) -> Figure:
 
 def _interpolation(selection: Selection, ratio: str) -> Figure:
     table = selection.frame("interpolation")
-    return figures.interpolation(table, selection.methods, ratio, selection.gone_at(ratio))
+    return figures.interpolation(table, selection.arms, ratio, selection.diverged_at(ratio))
 
 
 def _parzen(selection: Selection, ratio: str) -> Figure:
     known = {arm.name: arm.settings for arm in EXPERIMENTS["parzen"].arms}
     widths = {
-        name: (known[name]["bandwidth"], known[name]["parzen_kl"])
-        for name in selection.methods
+        name: (float(known[name]["bandwidth"]), str(known[name]["parzen_kl"]))
+        for name in selection.arms
         if name in known
     }
-    return figures.parzen(selection.final(), widths, ratio, selection.gone_at(ratio))
+    return figures.parzen(selection.final(), widths, ratio, selection.diverged_at(ratio))
 
 
 def _clipping(selection: Selection, ratio: str) -> Figure:
     records, final = selection.frame("records"), selection.final()
-    return figures.clipping(records, final, selection.methods, ratio, selection.gone_at(ratio))
+    return figures.clipping(records, final, selection.arms, ratio, selection.diverged_at(ratio))
 
 
 def _lipschitz(selection: Selection, ratio: str) -> Figure:
     probes = selection.frame("probes")
-    return figures.lipschitz(probes, selection.methods, ratio, selection.gone_at(ratio))
+    return figures.lipschitz(probes, selection.arms, ratio, selection.diverged_at(ratio))
 
 
 def _necessity(selection: Selection, ratio: str) -> Figure:
-    return figures.necessity(selection.final(), selection.methods, ratio, selection.gone())
+    return figures.necessity(selection.final(), selection.arms, ratio, selection.diverged_seeds())
 
 
 def draw_modes(selection: Selection) -> dict[str, Figure]:
     """Draw the modes that every arm covers, and samples."""
-    methods, ratios, samples = selection.methods, selection.ratios, selection.samples()
+    arms, ratios, samples = selection.arms, selection.ratios, selection.samples()
     count = MODES.get(selection.dataset)
     return {
-        "modes": figures.modes(selection.final(), methods, ratios, count, selection.gone()),
-        "samples": figures.sample_grids(samples, methods, ratios, "Claim P1", selection.plane()),
+        "modes": figures.modes(selection.final(), arms, ratios, count, selection.diverged_seeds()),
+        "samples": figures.sample_grids(samples, arms, ratios, "Claim P1", selection.plane()),
     }
 
 
 def draw_artefacts(selection: Selection) -> dict[str, Figure]:
     """Draw the fold change that each defect of the original code makes."""
-    return {"artefacts": figures.artefacts(selection.final(), selection.batch, selection.gone())}
+    return {
+        "artefacts": figures.artefacts(
+            selection.final(), selection.batch, selection.diverged_seeds()
+        )
+    }
 
 
 def draw_transport(selection: Selection) -> dict[str, Figure]:
-    """W1 of every arm beside its references, and samples of the first seed."""
+    """Draw W1 of every arm beside its references, and samples of the first seed."""
     probes = selection.frame("probes")
-    if "w1" not in probes.columns:  # Other data, or every seed has diverged.
+    plane = selection.plane()
+    if plane is None or "w1" not in probes.columns:  # Other data, or every seed has diverged.
         return draw_ratios(selection)
-    cells = {method: ratio for method, ratio in probes.select("method", "ratio").unique().rows()}
+    ratios = {arm: ratio for arm, ratio in probes.select("method", "ratio").unique().rows()}
     samples = {
-        method: frames.last_samples(selection.root, method, cells[method], selection.dataset)
-        for method in selection.methods
-        if method in cells
+        arm: frames.last_samples(selection.root, arm, ratios[arm], selection.dataset)
+        for arm in selection.arms
+        if arm in ratios
     }
     references = next(
         report["quality"]
         for _, report in frames.runs(selection.root)
         if report["config"]["dataset"] == selection.dataset
     )
-    drawn = figures.transport(probes, samples, selection.plane(), references, selection.caption)
+    drawn = figures.transport(probes, samples, plane, references, selection.caption)
     return {"transport": drawn}
 
 
@@ -246,4 +248,4 @@ FIGURES: dict[str, Drawing] = {
     "artefacts": draw_artefacts,
     "toy2d": draw_transport,
 }
-"""What an experiment draws of a data set."""
+"""Experiment to the function that draws its figures of one data set."""

@@ -1,6 +1,7 @@
-"""Panels: what is drawn on axes that are given."""
+"""Functions that draw one panel on given axes."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,19 +13,21 @@ from vral.study.methods import colour as colour_of
 from vral.study.statistics import band, bootstrap_median
 
 BORDER = 110
+"""Grey level between the images of a grid."""
 SPIKE = 5
-"""Fake scores that have collapsed to a point are cut at this many times the real ones' peak."""
+"""A histogram of fakes is cut at this many times the peak of the real one's: fake scores may
+collapse to a point."""
 
 
 def draw_histogram(
     ax: Axes,
-    method: str,
+    arm: str,
     seeds: Sequence[tuple[NDArray, NDArray]],
     targets: tuple[float, float] | None,
 ) -> None:
-    """D's (real, fake) scores on held-out data, seed over seed: real as outlines, fake filled.
+    """Draw histograms of D's (real, fake) scores on held-out data, one pair per seed.
 
-    VRAL's targets are dashed.
+    Real scores are outlines, fake ones are filled; VRAL's targets are dashed.
     """
     low, high = np.quantile(
         np.concatenate([np.concatenate(pair) for pair in seeds]), (0.002, 0.998)
@@ -37,7 +40,7 @@ def draw_histogram(
     top = 0.0
     for i, (real, fake) in enumerate(seeds):
         names = ("D(G(z))", "D(x)") if i == 0 else (None, None)
-        colour = colour_of(method)
+        colour = colour_of(arm)
         heights = [np.histogram(part, edges, density=True)[0] for part in (fake, real)]
         ax.stairs(heights[0], edges, fill=True, color=colour, alpha=faint, label=names[0])
         ax.stairs(heights[1], edges, color=REAL, lw=0.7, alpha=0.7, label=names[1])
@@ -54,8 +57,11 @@ def draw_histogram(
     ax.spines["left"].set_visible(False)
 
 
-def draw_band(ax: Axes, data: pl.DataFrame, clock: str, **line: object) -> None:
-    """Median over seeds as a line, its 95 % interval as a band; ``data`` is ``study.band``'s."""
+def draw_band(ax: Axes, data: pl.DataFrame, clock: str, **line: Any) -> None:
+    """Draw the median over seeds as a line and its 95 % interval as a band.
+
+    ``data`` comes from ``study.statistics.band``.
+    """
     if data.is_empty():
         return
     x = data[clock].to_numpy()
@@ -67,10 +73,10 @@ def draw_band(ax: Axes, data: pl.DataFrame, clock: str, **line: object) -> None:
 
 
 def draw_gradient_and_variance(
-    ax: Axes, method: str, records: pl.DataFrame, clock: str = "g_updates"
+    ax: Axes, arm: str, records: pl.DataFrame, clock: str = "g_updates"
 ) -> None:
-    """‖∇D‖ in the method's colour and Var D(G(z)) dashed, on one log axis."""
-    colour = colour_of(method)
+    """Draw ‖∇D‖ in the arm's colour and Var D(G(z)) dashed, on one log axis."""
+    colour = colour_of(arm)
     draw_band(ax, band(records, clock, "grad_norm_fake"), clock, color=colour, label="E‖∇ₓD(G(z))‖")
     draw_band(
         ax,
@@ -127,8 +133,8 @@ def draw_samples(
         spine.set_visible(False)
 
 
-def draw_dots(ax: Axes, y: float | int, values: NDArray, style: ArmStyle, **dot: object) -> None:
-    """One row of a dot-and-interval plot: a stroke per seed, their median and its 95 % interval.
+def draw_dots(ax: Axes, y: float | int, values: NDArray, style: ArmStyle, **dot: Any) -> None:
+    """Draw one row of dots and intervals: a stroke per seed, the median and its 95 % interval.
 
     ``values`` (seeds,) are finite.
     """
@@ -139,13 +145,13 @@ def draw_dots(ax: Axes, y: float | int, values: NDArray, style: ArmStyle, **dot:
     ax.plot([middle], [y], color=style.colour, ls="", **look)
 
 
-def cell(frame: pl.DataFrame, method: str, ratio: str) -> pl.DataFrame:
+def cell(frame: pl.DataFrame, arm: str, ratio: str) -> pl.DataFrame:
     """The rows of one arm at one ratio."""
-    return frame.filter((pl.col("method") == method) & (pl.col("ratio") == ratio))
+    return frame.filter((pl.col("method") == arm) & (pl.col("ratio") == ratio))
 
 
 def finite(frame: pl.DataFrame, column: str) -> NDArray:
-    """The finite values of a column, none where it was not measured."""
+    """The finite values of a column; empty if it was not measured."""
     if column not in frame.columns:
         return np.empty(0)
     values = frame[column].cast(pl.Float64).drop_nulls().to_numpy()
@@ -153,14 +159,14 @@ def finite(frame: pl.DataFrame, column: str) -> NDArray:
 
 
 def missing(ax: Axes, text: str = "no data") -> None:
-    """An empty panel that says why it is."""
+    """Write into an empty panel why it is empty."""
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, color=FAINT)
     ax.set_xticks([])
     ax.set_yticks([])
 
 
 def share_y(axes: Iterable[Axes]) -> None:
-    """The same limits for all that have data."""
+    """Give all panels that have data the same limits of y."""
     axes = list(axes)
     limits = [ax.get_ylim() for ax in axes if ax.has_data()]
     for ax in axes:

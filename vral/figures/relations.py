@@ -1,6 +1,8 @@
-"""One reading against another: variance against bandwidth, variance against slope."""
+"""D's variance against another reading: a Parzen window's bandwidth, D's slope."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -32,11 +34,15 @@ from vral.parzen import optimal_variance
 from vral.study.methods import METHODS
 from vral.study.statistics import bootstrap_median
 
-KLS = {"forward": "forward KL", "backward": "backward KL"}
+Kind = Literal["forward", "backward"]
+KLS: dict[Kind, str] = {"forward": "forward KL", "backward": "backward KL"}
 
 
 def parzen(
-    final: pl.DataFrame, arms: Mapping[str, tuple[float, str]], ratio: str, gone: Mapping[str, int]
+    final: pl.DataFrame,
+    arms: Mapping[str, tuple[float, str]],
+    ratio: str,
+    diverged: Mapping[str, int],
 ) -> Figure:
     """The variance that D reaches against the window's bandwidth, and the signal that G gets.
 
@@ -48,7 +54,7 @@ def parzen(
     fake = {"color": colour, "marker": "o"}
     with rc_context(STYLE):
         figure, axes = grid(1, 3, 2.75, 2.7, sharex=True)
-        told = []
+        in_numbers = []
         for ax, (kl, name) in zip(axes[0], KLS.items(), strict=False):
             _draw_theory(ax, arms, kl)
             here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
@@ -56,9 +62,9 @@ def parzen(
                 _draw_against(ax, final, here, "score_var_real", dodge=0.97, **real),
                 _draw_against(ax, final, here, "score_var_fake", dodge=1.03, **fake),
             ]
-            told += [(f"{name} h = {h:g}", v) for h, v in drawn[1].items()]
+            in_numbers += [(f"{name} h = {h:g}", v) for h, v in drawn[1].items()]
             ax.set_title(name)
-            _note_gone(ax, here, gone)
+            _note_diverged(ax, here, diverged)
         for kl, style in (("forward", {"ls": "-"}), ("backward", {"ls": "--", "mfc": "white"})):
             here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
             tint = colour if kl == "forward" else shade(colour, -0.4)
@@ -86,11 +92,11 @@ def parzen(
             "population KL, max(0, 1-h²) and a-h², a = (1+√(1+4h²))/2",
             "Variance of D on real and fake samples against the bandwidth of the Parzen window, "
             "forward and backward KL, with theory curves, and the signal to G. Variance on fakes: "
-            f"{in_words(told)}.",
+            f"{in_words(in_numbers)}.",
         )
 
 
-def _draw_theory(ax: Axes, arms: Mapping[str, tuple[float, str]], kl: str) -> None:
+def _draw_theory(ax: Axes, arms: Mapping[str, tuple[float, str]], kl: Kind) -> None:
     widths = [h for h, _ in arms.values()] or [0.05, 1.5]
     h = np.geomspace(min(widths) / 1.15, max(widths) * 1.15, 200)
     ax.plot(h, optimal_variance(h, kl), "-", color=FAINT, lw=1.0, zorder=1, gid="theory")
@@ -98,7 +104,7 @@ def _draw_theory(ax: Axes, arms: Mapping[str, tuple[float, str]], kl: str) -> No
 
 def _draw_against(
     ax: Axes, final: pl.DataFrame, arms: Mapping[str, float], column: str, dodge: float,
-    **line: object,
+    **line: Any,
 ) -> dict[float, float]:  # fmt: skip
     """Median and interval over seeds at each arm's bandwidth; the medians by bandwidth."""
     rows = []
@@ -115,8 +121,8 @@ def _draw_against(
     return dict(zip(h.tolist(), middle.tolist(), strict=True))
 
 
-def _note_gone(ax: Axes, arms: Mapping[str, float], gone: Mapping[str, int]) -> None:
-    lost = {h: gone[arm] for arm, h in arms.items() if gone.get(arm)}
+def _note_diverged(ax: Axes, arms: Mapping[str, float], diverged: Mapping[str, int]) -> None:
+    lost = {h: diverged[arm] for arm, h in arms.items() if diverged.get(arm)}
     text = ", ".join(f"{n} at h = {h:g}" for h, n in sorted(lost.items()))
     if text:
         ax.text(0.02, 0.02, f"diverged: {text}", transform=ax.transAxes, color=FAINT, fontsize=6.5)
@@ -145,12 +151,12 @@ def _parzen_legend(figure: Figure, colour: str, real: dict, fake: dict) -> None:
 
 
 def lipschitz(
-    probes: pl.DataFrame, arms: Sequence[str], ratio: str, gone: Mapping[str, int]
+    probes: pl.DataFrame, arms: Sequence[str], ratio: str, diverged: Mapping[str, int]
 ) -> Figure:
     """Var D(G(z)) against D's empirical Lipschitz constant, and against Poincaré's bound on it.
 
-    A dot is one seed at one probe. The panel tells Spearman's rank correlation: of each seed over
-    arms and probes, the median of those.
+    A dot is one seed at one probe. The title gives Spearman's rank correlation over arms and probes
+    within a seed, as the median over seeds.
     """
     styles = arm_styles(arms)
     readings = {
@@ -163,8 +169,8 @@ def lipschitz(
         for ax, (metric, text) in zip(axes[0], readings.items(), strict=True):
             dots = _positive(probes, metric, "held_out_var_fake")
             for arm, style in styles.items():
-                mine = dots.filter(pl.col("method") == arm)
-                x, y = mine[metric].to_numpy(), mine["held_out_var_fake"].to_numpy()
+                rows = dots.filter(pl.col("method") == arm)
+                x, y = rows[metric].to_numpy(), rows["held_out_var_fake"].to_numpy()
                 look = {"ms": 3.2, "mew": 0, "alpha": 0.55, "ls": "", "marker": style.marker}
                 ax.plot(x, y, color=style.colour, **look)
             ax.set_xlabel(text)
@@ -178,14 +184,16 @@ def lipschitz(
         if correlations:
             _draw_poincare(axes[0, 1])
             middle, low, high = correlations["lipschitz"]
-            told = f"{middle:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else f"{middle:.2f}"
-            axes[0, 0].set_title(f"rank correlation {told}")
+            in_numbers = (
+                f"{middle:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else f"{middle:.2f}"
+            )
+            axes[0, 0].set_title(f"rank correlation {in_numbers}")
         figure.legend(
             [
                 Line2D([], [], ls="", marker=s.marker, color=s.colour, ms=4, mew=0)
                 for s in styles.values()
             ],
-            [arm_label(arm, probes, gone) for arm in styles],
+            [arm_label(arm, probes, diverged) for arm in styles],
             loc="outside right center",
         )
         return finish(
@@ -202,7 +210,7 @@ def lipschitz(
 
 
 def _positive(probes: pl.DataFrame, *columns: str) -> pl.DataFrame:
-    """The rows with these readings, for log axes: underflow stands at FLOOR."""
+    """The rows where these columns are finite; smaller values are raised to FLOOR."""
     if any(name not in probes.columns for name in columns):
         return probes.clear().with_columns(pl.lit(None, pl.Float64).alias(c) for c in columns)
     known = pl.all_horizontal(pl.col(c).is_not_null() & pl.col(c).is_finite() for c in columns)
@@ -210,18 +218,18 @@ def _positive(probes: pl.DataFrame, *columns: str) -> pl.DataFrame:
 
 
 def _rank_correlation(dots: pl.DataFrame, x: str, y: str) -> tuple[float, float, float]:
-    """Spearman's, within each seed: median over seeds and its interval."""
+    """Spearman's rank correlation within each seed: the median over seeds and its interval."""
     parts = [part for _, part in dots.group_by("seed") if part.height > 1]
-    found = np.array([spearmanr(part[x], part[y]).statistic for part in parts])
-    found = found[np.isfinite(found)]
-    if len(found) == 0:
-        return (float("nan"),) * 3
-    middle, low, high = map(float, bootstrap_median(found))
+    values = np.array([np.asarray(spearmanr(part[x], part[y]))[0] for part in parts])
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        return math.nan, math.nan, math.nan
+    middle, low, high = map(float, bootstrap_median(values))
     return middle, low, high
 
 
 def _draw_poincare(ax: Axes) -> None:
-    """The line that the variance cannot be above, and the forbidden side."""
+    """Draw the bound that the variance cannot exceed, and shade the side above it."""
     limits: NDArray = np.array([ax.get_xlim(), ax.get_ylim()])
     ends = np.array([limits.min(), limits.max()])
     ax.plot(ends, ends, color=REAL, lw=0.9, scalex=False, scaley=False, gid="poincare")

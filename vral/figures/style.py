@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from vral.study.methods import colour as colour_of
 from vral.study.methods import label
 
-Cell = tuple[str, str]
-"""(method, ratio)."""
+ArmAtRatio = tuple[str, str]
+"""An arm and the ratio it is played at."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 8,
@@ -36,18 +36,18 @@ STYLE: dict[Any, Any] = {
     "savefig.bbox": "tight",
     "pdf.fonttype": 42,
 }
-"""To be in force while a figure is made and while it is saved."""
+"""Settings of matplotlib; they must be in force while a figure is made and while it is saved."""
 
 REAL = "#222222"
 VARIANCE = "#222222"
 FAINT = "#767676"
-"""Notes and reference lines; 4.5:1 on white."""
+"""Colour of notes and reference lines; its contrast on white is 4.5:1."""
 CLOCKS = {"g_updates": "generator updates", "d_updates": "D updates", "round": "rounds"}
 MEDIANS = "median and 95 % bootstrap interval over seeds"
 PER_INCH = 17
-"""Letters of the small print on an inch."""
+"""Characters of the small print per inch, at 6.5 points."""
 FLOOR = 1e-12
-"""Below this a reading is drawn at the edge of a log axis: it has underflowed."""
+"""Smaller readings have underflowed; on a log axis they are drawn at this value."""
 
 DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
@@ -55,10 +55,11 @@ SHADES = (0.0, 0.4, -0.45, 0.6, -0.7)
 """How far an arm's colour is moved towards white (or, below 0, towards black)."""
 SHADES_OF_PALE = (0.0, -0.3, -0.5, -0.65, -0.8)
 PALE = 0.55
-"""Mean of red, green and blue above which a colour is only made darker: pale lines are lost."""
+"""A colour with a larger mean of red, green and blue is only made darker: lighter lines would be
+invisible."""
 
 HUES = ("#cc6677", "#332288", "#2a9d8f", "#b8860b")
-"""Of a method's other arms in a figure of that method alone, where shades would merge."""
+"""Colours of further arms in a figure of one method, where shades would be too similar."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ class ArmStyle:
 def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
     """Arms of one method share its hue; shade, dash and marker tell them apart.
 
-    In a figure of one method its arms have hues of their own: there is no other to take them for.
-    The method itself, or else its first arm, has the method's own colour and a full line.
+    In a figure of one method each arm has another hue, since no other method can be confused with
+    it. The method itself, or else its first arm, has the method's colour and a solid line.
     """
     families: dict[str, list[str]] = {}
     for arm in sorted(arms, key=lambda arm: "+" in arm):
@@ -82,11 +83,11 @@ def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
     styles = {}
     for k, family in enumerate(families.values()):
         for i, arm in enumerate(family):
-            own = colour_of(arm)
-            shades = SHADES_OF_PALE if np.mean(to_rgb(own)) > PALE else SHADES
-            colours = [shade(own, amount) for amount in shades]
+            base = colour_of(arm)
+            shades = SHADES_OF_PALE if np.mean(to_rgb(base)) > PALE else SHADES
+            colours = [shade(base, amount) for amount in shades]
             if len(families) == 1:
-                colours = [own, *HUES]
+                colours = [base, *HUES]
             marker = MARKERS[(k + 2 * i) % len(MARKERS)]
             styles[arm] = ArmStyle(colours[i % len(colours)], DASHES[i % len(DASHES)], marker)
     return {arm: styles[arm] for arm in arms}
@@ -105,7 +106,7 @@ def ratio_label(ratio: str) -> str:
 
 
 def grid(
-    rows: int, columns: int, width: float, height: float, **subplots: object
+    rows: int, columns: int, width: float, height: float, **subplots: Any
 ) -> tuple[Figure, NDArray]:
     """A figure of ``rows`` × ``columns`` panels, each ``width`` × ``height`` inches."""
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
@@ -113,7 +114,7 @@ def grid(
 
 
 def finish(figure: Figure, title: str, small: str, alt: str) -> Figure:
-    """Title above, small print below (claims, statistics), alternative text as the label."""
+    """Add the title, the small print below (claims, statistics) and the alternative text."""
     figure.suptitle(title)
     lines = fill(small, int(PER_INCH * figure.get_figwidth()))
     figure.supxlabel(lines, fontsize=6.5, color=FAINT)
@@ -122,20 +123,20 @@ def finish(figure: Figure, title: str, small: str, alt: str) -> Figure:
 
 
 def in_words(readings: Iterable[tuple[str, float]]) -> str:
-    """Names with a reading each, as in "Standard 3.2e-06, LSGAN 0.81"; without one, left out."""
+    """Names with their readings, as in "Standard 3.2e-06, LSGAN 0.81"; NaN is left out."""
     known = [(name, value) for name, value in readings if np.isfinite(value)]
     return ", ".join(f"{name} {value:.2g}" for name, value in known) or "no readings"
 
 
-def arm_label(arm: str, frame: pl.DataFrame, gone: Mapping[str, int]) -> str:
-    """An arm's name, with what is missing: no data in ``frame``, ``gone`` seeds diverged."""
-    if gone.get(arm):
-        return f"{label(arm)} ({gone[arm]} diverged)"
+def arm_label(arm: str, frame: pl.DataFrame, diverged: Mapping[str, int]) -> str:
+    """An arm's name, with the number of its diverged seeds, or "no data" if it has none."""
+    if diverged.get(arm):
+        return f"{label(arm)} ({diverged[arm]} diverged)"
     return label(arm) if arm in frame["method"] else f"{label(arm)} (no data)"
 
 
 def log_axis(ax: Axes, which: str = "y") -> None:
-    """A log axis ("x" or "y") that shows at least two powers of ten."""
+    """Make an axis ("x" or "y") logarithmic and let it show at least two powers of ten."""
     ax.set(**{f"{which}scale": "log"})
     axis = getattr(ax, f"{which}axis")
     axis.set_major_locator(LogLocator(numticks=6))

@@ -49,9 +49,9 @@ def figures_of(
     ``configs`` are the settings in the run.json of these runs.
     """
     selection = Selection.covering(root, configs)
-    methods = sorted(selection.methods, key=arm_order)
+    arms = sorted(selection.arms, key=arm_order)
     ratios = sorted(selection.ratios, key=ratio_key)
-    return FIGURES[experiment](replace(selection, methods=methods, ratios=ratios))
+    return FIGURES[experiment](replace(selection, arms=arms, ratios=ratios))
 
 
 def picture(figure: Figure) -> Picture:

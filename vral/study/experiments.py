@@ -1,6 +1,7 @@
 """EXPERIMENTS: each row is arms × ratios × data sets × seeds, and what its table shows."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from vral.data.datasets import DATASETS
 from vral.study.config import RunConfig, resolve
@@ -9,13 +10,13 @@ from vral.study.methods import arm_name
 
 @dataclass(frozen=True)
 class Arm:
-    """A method, under settings of its own where it has a ``variant``."""
+    """A method; with a ``variant``, under further settings."""
 
     method: str
     variant: str = ""
-    settings: dict[str, object] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     ratio: str = ""
-    """The one ratio it is played at, whatever the experiment's."""
+    """The only ratio at which the arm is played; empty: the experiment's ratios."""
 
     @property
     def name(self) -> str:
@@ -24,7 +25,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A study by name; what is given on the command line replaces any part of it."""
+    """A study: arms × ratios × data sets × seeds. Options of the command line replace any part."""
 
     question: str
     about: str
@@ -34,24 +35,24 @@ class Experiment:
     metrics: dict[str, str]
     """Columns of the printed table: metric to heading."""
     datasets: tuple[str, ...] = ("digits",)
-    settings: dict[str, object] = field(default_factory=dict)
-    """Of every arm."""
-    on: dict[str, dict[str, object]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Settings of every arm."""
+    on: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Settings of every arm on one data set."""
     quick: dict[str, int] = field(default_factory=dict)
     """Rounds and seeds of the quick form."""
 
-    def settings_on(self, dataset: str) -> dict[str, object]:
+    def settings_on(self, dataset: str) -> dict[str, Any]:
         return {**self.settings, **self.on.get(dataset, {}), "dataset": dataset}
 
     def config(self, arm: Arm, ratio: str, dataset: str, **given: object) -> RunConfig:
-        """An arm's run; what is ``given`` replaces its settings. Raises ConfigError."""
+        """The configuration of an arm's run; ``given`` settings win. Raises ConfigError."""
         settings = {**self.settings_on(dataset), **arm.settings, **given, "ratio": ratio}
         return resolve(arm.method, {**settings, "variant": arm.variant})
 
     @staticmethod
     def seeds_on(dataset: str) -> int:
-        """Ten where samples are points, which cost little, else five."""
+        """The number of seeds: ten where samples are points, which cost little, else five."""
         return 10 if len(DATASETS[dataset].shape) == 1 else 5
 
 
@@ -63,12 +64,12 @@ def plain(*methods: str) -> tuple[Arm, ...]:
 DECK = plain("standard", "nonsaturating", "lsgan", "wgan", "wgan-gp", "vral-meta", "vral-parzen")
 """The seven methods of the VRAL deck."""
 
-HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
-"""G is trained for 200 rounds and then held; at 200:1 a round is one such length of D's training,
-so D ends at 60 times the warm-up."""
-HELD_POINTS = {"warmup": 0}
-"""The twin segment is where G starts; it needs no training."""
-HELD_RATIO = "200"
+G_HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
+"""G is trained for 200 rounds and then held fixed. D is then trained for 60 rounds at G_HELD_RATIO,
+60 times as long as the warm-up."""
+G_UNTRAINED = {"warmup": 0}
+"""On ``segments`` G starts on the segment beside the data; it needs no training."""
+G_HELD_RATIO = "200"
 
 TRAINING = {
     "grad_norm_fake": "‖∇D‖",
@@ -109,10 +110,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         "for 60 times as long; its gradients and scores on held-out data along the way. Also where "
         "a perfect classifier exists: on two disjoint segments.",
         arms=plain("standard", "nonsaturating", "lsgan", "wgan-gp", "vral-meta", "vral-parzen"),
-        ratios=(HELD_RATIO,),
+        ratios=(G_HELD_RATIO,),
         datasets=("digits", "segments"),
-        settings=HELD,
-        on={"segments": HELD_POINTS},
+        settings=G_HELD,
+        on={"segments": G_UNTRAINED},
         metrics={
             "median_signal_fake": "signal to G",
             "median_grad_norm_fake": "‖∇D‖",
@@ -196,9 +197,9 @@ EXPERIMENTS: dict[str, Experiment] = {
             *(Arm("standard", f"hidden={sd}", {"hidden_noise": sd}) for sd in (0.1, 0.3)),
             *(Arm("standard", f"input={sd}", {"instance_noise": sd}) for sd in (0.1, 0.3)),
         ),
-        ratios=(HELD_RATIO,),
-        settings=HELD,
-        on={"segments": HELD_POINTS},
+        ratios=(G_HELD_RATIO,),
+        settings=G_HELD,
+        on={"segments": G_UNTRAINED},
         metrics={
             "median_signal_fake": "signal to G",
             "median_grad_norm_fake": "‖∇D‖",

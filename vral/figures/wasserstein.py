@@ -1,4 +1,4 @@
-"""Distances of samples to data, beside what sampling alone makes."""
+"""W1 of samples to held-out data, beside the floor that sampling alone sets."""
 
 from collections.abc import Mapping
 
@@ -21,15 +21,15 @@ def transport(
     references: Mapping[str, float],
     caption: str,
 ) -> Figure:
-    """Samples of every arm beside ``real`` ones; below, W1 over training and of every seed last.
+    """Samples of every arm beside ``real`` ones; below, W1 during training and at its end.
 
-    Grey lines are the floor that sampling sets and what a G that makes one point gets.
+    Grey lines are the floor that sampling sets, and the W1 of a G that generates one point.
     """
     arms = list(samples)
     styles = arm_styles(arms)
     with rc_context(STYLE):
         figure = Figure(figsize=(1.45 * (len(arms) + 1), 4.6), layout="constrained")
-        top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.7))
+        top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.7))[:, 0]
         panels = top.subplots(1, len(arms) + 1)
         draw_samples(panels[0], real, REAL, real)
         panels[0].set_title("held-out data")
@@ -63,7 +63,7 @@ def transport(
         last.set_xticks(range(len(arms)), [label(arm) for arm in arms], rotation=30, ha="right")
         last.set_title("every seed, last")
         course.legend()
-        medians = ((label(arm), _last(probes, arm).median()) for arm in arms)
+        medians = ((label(arm), float(np.median(_last(probes, arm)))) for arm in arms)
         return finish(
             figure,
             f"W1 to held-out data\n{caption}",

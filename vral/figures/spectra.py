@@ -20,9 +20,9 @@ SMALL = (
 
 
 def draw_eigenvalues(ax: Axes, spectrum: Spectrum) -> None:
-    """Eigenvalues in the complex plane; those that make a neighbourhood grow are red.
+    """Draw eigenvalues in the complex plane; those of growing directions are red.
 
-    The border is the imaginary axis of a field and the unit circle of a round.
+    The border of growth is the imaginary axis for a field and the unit circle for a round.
     """
     values, grows = spectrum.eigenvalues, spectrum.growing
     for chosen, colour in ((~grows, ROUND if spectrum.update else FIELD), (grows, UNSTABLE)):
@@ -54,7 +54,7 @@ def _spectrum_title(name: str, spectrum: Spectrum) -> str:
 
 
 def eigenvalues(panels: Sequence[Sequence[tuple[str, Spectrum]]], title: str) -> Figure:
-    """Spectra, rows of (name, spectrum)."""
+    """Spectra in the complex plane, given as rows of (name, spectrum)."""
     with rc_context(STYLE):
         figure, axes = grid(len(panels), max(map(len, panels)), 3.7, 2.7)
         for row, spectra in zip(axes, panels, strict=True):
@@ -63,13 +63,15 @@ def eigenvalues(panels: Sequence[Sequence[tuple[str, Spectrum]]], title: str) ->
                 ax.set_title(_spectrum_title(name, spectrum))
             for ax in row[len(spectra) :]:
                 ax.set_axis_off()
-        found = [(name, spectrum) for row in panels for name, spectrum in row]
-        told = "; ".join(_spectrum_title(*one).replace("\n", ", ") for one in found)
-        return finish(figure, title, SMALL, f"Eigenvalues. {told}")
+        spectra_by_name = [(name, spectrum) for row in panels for name, spectrum in row]
+        in_numbers = "; ".join(
+            _spectrum_title(name, at).replace("\n", ", ") for name, at in spectra_by_name
+        )
+        return finish(figure, title, SMALL, f"Eigenvalues. {in_numbers}")
 
 
 def damping(sweep: GammaSweep, title: str) -> Figure:
-    """The spectral abscissa against γ, where it is least and where it becomes negative."""
+    """The spectral abscissa against γ, marked where it is least and where it becomes negative."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.2, 2.8), layout="constrained")
         ax = figure.subplots()
