@@ -30,7 +30,7 @@ from vral.figures.style import (
 from vral.study.methods import label
 from vral.study.statistics import band
 
-HELD_READINGS = {
+SIGNAL_READINGS = {
     "median_signal_fake": "signal to G: median ‖∂$l_G$/∂G(z)‖",
     "median_grad_norm_fake": "slope of D: median ‖∇ₓD(G(z))‖",
     "held_out_var_fake": "Var D(G(z)), squared score units",
@@ -83,7 +83,7 @@ def held_generator(
     probes = log_spaced(probes)
     with rc_context(STYLE):
         figure, axes = grid(2, 2, 3.5, 2.3, sharex=True)
-        for ax, (metric, text) in zip(axes.flat, HELD_READINGS.items(), strict=True):
+        for ax, (metric, text) in zip(axes.flat, SIGNAL_READINGS.items(), strict=True):
             draw_arms(ax, probes, styles, "d_updates", metric, unit)
             ax.set_ylabel(text)
             if not ax.has_data():
