@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vral.games.game import Game
 from vral.optim import Rule
+from vral.optim.rule import Gradients
 from vral.train.state import TrainState
 from vral.types import Draw, Move, Params, Profile, map_tensors
 
@@ -51,7 +52,7 @@ def make_step(
     rule's direction.
     """
 
-    def evaluate(draw: Draw, profile: Profile) -> tuple[dict[str, Params], Info]:
+    def evaluate(draw: Draw, profile: Profile) -> tuple[Gradients, Info]:
         """What the movers follow, and the readings; of one lane, or of a stack of one."""
         if lanes == 1:
             draw, profile = without_lane(draw), without_lane(profile)
@@ -78,9 +79,9 @@ def make_step(
 def over_lanes(function: Callable[..., Any], lanes: int) -> Callable[..., Any]:
     """``function`` of trees of tensors, on ``lanes`` stacked runs.
 
-    A stack of one goes without vmap, here and in ``make_step``. Under vmap a product of matrices
-    becomes a batch of products, for which BLAS rounds differently: lane 0 of a stack of one would
-    not have the bits of the bare run, and every operation would pay for the dispatch.
+    A stack of one goes without vmap, here and in ``make_step``: under vmap some products of
+    matrices become batches of products, which BLAS rounds differently, so that the lane would not
+    have the bits of the bare run; and every operation would pay for vmap's dispatch.
     """
     if lanes > 1:
         return torch.func.vmap(function)
