@@ -574,8 +574,8 @@ def test_a_checkpoint_continues_bit_for_bit(rule, tmp_path):
     config = configured("nonsaturating", rule, seeds=(0, 1))
 
     def go_on(training, state, rounds):
-        for round in range(rounds):
-            for move, draw in training.stream.round(training.moves(round)):
+        for number in range(rounds):
+            for move, draw in training.stream.round(training.moves(number)):
                 state, _ = training.steps[move, False](state, draw)
         return state
 

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 PARENT = """
 import multiprocessing
 from test_processes import wait_for_ever
@@ -24,6 +26,7 @@ def wait_for_ever() -> None:
     signal.pause()
 
 
+@pytest.mark.slow
 def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
     """The pipe to both closes only when the child too has ended."""
     script = tmp_path / "parent.py"

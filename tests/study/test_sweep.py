@@ -135,6 +135,7 @@ def test_one_failing_cell_does_not_stop_the_others(tmp_path):
     assert "cannot write" in outcome.errors[bad]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_cell(tmp_path):
     """Both cells are under way when one worker is killed; both are finished all the same."""
     cells = plan([config(rounds=400), config("wgan", rounds=400)], tmp_path, lanes=True)
@@ -253,6 +254,7 @@ def kill_study(folder: Path, status: str) -> None:
     wait_for(lambda: not any(map(alive, workers)))
 
 
+@pytest.mark.slow
 def test_interrupted_and_killed_studies_continue_to_the_same_records(vral, tmp_path):
     """Ctrl-C stops at a checkpoint with exit code 130; kill -9 of the parent ends the workers."""
     broken, whole = tmp_path / "broken", tmp_path / "whole"

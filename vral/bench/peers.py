@@ -4,6 +4,9 @@ Each is optional, keeps its own settings, and logs less than vral does. What a p
 its steps is left out (files, bars, checkpoints, loading), so its times are the least it can take.
 """
 
+# pyright: reportMissingImports=false
+# The packages are optional: pyproject.toml names them under "peers".
+
 import logging
 import sys
 import threading
@@ -33,8 +36,10 @@ class TorchganLoop(PlainLoop):
         from torchgan import losses
 
         super().__init__(gan, config, data)
-        self.D.label_type = self.G.label_type = "none"
-        self.G.encoding_dims = config.latent
+        D: Any = self.D  # torchgan reads further attributes of a network
+        G: Any = self.G
+        D.label_type = G.label_type = "none"
+        G.encoding_dims = config.latent
         if config.objective == "wgan":
             critic = [losses.WassersteinDiscriminatorLoss(), losses.WassersteinGradientPenalty()]
             self.d_losses, self.g_loss = critic, losses.WassersteinGeneratorLoss()
@@ -228,7 +233,9 @@ def _mimicry() -> None:
     """Import the modules that train, past package files that need TensorFlow and ``torch._six``."""
     for name in ("torch_mimicry", "torch_mimicry.training"):
         if name not in sys.modules:
-            sys.modules[name] = module_from_spec(find_spec(name))
+            spec = find_spec(name)
+            assert spec is not None, f"{name} is not installed"
+            sys.modules[name] = module_from_spec(spec)
     import_module("torch_mimicry.nets.gan.gan")
     import_module("torch_mimicry.training.metric_log")
 

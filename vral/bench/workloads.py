@@ -136,7 +136,7 @@ Contender = Callable[[int], None]
 """A function that plays so many rounds."""
 
 
-def loop_of(loop: type[PlainLoop], case: Case, data: Dataset) -> PlainLoop:
+def loop_of(loop: Callable[..., PlainLoop], case: Case, data: Dataset) -> PlainLoop:
     """``loop`` on modules that start from the parameters that vral starts from."""
     training = build(case.config, replace(data, train=data.train[:64]), pair=case.pair)
     first = start(training.gan.networks, (0,))

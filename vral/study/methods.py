@@ -10,10 +10,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Method:
+    """A method by name: how it is shown, and the settings that make it."""
+
     label: str
+    """Its name in figures."""
     description: str
+    """What it is and who proposed it, in a line."""
     settings: Mapping[str, object]
+    """Fields of RunConfig to their values; the others keep their defaults."""
     colour: str
+    """Its colour in figures, as "#rrggbb"."""
 
 
 VRAL_META = {"objective": "meta", "g_objective": "target"}
