@@ -15,11 +15,11 @@ one seed.
 ``trained``               a run's checkpoint, linearised
 ========================  ====================================================================
 
-VRAL on the Dirac-GAN had not been analysed before: in every form, meta and Parzen, the pair (θ, ψ)
-rotates without damping, so that locally VRAL converges no better than a plain GAN. Eigenvalues on
-the imaginary axis do not decide whether it converges. The backward Parzen form does, as slowly as
--log D: r² ≈ 10/(3t) under the flow and alternating play, while simultaneous play stays at
-r² ≈ h/1.2. With R1 added, convergence is exponential.
+We know of no earlier analysis of VRAL on the Dirac-GAN. In every form, meta and Parzen, the pair
+(θ, ψ) rotates without damping, so that locally VRAL converges no better than a plain GAN.
+Eigenvalues on the imaginary axis do not decide whether it converges. The backward Parzen form does,
+as slowly as -log D: r² ≈ 10/(3t) under the flow and alternating play, while simultaneous play stays
+at r² ≈ h/1.2. With R1 added, convergence is exponential.
 
 Where scores do have a variance (Gaussian data) and G aims at the target 1, small bandwidths make a
 point with *swapped labels* stable, and p_G = p_data with a critic that is not constant is no
