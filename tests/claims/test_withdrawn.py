@@ -39,10 +39,30 @@ def test_the_mnist_study_is_withdrawn_and_four_families_are_being_redone(name, d
     assert (row.standing if row else None) == standing
 
 
-def test_a_run_with_the_batch_norm_is_not_withdrawn():
-    other = replace(verdict("C1.training", "mnist"), settings=("--norm-g batch (not none)",))
-    assert doubt(other) is None
-    assert remarks(other) == ["Other settings than the experiment's: --norm-g batch (not none)"]
+@pytest.mark.parametrize(
+    ("settings", "standing"),
+    [
+        (("--norm-g batch (not none)",), None),
+        (("--rounds 5000 (not 1000)", "--norm-g batch (not none)"), None),
+        (("--rounds 200 (not 1000)", "--norm-g batch (not none)"), "withdrawn"),
+        (("--norm-g batch (not none)", "--warmup 100 (not 200)"), "withdrawn"),
+        (("--norm-g group (not none)",), "withdrawn"),
+        (("--rounds 5000 (not 1000)",), "withdrawn"),
+    ],
+)
+def test_only_runs_that_are_long_enough_and_have_the_batch_norm_are_mended(settings, standing):
+    other = replace(verdict("C1.training", "mnist"), settings=settings)
+    row = doubt(other)
+    assert (row.standing if row else None) == standing
+    assert f"Other settings than the experiment's: {', '.join(settings)}" in remarks(other)
+
+
+def test_no_reason_says_of_a_later_run_what_only_the_published_ones_lacked():
+    mended = replace(verdict("C7.frechet", "mnist"), settings=("--norm-g batch (not none)",))
+    row = doubt(mended)
+    assert row is not None
+    assert row.standing == "being redone"
+    assert all(row.reason.startswith("the published runs ") for row in WITHDRAWN)
 
 
 def test_every_form_says_what_is_withdrawn_and_leaves_the_verdict_as_it_is(tmp_path):

@@ -4,12 +4,15 @@ A verdict stays what its runs say; this table says which verdicts are not to be 
 form of the ledger shows it beside them. A row goes when its claims have been judged again.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from vral.claims.verdict import Verdict
 
 Standing = Literal["withdrawn", "being redone"]
+LENGTH = re.compile(r"--(?:rounds|warmup) (\d+) \(not (\d+)\)")
+"""How a verdict names a run of another length than the experiment's."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Doubt:
     families: frozenset[str] = frozenset()
     """Families of claims concerned (C3, …), all if empty."""
     mended_by: str = ""
-    """An option; the reason does not hold for runs that were given it."""
+    """An option and its value; the reason does not hold for runs with it, if none is too short."""
 
     def concerns(self, verdict: Verdict) -> bool:
         """Whether ``verdict`` belongs to this part."""
@@ -34,22 +37,30 @@ class Doubt:
             (not self.experiments or claim.experiment in self.experiments)
             and (not self.datasets or verdict.dataset in self.datasets)
             and (not self.families or claim.family in self.families)
-            and not (self.mended_by and any(self.mended_by in text for text in verdict.settings))
+            and not (self.mended_by and self._is_mended(verdict.settings))
+        )
+
+    def _is_mended(self, settings: tuple[str, ...]) -> bool:
+        """Whether ``settings`` hold ``mended_by`` and shorten no run."""
+        lengths = [found.groups() for text in settings if (found := LENGTH.fullmatch(text))]
+        return any(text.startswith(f"{self.mended_by} ") for text in settings) and not any(
+            int(given) < int(usual) for given, usual in lengths
         )
 
 
 WITHDRAWN = (
     Doubt(
         "withdrawn",
-        "the protocol lacks the batch norm in G that the authors' networks always had",
+        "the published runs made at most 200 updates of G, too few for all but WGAN-GP to leave "
+        "noise, and lacked the batch norm in G that the authors' networks always had",
         experiments=frozenset({"ratios", "well-trained", "clipping"}),
         datasets=frozenset({"mnist"}),
-        mended_by="--norm-g",
+        mended_by="--norm-g batch",
     ),
     Doubt(
         "being redone",
-        "the compared generators lack the batch norm that the authors' always had, and R and F "
-        "took one undamped step per update of D",
+        "the published runs lacked the batch norm in G that the authors' networks always had, and "
+        "took one undamped step of R and F per update of D",
         families=frozenset({"C3", "C7", "C8", "C9"}),
     ),
 )
