@@ -139,3 +139,19 @@ def test_the_table_keeps_every_number_in_a_narrow_terminal(vral, tmp_path, monke
     result = vral("train", "lsgan", "--rounds", 3, "--seed", "0-2", *SMALL)
     table = result.output[result.output.index("Final values") : result.output.index("finished:")]
     assert "…" not in table
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--rule", "sgd", "--transform", "adam"), "--transform: adam given, but --rule sgd is"),
+        (("--rule-meta", "adam:lr=0.1"), "--objective lsgan has no R and F"),
+        (("--gamma", "3"), "No such option '--gamma'."),
+    ],
+)
+def test_a_rule_that_nobody_would_follow_costs_nothing(vral, tmp_path, options, said):
+    result = vral("train", "lsgan", "--rounds", 1, *options, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Did you mean" not in result.stderr
+    assert not (tmp_path / "run").exists()

@@ -78,7 +78,7 @@ def test_a_malformed_text_is_refused_in_one_line(text):
 
 def test_rules_are_told_in_words():
     words = describe(ROWS)
-    assert words["consensus:gamma=10"] == "γ, weight of the norm (a number at least 0)"
+    assert words["consensus:gamma=10"] == "γ, weight of the norm (a finite number at least 0)"
     assert words["sga:sign=fixed"].endswith("(fixed, aligned)")
     for name in ROWS:
         assert words[name]

@@ -38,7 +38,7 @@ def test_a_new_rule_trains_from_the_command_line(vral, tmp_path, monkeypatch):
     monkeypatch.setitem(RULES, "shorter", Shorter)
     assert (
         describe(RULES)["shorter:part=0.5"]
-        == "part of the gradient (a number above 0 and at most 1)"
+        == "part of the gradient (a finite number above 0 and at most 1)"
     )
     options = ("--rule", "shorter:part=0.25", "--transform", "sgd", "--lr", 0.4)
     records, checkpoint = trained(vral, *options)
@@ -52,4 +52,4 @@ def test_a_new_rule_trains_from_the_command_line(vral, tmp_path, monkeypatch):
     assert records["loss_D"].to_list() == wanted["loss_D"].to_list()
     result = vral("train", "lsgan", "--rule", "shorter:part=2")
     assert result.exit_code == 2
-    assert "allowed for part: a number above 0 and at most 1" in result.stderr
+    assert "allowed for part: a finite number above 0 and at most 1" in result.stderr

@@ -151,13 +151,13 @@ def contenders(
 ) -> dict[str, tuple[Contender, int]]:
     """Every contender by name, with the number of its lanes."""
     data = samples(case.config.dataset).to(device)
-    found: dict[str, tuple[Contender, int]] = {}
+    contenders: dict[str, tuple[Contender, int]] = {}
     others = LOOPS | (installed(case.method, case.ratio)[0] if peers else {})
     for name, loop in others.items():
-        found[name] = partial(_rounds, loop_of(loop, case, data), case.ratio), 1
+        contenders[name] = partial(_rounds, loop_of(loop, case, data), case.ratio), 1
     for name in modes:
-        found[f"vral {name}"] = Ours(case, data, MODES[name]).play, MODES[name].lanes
-    return found
+        contenders[f"vral {name}"] = Ours(case, data, MODES[name]).play, MODES[name].lanes
+    return contenders
 
 
 def _rounds(loop: PlainLoop, k: int, rounds: int) -> None:

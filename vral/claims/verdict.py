@@ -110,11 +110,12 @@ class Claim:
     """What a seed whose subject diverged does to the claim; "ignored" where the test reads what was
     recorded before the divergence."""
     either_way: bool = False
-    """For a quotient: a change by the threshold's factor counts, up or down. The seeds must agree
-    on the direction: their median decides it, and an interval that holds 1 allows for no change."""
+    """Whether a quotient may change by the threshold's factor either up or down. The seeds must
+    agree on the direction: their median decides it, and an interval that holds 1 allows for no
+    change."""
     kind: Kind = "seeds"
     row: Quantity | None = None
-    """For a deterministic claim: the row of ``measured.csv`` that it judges."""
+    """The row of ``measured.csv`` that a deterministic claim judges."""
     history: tuple[Registered, ...] = ()
     """Its thresholds with their dates; the last one is in force."""
 
@@ -165,7 +166,7 @@ def judgements(low: NDArray, high: NDArray, seeds: int, threshold: Threshold) ->
 
 
 def sides(low: NDArray, high: NDArray, threshold: Threshold) -> NDArray:
-    """On which side of the threshold the whole of [``low``, ``high``] lies, as ``judgements``.
+    """The side of the threshold on which all of [``low``, ``high``] lies, as ``judgements``.
 
     "inconclusive" where the interval crosses an end of the threshold.
     """

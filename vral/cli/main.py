@@ -42,6 +42,13 @@ class Vral(StubGroup):
             return super().invoke(ctx)
 
 
+def _visible(error: click.NoSuchOption) -> list[str]:
+    """The options that a user may have meant, without those that only name their new form."""
+    params = error.ctx.command.params if error.ctx else []
+    hidden = {name for param in params if getattr(param, "hidden", False) for name in param.opts}
+    return [name for name in error.possibilities or [] if name not in hidden]
+
+
 @contextmanager
 def one_line_errors(ctx: click.Context) -> Iterator[None]:
     """Print what a user can mend as one line and exit with 2; on Ctrl-C, exit with 130."""
@@ -51,6 +58,8 @@ def one_line_errors(ctx: click.Context) -> Iterator[None]:
         click.echo(error.message, color=ctx.color)
         ctx.exit(2)
     except (UserError, click.UsageError) as error:
+        if isinstance(error, click.NoSuchOption):
+            error.possibilities = _visible(error)
         text = error.format_message() if isinstance(error, click.UsageError) else str(error)
         message = Text.assemble(("Error: ", "bold red"), text)
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)

@@ -10,6 +10,8 @@ from pydantic.fields import FieldInfo
 
 from vral.data.datasets import DATASETS
 from vral.errors import ConfigError
+from vral.optim import RULES, TRANSFORMS
+from vral.optim.rules import name_of
 from vral.study.config import RunConfig, heading_of, option_name
 from vral.study.machine import Execution
 from vral.study.methods import METHODS
@@ -144,12 +146,32 @@ def _only_studies(
     ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]
 ) -> tuple[Path, ...]:
     studies = tuple(path for path in paths if (path / "study.json").is_file())
+    others = [str(path) for path in paths if path not in studies]
+    if not studies and len(paths) > 1:
+        raise ConfigError(
+            f"STUDY: {', '.join(others)} given, none of which holds a study.json; "
+            "allowed: folders that vral reproduce has written"
+        )
     if not studies:
         return paths
-    others = [str(path) for path in paths if path not in studies]
     if others:
         click.echo(f"STUDY: left out, without a study.json: {', '.join(others)}", err=True)
     return studies
+
+
+def refuse_unused(config: RunConfig, settings: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a rule that was given in ``settings`` and that nobody would follow."""
+    rule = name_of(config.rule)
+    if "transform" in settings and rule in TRANSFORMS:
+        raise ConfigError(
+            f"--transform: {settings['transform']} given, but --rule {rule} is a transform itself; "
+            f"allowed: --rule alone, or beside --rule {', '.join(RULES)}"
+        )
+    if "rule_meta" in settings and config.objective != "meta":
+        raise ConfigError(
+            f"--rule-meta: {settings['rule_meta']} given, but --objective {config.objective} has "
+            "no R and F; allowed: with --objective meta"
+        )
 
 
 def check_device(device: str) -> None:

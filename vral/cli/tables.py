@@ -46,11 +46,11 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
     A held G makes no updates. The updates of warm-ups stand in a line of their own, because the
     estimate leaves them out.
     """
-    table = Table(title="Plan", title_justify="left")
+    table = plain_table("Plan")
     for heading in ("method", "ratio", "data set"):
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, overflow="fold")
     for heading in ("seeds", "rounds", "D updates", "G updates"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("state")
     totals = [0, 0]
     for cell in cells:

@@ -8,7 +8,13 @@ from typing import Any
 import rich_click as click
 from rich.console import Console
 
-from vral.cli.options import config_options, execution_of, execution_options, given
+from vral.cli.options import (
+    config_options,
+    execution_of,
+    execution_options,
+    given,
+    refuse_unused,
+)
 from vral.cli.results import summarise
 from vral.cli.tables import progress_bar, show_plan
 from vral.errors import INTERRUPTED
@@ -30,7 +36,9 @@ def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> Non
     datasets) and from the method (vral ls methods). The same command again continues an interrupted
     run, and larger --rounds prolong a finished one.
     """
-    config = resolve(method, given(options))
+    settings = given(options)
+    config = resolve(method, settings)
+    refuse_unused(config, settings)
     cores = os.cpu_count() or 1
     execution = execution_of(options, options["threads"] or (1 if config.lanes_pay else cores))
     folder = out or Path("runs", "train") / folder_name(config)

@@ -1,4 +1,4 @@
-"""From a trainer's trajectories to what the trainer does."""
+"""``conform`` tells from a trainer's trajectories what the trainer does."""
 
 import math
 from collections.abc import Mapping

@@ -32,7 +32,7 @@ RULES: dict[str, type[FirstOrder]] = {
 
 @dataclass(frozen=True)
 class Same:
-    """What the others follow, as in same:lr=0.001 at a learning rate of one's own."""
+    """The rule of the other players, at another learning rate: same:lr=0.001."""
 
     lr: float = setting(meaning="learning rate", above=0.0)
 

@@ -58,7 +58,10 @@ class Setting(NamedTuple):
         """The values in words: "a number at least 0 and below 1"."""
         if self.choices:
             return ", ".join(self.choices)
-        kind = "a whole number" if isinstance(self.default, int) else "a number"
+        least, most = self.bounds["at least"], self.bounds["at most"]
+        if isinstance(self.default, int) and least is not None and most is not None:
+            return " or ".join(str(value) for value in range(int(least), int(most) + 1))
+        kind = "a whole number" if isinstance(self.default, int) else "a finite number"
         limits = [f"{words} {limit:g}" for words, limit in self.bounds.items() if limit is not None]
         return f"{kind} {' and '.join(limits)}".strip()
 

@@ -1,4 +1,4 @@
-"""From a configuration to objects, all in one place: game, rule, steps, draws, probe, recorder."""
+"""A run's objects are made here from its configuration: game, rule, draws, probe, recorder."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -238,7 +238,7 @@ class Parts:
     """All that a run is made of."""
 
     data: Dataset
-    """On the device that trains."""
+    """The data set, on the device that trains."""
     training: GanTraining
     probe: Probe
     recorder: Recorder

@@ -21,7 +21,7 @@ def legacy_scales(frame: pl.DataFrame, batch: int) -> pl.DataFrame:
 
 
 FILLER_ROWS, FILLER, ROWS = 32, 99.0, 60_000
-"""In the original's arrays of WGAN outputs 32 of 60,000 rows are never written and stay 99."""
+"""The original never writes 32 of the 60,000 rows of its arrays of WGAN outputs: they stay 99."""
 
 
 def filler_variance(mean: float, variance: float) -> float:
