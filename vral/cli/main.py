@@ -59,7 +59,7 @@ def one_line_errors(ctx: click.Context) -> Iterator[None]:
         ctx.exit(2)
     except (UserError, click.UsageError) as error:
         if isinstance(error, click.NoSuchOption):
-            error.possibilities = _visible(error)
+            error = click.NoSuchOption(error.option_name, None, _visible(error), error.ctx)
         text = error.format_message() if isinstance(error, click.UsageError) else str(error)
         message = Text.assemble(("Error: ", "bold red"), text)
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)
