@@ -14,6 +14,7 @@ from vral.dynamics import (
     mixture_spectrum,
     portraits,
 )
+from vral.dynamics.systems import GAMMA, meta_label, parzen_label
 from vral.study.measured import Quantity
 
 DIRAC = "Dirac-GAN"
@@ -79,6 +80,8 @@ DAMPED = {
     "experiment": "dirac",
     "figure": "portraits",
 }
+POINTS = "Data that are no point: where D's scores have variance."
+PENALTY = "The penalty taken away."
 SHIFTED = {
     "game": "mixture GAN",
     "statement": "Consensus optimization moves a GAN's eigenvalues away from the imaginary axis.",
@@ -90,7 +93,7 @@ THEORY = [
     computed(
         "T1.r1",
         BASINS,
-        basins.smallest_share_of("R1"),
+        basins.smallest_share_of(basins.R1),
         restatement="Of 41 × 41 starts in [-2, 2]² all come home with R1, under every γ of the map "
         "and every algorithm.",
         would_change="A step beyond R1's largest stable one.",
@@ -106,7 +109,7 @@ THEORY = [
     computed(
         "T1.notebook",
         BASINS,
-        basins.share_of("consensus, notebook", 1, "AltGD 1:5"),
+        basins.share_of(basins.NOTEBOOK, 1, "AltGD 1:5"),
         restatement="With consensus as in the authors' notebook at γ = 1, alternating 1:5, at most "
         "95 % of the starts come home.",
         would_change="Fewer D steps: its other algorithms bring all starts home at this γ.",
@@ -201,26 +204,18 @@ THEORY = [
     *(
         computed(
             f"T6.{arm}",
-            DAMPED | ({"statement": "R1 beside it does (the control)."} if "R1" in case else {}),
+            DAMPED | ({"statement": "R1 beside it does (the control)."} if "r1" in arm else {}),
             portraits.abscissa_of(case),
             restatement=f"At the equilibrium of the Dirac-GAN the eigenvalues of (θ, ψ) under "
             f"{case} have real parts of -0.01 or less.",
             would_change=change,
         )
         for arm, case, change in (
-            ("meta", "VRAL meta", "Data that are no point: where D's scores have variance."),
-            (
-                "parzen",
-                "VRAL Parzen bwd",
-                "Data that are no point: where D's scores have variance.",
-            ),
-            (
-                "parzen-forward",
-                "VRAL Parzen fwd",
-                "Data that are no point: where D's scores have variance.",
-            ),
-            ("meta-r1", "VRAL meta, R1 0.3", "The penalty taken away."),
-            ("parzen-r1", "VRAL Parzen bwd, R1 0.3", "The penalty taken away."),
+            ("meta", meta_label(), POINTS),
+            ("parzen", parzen_label("backward"), POINTS),
+            ("parzen-forward", parzen_label("forward"), POINTS),
+            ("meta-r1", meta_label(GAMMA), PENALTY),
+            ("parzen-r1", parzen_label("backward", GAMMA), PENALTY),
         )
     ),
     computed(

@@ -50,7 +50,7 @@ SPECIFIED: dict[str, dict[str, tuple[float, ...]]] = {
 }
 """Expected shares for each of GAMMAS, at STEP, POINTS and ROUNDS, computed independently."""
 
-LARGEST_SHARE_OF_CONSENSUS = Quantity("consensus 1", "largest share")
+LARGEST_SHARE_OF_CONSENSUS = Quantity(f"{CONSENSUS} 1", "largest share")
 """The share under the exact consensus at γ = 1, with the algorithm under which it is largest."""
 
 
