@@ -1,8 +1,9 @@
 """The register of thresholds."""
 
+import re
 from hashlib import sha256
 from importlib.resources import files
-from math import inf
+from math import inf, isinf
 
 import pytest
 
@@ -62,3 +63,53 @@ def test_a_threshold_is_read_as_it_is_written(text, threshold):
 def test_another_text_is_no_threshold(text):
     with pytest.raises(ValueError):  # noqa: PT011
         Threshold.parse(text)
+
+
+WORDS = {
+    0.1: ["a tenth"],
+    0.5: ["half"],
+    1.0: ["all", "no more than", "at least as well"],
+    2.0: ["twice", "twofold", "doubles"],
+    10.0: ["ten times", "tenfold"],
+}
+"""How a restatement may say a bound that it does not give in digits or in per cent."""
+
+PHRASES = {
+    r"C3\.(mean|sd)-.*": ("within 0.2 of", Threshold(high=0.2)),
+    r"C4\.(standard|nonsaturating|wgan)": ("at most 0.1 or at least 10", Threshold(low=10)),
+    r"C6\.poincare": ("up to 10 %", Threshold(high=1.1)),
+    r"C9\.sd\..*": ("between 0.8 and 1.1", Threshold(high=0.15)),
+    r"A\.scale": ("B times too large", Threshold(63.9, 64.1)),
+    r"A\.filler": ("by 5.22, within 10 %", Threshold(4.7, 5.74)),
+    r"A\.real-gp": ("1.5 times that", Threshold(1.2, 1.8)),
+    r"T2\.(flow|alternating)": ("stay", Threshold(high=1e-9)),
+    r"T3\.field": ("as long as γ·g₀", Threshold(low=0.99)),
+    r"T4\..*": ("within 20 % of h·γ·k = 2", Threshold(1.6, 2.4)),
+}
+"""Claims whose restatement says the threshold in another way: what it says, and what that means."""
+
+
+def says(restatement: str, bound: float) -> bool:
+    """Whether a number of the restatement is the bound; parts of ratios such as 50:1 are none."""
+    written = [f"{bound:g}", f"{100 * bound:g} %", *WORDS.get(bound, [])]
+    return any(
+        re.search(rf"(?<![\w.:-]){re.escape(text)}(?![\w:]|\.\d)", restatement) for text in written
+    )
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.id)
+def test_a_restatement_says_the_threshold_in_force(claim):
+    for pattern, (phrase, threshold) in PHRASES.items():
+        if re.fullmatch(pattern, claim.id):
+            assert phrase in claim.restatement
+            assert claim.threshold == threshold
+            return
+    for bound in (claim.threshold.low, claim.threshold.high):
+        assert isinf(bound) or says(claim.restatement, bound)
+
+
+def test_a_changed_threshold_is_noticed():
+    claim = CLAIMS["T6.meta"]
+    assert says(claim.restatement, -0.01)
+    assert not any(says(claim.restatement, bound) for bound in (0.01, 0.5, -0.1, -0.001))
+    assert not says("At 50:1, within 1.25 times", 1)
