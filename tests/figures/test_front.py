@@ -3,9 +3,12 @@ from pathlib import Path
 import polars as pl
 
 from vral.figures.front import READINGS, front
+from vral.figures.style import FLOOR
+from vral.study.methods import METHODS
 
 PUBLISHED = Path(__file__).parents[2] / "runs/published"
 SUMMARY = PUBLISHED / "ratios-digits/summary.csv"
+NAMES = {method.label: name for name, method in METHODS.items()}
 
 
 def test_every_dot_stands_at_the_published_median():
@@ -17,12 +20,12 @@ def test_every_dot_stands_at_the_published_median():
         dots = [line for line in ax.lines if line.get_marker() == "o"]
         spans = [line for line in ax.lines if line.get_alpha() is not None]
         assert len(dots) == len(spans) == len(methods) == 7
-        row = summary.filter(
-            (pl.col("method") == "wgan-gp") & (pl.col("ratio") == 50) & (pl.col("metric") == metric)
-        )
-        place = methods.index("WGAN-GP")
-        assert dots[place].get_xdata()[0] == row["median"][0]
-        assert list(spans[place].get_xdata()) == [row["low"][0], row["high"][0]]
+        published = summary.filter((pl.col("ratio") == 50) & (pl.col("metric") == metric))
+        for label, dot, span in zip(methods, dots, spans, strict=True):
+            row = published.row(by_predicate=pl.col("method") == NAMES[label], named=True)
+            assert dot.get_xdata()[0] == max(row["median"], FLOOR)
+            assert list(span.get_xdata()) == [max(row["low"], FLOOR), max(row["high"], FLOOR)]
+            assert dot.get_ydata()[0] == methods.index(label)
     assert "WGAN-GP 5.9" in figure.get_label()
 
 

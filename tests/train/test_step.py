@@ -140,15 +140,17 @@ def test_readings_are_taken_before_the_update():
     assert (later.score_real.mean() - scored.score_real.mean()).abs() > 0.01
 
 
-def test_the_gradient_reading_is_of_the_recorded_update():
-    training = build(tiny("nonsaturating"), fake_data("digits"))
+@pytest.mark.parametrize(("rule", "eps"), [({}, 3e-6), ({"rule": "adam:eps=1e-2"}, 1e-2)])
+def test_the_gradient_reading_is_of_the_recorded_update(rule, eps):
+    training = build(tiny("nonsaturating", **rule), fake_data("digits"))
     (move, draw) = next(iter(training.stream.round([("G",)])))
     _, info = training.steps[move, True](training.initial, draw)
     step = make_step(training.gan.losses, Gradients(), move, 1)
     gradient = flat(step(training.initial, draw)[0].profile["G"])
     torch.testing.assert_close(info["g_grad_rms"][0], gradient.square().mean().sqrt())
-    share = (gradient.abs() < 3e-6).float().mean()
-    torch.testing.assert_close(info["g_grad_below_eps"][0], share)
+    shares = {size: (gradient.abs() < size).float().mean() for size in (3e-6, 1e-2)}
+    assert shares[3e-6] < shares[1e-2]
+    torch.testing.assert_close(info["g_grad_below_eps"][0], shares[eps])
 
 
 def test_a_projection_acts_on_its_player_alone():
