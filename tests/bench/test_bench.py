@@ -192,7 +192,7 @@ def test_an_error_in_the_other_process_arrives_as_one_line():
 
 @pytest.mark.slow
 @NEEDS_COMPILER
-def test_a_quick_bench_writes_what_it_timings(tmp_path):
+def test_a_quick_bench_writes_what_it_timed(tmp_path):
     out = tmp_path / "bench.json"
     result = CliRunner().invoke(main, ["bench", "--quick", "--out", str(out)])
     assert result.exit_code == 0, result.output
