@@ -47,7 +47,7 @@ test-rest: install
 
 test: lint types test-shapes test-rest
 
-# What `make test` leaves out: machine code, browsers, killed processes, notebooks.
+# What `make test` leaves out: machine code, browsers, whole studies, killed ones among them, notebooks.
 test-all: install
 	$(PYTEST) -m slow
 

@@ -127,6 +127,7 @@ def test_there_is_a_recipe_for_everything_the_front_page_lists():
     assert len(recipe_commands()) == 5
 
 
+@pytest.mark.slow
 def test_the_recipes_work(copy):
     checks = CHECKS.format(commands=recipe_commands(), names=NAMES, tests=list(TESTS))
     (copy / "checks.py").write_text(checks, encoding="utf-8")

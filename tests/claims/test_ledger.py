@@ -265,6 +265,7 @@ def test_every_form_of_the_ledger_says_what_is_deterministic(tmp_path):
     assert entry["effect"] == entry["low"] == entry["high"] == 0.25
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_real_command_are_judged(tmp_path):
     """The errata: the three published mistakes are found by computing both ways."""
     root = tmp_path / "errata"

@@ -29,6 +29,7 @@ def finished_study(tmp_path_factory):
     return root, command, result
 
 
+@pytest.mark.slow
 def test_a_study_writes_records_samples_figures_and_a_table(finished_study):
     root, _, result = finished_study
     for method in ("lsgan", "vral-meta", "wgan"):
@@ -45,6 +46,7 @@ def test_a_study_writes_records_samples_figures_and_a_table(finished_study):
     assert {"grad_norm_fake", "score_var_fake", "g_grad_rms", "frechet"} <= set(table["metric"])
 
 
+@pytest.mark.slow
 def test_hive_readers_find_the_coordinates_in_the_path(finished_study):
     root, _, _ = finished_study
     frame = pl.scan_parquet(
@@ -57,6 +59,7 @@ def test_hive_readers_find_the_coordinates_in_the_path(finished_study):
     assert set(frame["ratio"].cast(pl.String).unique()) == {"1", "3"}
 
 
+@pytest.mark.slow
 def test_legacy_scales_are_a_batch_apart(finished_study):
     root, _, _ = finished_study
     table = pl.read_csv(root / "summary.csv", schema_overrides={"ratio": pl.String})
@@ -67,6 +70,7 @@ def test_legacy_scales_are_a_batch_apart(finished_study):
         assert summed / averaged == pytest.approx(16)
 
 
+@pytest.mark.slow
 def test_a_finished_study_is_not_trained_again(finished_study):
     root, command, _ = finished_study
     before = {p: p.read_bytes() for p in root.rglob("*.json") if p.name == "run.json"}
@@ -85,6 +89,7 @@ def test_a_finished_study_is_not_trained_again(finished_study):
     assert before == {p: p.read_bytes() for p in before}
 
 
+@pytest.mark.slow
 def test_more_seeds_add_to_a_study_and_change_nothing_in_it(finished_study):
     root, command, _ = finished_study
     run = root / "method=lsgan/ratio=1/dataset=digits"
@@ -97,6 +102,7 @@ def test_more_seeds_add_to_a_study_and_change_nothing_in_it(finished_study):
     assert (run / "seeds=2/run.json").exists()
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_past_a_diverged_method(vral, tmp_path):
     """With a huge step the quadratic loss explodes; clipped weights cannot."""
     result = vral(
@@ -114,6 +120,7 @@ def test_a_study_goes_on_past_a_diverged_method(vral, tmp_path):
     assert list(tmp_path.rglob("overview.png"))
 
 
+@pytest.mark.slow
 def test_a_study_whose_every_seed_diverges_is_still_drawn(vral, tmp_path):
     result = vral(
         *("reproduce", "ratios", "--methods", "lsgan", "--ratios", "1", "--seeds", 1),

@@ -227,6 +227,7 @@ def test_consensus_escapes_and_the_notebook_s_arrives():
     np.testing.assert_allclose(paths["notebook"][100], [1.085e-6, 1.849e-6], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_portrait_is_animated(vral, tmp_path):
     file = tmp_path / "one.gif"
     arguments = ("reproduce", "dirac", "--systems", "r1", "--rounds", 4, "--animate", file)

@@ -23,6 +23,7 @@ def test_the_published_net_has_2003_parameters():
     assert Setup().toy().size == 1122 + 881
 
 
+@pytest.mark.slow
 def test_the_spectra_before_training_are_those_of_the_jacobians_row_by_row(found):
     """v', and w' of w = v - γ v'ᵀv with its second derivatives, both by double backward.
 
@@ -47,6 +48,7 @@ def test_the_spectra_before_training_are_those_of_the_jacobians_row_by_row(found
         assert got.size == toy.size == len(got.eigenvalues)
 
 
+@pytest.mark.slow
 def test_both_arms_start_alike_and_end_apart(found):
     first, second = found["none", "before"], found["consensus", "before"]
     assert np.array_equal(first.eigenvalues, second.eigenvalues)
@@ -54,6 +56,7 @@ def test_both_arms_start_alike_and_end_apart(found):
     assert set(found) == {(row, time) for row in PANELS for time in ("before", "after")}
 
 
+@pytest.mark.slow
 def test_the_command_computes_once_and_then_draws(vral, tmp_path, found, monkeypatch):
     monkeypatch.setattr("vral.dynamics.mixture_spectrum.QUICK", TINY)
     monkeypatch.setattr(

@@ -94,7 +94,7 @@ def test_a_held_generator_makes_no_updates(tmp_path):
     console = Console(record=True, width=200)
     show_plan(console, [cell], 1.0, 1)
     text = console.export_text()
-    assert "1 runs, 18 D updates, 0 G updates; about" in text
+    assert "1 run, 18 D updates, 0 G updates; about" in text
     assert "warm-ups: 12 updates of G" in text
     execute(cell.config, cell.folder)
     assert set(frames.read(tmp_path, "records")["g_updates"]) == {0, 1, 2}  # Before each turn.
@@ -111,6 +111,7 @@ def test_the_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path):
     assert estimate([short], Execution(), 1) == 0
 
 
+@pytest.mark.slow
 def test_cells_side_by_side_equal_cells_run_one_by_one(tmp_path):
     configs = [config(), config("vral-meta", ratio="2")]
     cells = plan(configs, tmp_path / "pool", lanes=True)
@@ -126,6 +127,7 @@ def test_cells_side_by_side_equal_cells_run_one_by_one(tmp_path):
         assert tables[0].equals(tables[1])
 
 
+@pytest.mark.slow
 def test_one_failing_cell_does_not_stop_the_others(tmp_path):
     good, bad = plan([config(), config("wgan")], tmp_path, lanes=True)
     bad.folder.parent.mkdir(parents=True)
@@ -153,6 +155,7 @@ def test_a_killed_worker_costs_no_cell(tmp_path):
     assert {outcome.reports[cell]["status"] for cell in cells} == {"finished"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["planning", "starting the workers", "drawing"])
 def test_ctrl_c_is_one_line_and_130_and_begins_nothing_more(vral, tmp_path, monkeypatch, moment):
     places = {
