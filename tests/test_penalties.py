@@ -48,6 +48,13 @@ def oracle(name, w, matrix, real, fake, mix):
     return PENALTY_VALUES[name](w.numpy(), matrix.numpy(), *flat)
 
 
+@pytest.mark.parametrize("name", ["gradient_penalty", "legacy_gp"])
+def test_a_draw_without_mix_is_told_what_mix_holds(name):
+    scores = torch.zeros(1)
+    with pytest.raises(KeyError, match=r"mix.*has to hold ε in \[0, 1\] per sample as \(batch, 1"):
+        PENALTIES[name](torch.sum, Scored(scores, scores, scores, scores), {})
+
+
 def test_every_penalty_has_an_oracle_and_no_oracle_is_left_over():
     assert set(PENALTY_VALUES) == set(PENALTIES)
 

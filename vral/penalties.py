@@ -70,7 +70,7 @@ def gradient_penalty(critic: Critic, scored: Scored, draw: Draw, centre: float =
     too and has its true second derivative there. Raises KeyError without ``draw["mix"]``.
     Source: Gulrajani et al. 2017, equation 3 (centre 1); Thanh-Tung et al. 2019 (centre 0).
     """
-    mix = draw["mix"]
+    mix = _mix(draw)
     between = mix * scored.real + (1 - mix) * scored.fake
     if centre == 0:
         return (input_gradient(critic, between).flatten(1) ** 2).sum(1).mean()
@@ -83,9 +83,19 @@ def legacy_gradient_penalty(critic: Critic, scored: Scored, draw: Draw) -> Scala
     Since ∂D(x̂)/∂x = ε ∇D(x̂), it asks for ‖∇D(x̂)‖ = 1/ε instead of 1. Shapes and errors are
     those of ``gradient_penalty``. Source: the code of Grewal et al. 2017.
     """
-    mix = draw["mix"][:1]
+    mix = _mix(draw)[:1]
     between = mix * scored.real + (1 - mix) * scored.fake
     return ((mix.flatten() * gradient_norm(critic, between) - 1) ** 2).mean()
+
+
+def _mix(draw: Draw) -> Tensor:
+    """The ε of every sample. Raises KeyError, saying what is missing."""
+    if "mix" not in draw:
+        raise KeyError(
+            'draw["mix"]: missing; it has to hold ε in [0, 1] per sample as (batch, 1, …, 1), '
+            "e.g. torch.rand(len(real), 1) for vectors"
+        )
+    return draw["mix"]
 
 
 def r1(critic: Critic, scored: Scored, draw: Draw) -> Scalar:
