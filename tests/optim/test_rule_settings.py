@@ -4,7 +4,9 @@ import dataclasses
 import math
 
 import pytest
+import torch
 
+from vral.errors import ConfigError
 from vral.optim import RULES, TRANSFORMS
 from vral.optim.rules import (
     common_transform,
@@ -74,6 +76,40 @@ def test_a_malformed_text_is_refused_in_one_line(text):
         with pytest.raises(ValueError, match="allowed") as error:
             read(text)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Adam(-1.0), "lr: -1.0 given; allowed: a finite number at least 0, or a tensor"),
+        (lambda: Sgd(math.inf), "lr: inf given; allowed: a finite number at least 0"),
+        (
+            lambda: Adam(1e-3, beta1=2.0),
+            "beta1: 2.0 given; allowed: a finite number at least 0 and below 1, or a tensor",
+        ),
+        (
+            lambda: RULES["consensus"]({}, gamma=-1.0),
+            "gamma: -1.0 given; allowed: a finite number at least 0, or a tensor",
+        ),
+        (
+            lambda: RULES["consensus"]({}, draws=3),
+            "draws: 3 given; allowed: a whole number at least 1 and at most 2",
+        ),
+        (lambda: RULES["nk"]({}, eta=math.nan), "eta: nan given; allowed: a finite number at"),
+    ],
+)
+def test_python_code_is_held_to_the_bounds_of_the_texts(make, message):
+    with pytest.raises(ConfigError) as refusal:
+        make()
+    assert str(refusal.value).startswith(message)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_weight_may_be_a_tensor_and_a_rate_may_be_zero():
+    weights = torch.tensor([0.5, -1.0])
+    assert RULES["consensus"]({}, gamma=weights).gamma is weights
+    assert Sgd(0.0).lr == 0
+    assert Adam(0.1, eps=0.0).eps == 0
 
 
 def test_rules_are_told_in_words():

@@ -18,6 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from vral.games.game import Game, field
+from vral.optim.settings import Checked
 from vral.optim.transforms import State, Transform
 from vral.types import Draw, Params, Profile
 
@@ -73,7 +74,7 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
-class FirstOrder:
+class FirstOrder(Checked):
     """Each player follows its own transform of its gradient.
 
     One call of the field per update, as in Goodfellow et al. 2014, algorithm 1. Other rules inherit

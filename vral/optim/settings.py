@@ -12,6 +12,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING
 from typing import Any, NamedTuple
 
+from torch import Tensor
+
+from vral.errors import ConfigError, is_number, is_whole, shown
+
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
@@ -78,6 +82,29 @@ class Setting(NamedTuple):
             raise ValueError(f"allowed for {self.name}: {self.allowed}")
         return value
 
+    def check(self, value: Any) -> None:
+        """Refuse a value that Python code gives.
+
+        A number may be a tensor, e.g. one weight for each lane, which nothing looks into. And 0 is
+        allowed where a text has to be above it: a learning rate of 0 stays, an ε of 0 adds nothing.
+
+        Raises:
+            ConfigError: the value, and what is allowed.
+        """
+        entry = self
+        if self.bounds["above"] == 0:
+            entry = self._replace(bounds={**self.bounds, "above": None, "at least": 0})
+        allowed = entry.allowed
+        if self.choices:
+            fits = isinstance(value, str) and value in self.choices
+        elif isinstance(self.default, int):
+            fits = is_whole(value) and entry._fits(value)
+        else:
+            fits = isinstance(value, Tensor) or (is_number(value) and entry._fits(value))
+            allowed = f"{allowed.replace('a number', 'a finite number')}, or a tensor"
+        if not fits:
+            raise ConfigError(f"{self.name}: {shown(value)} given; allowed: {allowed}")
+
     def _fits(self, value: int | float) -> bool:
         above, least, below, most = (
             self.bounds[key] for key in ("above", "at least", "below", "at most")
@@ -89,6 +116,14 @@ class Setting(NamedTuple):
             and (below is None or value < below)
             and (most is None or value <= most)
         )
+
+
+class Checked:
+    """A dataclass whose documented fields are checked once, when it is made."""
+
+    def __post_init__(self) -> None:
+        for entry in settings_of(type(self)).values():
+            entry.check(getattr(self, entry.name))
 
 
 def settings_of(row: type) -> dict[str, Setting]:

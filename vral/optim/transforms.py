@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vral.optim.settings import setting
+from vral.optim.settings import Checked, setting
 from vral.types import Params, map_tensors
 
 State = dict[str, Any]
@@ -27,7 +27,7 @@ EPS = 3e-6
 
 
 @dataclass(frozen=True)
-class Transform(ABC):
+class Transform(Checked, ABC):
     """What a player follows: gradients go in, new parameters come out."""
 
     lr: float = setting(meaning="learning rate", above=0.0)
