@@ -26,6 +26,13 @@ def modules(norm: bool = False) -> tuple[nn.Module, nn.Module]:
     return d, g
 
 
+class Pair(nn.Module):
+    """Scores with something else beside them."""
+
+    def forward(self, x):
+        return x, x
+
+
 def draw(batch: int = 7) -> dict[str, torch.Tensor]:
     rng = torch.Generator().manual_seed(0)
     sizes = {"real": 2, "latent": 3, "mix": 1}
@@ -112,6 +119,19 @@ def test_batch_norm_without_scale_and_shift_gains_no_parameters():
         (lambda d, g: make_gan(d, g, 5), "generator, discriminator: a pass of latents (2, 5)"),
         (lambda d, g: make_gan(d, g, 3, "gan"), "objective: 'gan' given; allowed: standard"),
         (lambda d, g: make_gan(d, g, 3, penalties={"r3": 1}), "penalties: 'r3' given; allowed"),
+        (
+            lambda d, g: make_gan(d, g, 3, penalties={"r1": -1.0}),
+            "penalties: the weight -1.0 of r1 given; allowed: a finite number at least 0",
+        ),
+        (
+            lambda d, g: make_gan(d, g, 3, penalties={r1: float("nan")}),
+            "penalties: the weight nan of r1 given; allowed: a finite number at least 0",
+        ),
+        (lambda d, g: make_gan(d, g, 0), "latent: 0 given; allowed: a whole number from 1 up"),
+        (
+            lambda d, g: make_gan(nn.Sequential(d, Pair()), g, 3),
+            "through both fails: 'tuple' object has no attribute 'sum'",
+        ),
         (
             lambda d, g: make_gan(nn.Sequential(nn.Dropout(), d), g, 3),
             "discriminator: its dropout layer 0 draws random numbers",

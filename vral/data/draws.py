@@ -61,6 +61,7 @@ class DrawStream:
         seeds: one lane each; every tensor of a draw has a leading lane axis.
         same_real: whether all moves of a round share the round's first batch of reals, as in parts
             of the VRAL authors' code. Latents and second batches are always fresh.
+        dtype: of all noise; None is torch's default.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class DrawStream:
         batch: int,
         seeds: Sequence[int],
         same_real: bool = False,
+        dtype: torch.dtype | None = None,
     ):
         self.data = data
+        self.dtype = dtype
         self.needs = needs
         self.batch = batch
         self.same_real = same_real
@@ -123,8 +126,9 @@ class DrawStream:
             return torch.randint(len(self.data), shape, generator=random, device=device)
         shape = (count, self.batch, *noise.shape)
         if noise.law == "uniform":
-            return torch.rand(shape, generator=random, device=device)
-        return torch.randn(shape, generator=random, device=device) + noise.mean
+            return torch.rand(shape, generator=random, device=device, dtype=self.dtype)
+        normal = torch.randn(shape, generator=random, device=device, dtype=self.dtype)
+        return normal + noise.mean
 
     def state(self) -> dict[str, Tensor]:
         """The states of all random number generators, for a checkpoint at the end of a round."""

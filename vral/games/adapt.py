@@ -7,13 +7,14 @@ mends what can be mended and names what cannot.
 
 import copy
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from vral.data.draws import Noise
-from vral.errors import ConfigError
+from vral.errors import ConfigError, is_number, require_count, shown
 from vral.games.gan import Gan, objective_loss
 from vral.games.toy import one_of
 from vral.nets.network import Discriminator, Generator
@@ -61,14 +62,22 @@ def make_gan(
     fused layer and instance norms have wrong *third* derivatives: take group norm where a penalty
     meets a spectrum, or a rule that differentiates gradients, such as Consensus.
 
-    Raises ConfigError for an unknown objective or penalty, for dropout in training mode, for a
-    module that writes to its buffers, and where shapes do not fit. Source: the two-player game of
-    Goodfellow et al. 2014.
+    Raises ConfigError for what is no module, an unknown objective or penalty, a weight that is
+    negative or not finite, dropout in training mode, a module that writes to its buffers, and where
+    shapes do not fit. Source: the two-player game of Goodfellow et al. 2014.
     """
+    for player, module in (("discriminator", discriminator), ("generator", generator)):
+        if not isinstance(module, nn.Module):
+            raise ConfigError(f"{player}: a {type(module).__name__} given; allowed: an nn.Module")
+    require_count("latent", latent)
     if isinstance(objective, str):
         one_of("objective", objective, list(OBJECTIVES))
         objective = OBJECTIVES[objective]
-    terms = [(weight, _penalty(penalty)) for penalty, weight in (penalties or {}).items()]
+    if not isinstance(objective, Objective):
+        raise ConfigError(
+            f"objective: {shown(objective)} given; allowed: {', '.join(OBJECTIVES)}, an Objective"
+        )
+    terms = _weighted(penalties)
     d = ModuleDiscriminator(pure(discriminator, "discriminator"))
     g = Generator(pure(generator, "generator"), latent)
     shape = _sample_shape(d, g)
@@ -85,11 +94,31 @@ def make_gan(
     )
 
 
-def _penalty(given: str | Penalty) -> Penalty:
-    if isinstance(given, str):
-        one_of("penalties", given, list(PENALTIES))
-        return PENALTIES[given]
-    return given
+def _weighted(penalties: Mapping[str | Penalty, float | int] | None) -> list[tuple[Any, Penalty]]:
+    """Pairs (weight, penalty), each of them checked; a weight may be a tensor."""
+    if penalties is None:
+        return []
+    if not isinstance(penalties, Mapping):
+        raise ConfigError(
+            f"penalties: {shown(penalties)} given; allowed: a mapping of names or functions to "
+            'weights, as in {"r1": 1.0}'
+        )
+    terms = []
+    for penalty, weight in penalties.items():
+        if isinstance(penalty, str):
+            one_of("penalties", penalty, list(PENALTIES))
+        elif not callable(penalty):
+            raise ConfigError(
+                f"penalties: {shown(penalty)} given; allowed: {', '.join(PENALTIES)}, a function"
+            )
+        if not (isinstance(weight, Tensor) or (is_number(weight) and weight >= 0)):
+            name = penalty if isinstance(penalty, str) else getattr(penalty, "__name__", "function")
+            raise ConfigError(
+                f"penalties: the weight {shown(weight)} of {name} given; "
+                "allowed: a finite number at least 0"
+            )
+        terms.append((weight, PENALTIES[penalty] if isinstance(penalty, str) else penalty))
+    return terms
 
 
 def pure(module: nn.Module, player: str) -> nn.Module:
@@ -153,8 +182,8 @@ def _sample_shape(discriminator: ModuleDiscriminator, generator: Generator) -> t
             if value._version != old:
                 raise RuntimeError(f"it writes to the buffer {name.removeprefix('body.')}")
         scores, samples = torch.func.grad(total, has_aux=True)(profile)[1]
-    except RuntimeError as error:
-        first = str(error).strip().splitlines()[0]
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             f"generator, discriminator: a pass of latents (2, {generator.latent}) through both "
             f"fails: {first}; allowed: modules whose shapes fit and that do not write to buffers"
