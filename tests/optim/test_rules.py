@@ -337,7 +337,8 @@ def test_alignment_pushes_away_from_unstable_points(bend, sign):
     game = quadratic(bend / 2, 2.0, -bend / 2)
     at = point(3.0, 1.0)
     aligned, _ = Symplectic({}, 0.4, "aligned").direction(game, ("D", "G"), at, {})
-    fixed, _ = Symplectic({}, 0.4 * sign).direction(game, ("D", "G"), at, {})
+    weight = torch.tensor(0.4 * sign, dtype=torch.float64)  # as a tensor it may be negative
+    fixed, _ = Symplectic({}, weight).direction(game, ("D", "G"), at, {})
     torch.testing.assert_close(aligned, fixed, rtol=1e-13, atol=1e-13)
 
 
