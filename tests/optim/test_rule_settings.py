@@ -93,7 +93,7 @@ def test_a_malformed_text_is_refused_in_one_line(text):
         ),
         (
             lambda: RULES["consensus"]({}, draws=3),
-            "draws: 3 given; allowed: a whole number at least 1 and at most 2",
+            "draws: 3 given; allowed: 1 or 2",
         ),
         (lambda: RULES["nk"]({}, eta=math.nan), "eta: nan given; allowed: a finite number at"),
     ],

@@ -273,7 +273,7 @@ NUMBER = "given; allowed: a finite number at least 0, or a tensor"
         (lambda: Consensus({}, gamma="1"), f"gamma: '1' {NUMBER}"),
         (
             lambda: Consensus({}, draws=1.5),
-            "draws: 1.5 given; allowed: a whole number at least 1 and at most 2",
+            "draws: 1.5 given; allowed: 1 or 2",
         ),
         (lambda: Symplectic({}, sign="both"), "sign: 'both' given; allowed: fixed, aligned"),
     ],
