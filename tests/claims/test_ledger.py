@@ -356,7 +356,8 @@ def test_arguments_that_are_no_studies_are_named_and_left_out(tmp_path):
     assert among.stdout == alone.stdout
     message = f"STUDY: left out, without a study.json: {others[0]}, {others[1]}\n"
     assert among.stderr == message
-    assert "holds no study.json" in one_line_error(call(*others))
+    assert "none of which holds a study.json" in one_line_error(call(*others))
+    assert "holds no study.json" in one_line_error(call(others[1]))
 
 
 def test_a_corrupt_study_is_not_left_out(tmp_path):

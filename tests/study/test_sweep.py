@@ -95,12 +95,12 @@ def test_a_held_generator_makes_no_updates(tmp_path):
     show_plan(console, [cell], 1.0, 1)
     text = console.export_text()
     assert "1 run, 18 D updates, 0 G updates; about" in text
-    assert "warm-ups: 12 updates of G" in text
+    assert "12 warm-up updates of G" in text
     execute(cell.config, cell.folder)
     assert set(frames.read(tmp_path, "records")["g_updates"]) == {0, 1, 2}  # Before each turn.
     done = Console(record=True, width=200)
     show_plan(done, [cell], 0.0, 1)
-    assert "warm-ups" not in done.export_text()
+    assert "warm-up" not in done.export_text()
 
 
 def test_the_estimate_grows_with_the_work_and_shrinks_with_the_jobs(tmp_path):
