@@ -114,6 +114,7 @@ def test_stopped_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, method,
     assert_same(content(tmp_path / "whole"), content(tmp_path / "parts"))
 
 
+@pytest.mark.slow
 def test_a_compiled_run_resumes_to_the_same_bits_and_in_the_same_mode(tmp_path, monkeypatch):
     """On graphs as they reach the compiler; machine code is test_compile's subject."""
     monkeypatch.setattr(

@@ -63,7 +63,9 @@ def traced(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(name, marks=[pytest.mark.slow] * (name in OPTIONS)) for name in CASES]
+)
 def test_the_graph_computes_what_the_steps_compute(traced, case):
     method, given, lanes = CASES[case]
     config = tiny(method, ratio="2", seeds=tuple(range(lanes)), **given)
