@@ -156,8 +156,9 @@ import os, random, signal, sys, time
 from pathlib import Path
 import scipy.stats, sklearn.metrics, torch
 torch.set_num_threads(1)
-import vral.run as run
-from vral.config import RunConfig
+import vral.study.run as run
+from vral.study.config import RunConfig
+from vral.study.machine import Execution
 
 run.FLUSH_SECONDS = 0.01
 config, folder = RunConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2])
@@ -166,7 +167,7 @@ config, folder = RunConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2])
 def start(folder):
     child = os.fork()
     if child == 0:
-        run.execute(config, folder, run.Execution(device="cpu"))
+        run.execute(config, folder, Execution(device="cpu"))
         os._exit(0)
     return child
 
