@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from pathlib import Path
 from typing import Any
 
 INTERRUPTED = 130
@@ -22,6 +23,14 @@ class DataError(UserError):
 
 class FolderError(UserError):
     """A folder that cannot be written, or that holds something else."""
+
+
+def corrupt_file(path: Path, fault: str = "is corrupt") -> FolderError:
+    """The error for a file of a run or a study that cannot be read, and what to do about it.
+
+    No message of vral advises to delete anything: what cannot be read may still be good.
+    """
+    return FolderError(f"{path} {fault}; restore it, move its folder aside, or name another folder")
 
 
 def one_line(error: BaseException) -> str:

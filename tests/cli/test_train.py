@@ -107,7 +107,7 @@ def test_a_corrupt_run_is_refused_in_one_line_and_untouched(vral, tmp_path, name
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     text = one_line_error(vral(*command, 4))
     assert str(run.relative_to(tmp_path)) in text
-    assert "delete" in text
+    assert "aside, or name another folder" in text
     assert ("--out" in text) is (name == "nothing")  # It names the file, not an option.
     assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
 

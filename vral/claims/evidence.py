@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from vral.errors import FolderError
+from vral.errors import corrupt_file
 from vral.study import frames
 from vral.study.measured import MEASURED, SCHEMA, Quantity
 
@@ -142,9 +142,7 @@ def read_rows(root: Path) -> Rows:
     try:
         frame = pl.read_csv(path, schema=SCHEMA)
     except (pl.exceptions.PolarsError, OSError):
-        raise FolderError(
-            f"{path} is corrupt; restore it, or delete its folder to start again"
-        ) from None
+        raise corrupt_file(path) from None
     return frame.rows()
 
 

@@ -200,7 +200,7 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None) 
             if not path.exists() or hashlib.md5(path.read_bytes()).hexdigest() != md5:
                 raise DataError(
                     f"--dataset {name}: {path} is corrupt (its MD5 is not {md5}); "
-                    "delete it and fetch it again with --download"
+                    "move it aside and fetch it again with --download"
                 )
         for archive, md5 in getattr(parts[0], "resources", ()) if checksums is None else ():
             path = root / kind / "raw" / archive
@@ -210,7 +210,7 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None) 
             ):
                 raise DataError(
                     f"--dataset {name}: {path} or the file beside it is corrupt (the archive's MD5 "
-                    f"should be {md5}); delete both and fetch them again with --download"
+                    f"should be {md5}); move both aside and fetch them again with --download"
                 )
         tensors = []
         for part in parts:
@@ -223,7 +223,7 @@ def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None) 
         if tuple(train.shape) != (row.size, *row.shape):
             raise DataError(
                 f"--dataset {name}: the files in {root} hold {tuple(train.shape)}, "
-                f"not {(row.size, *row.shape)}; delete them and fetch them with --download"
+                f"not {(row.size, *row.shape)}; move them aside and fetch them with --download"
             )
         return Dataset(name, train, held_out, row.output, train_labels, held_out_labels)
 
@@ -280,7 +280,7 @@ def _data_error(name: str, kind: str, root: Path, download: bool, error: Excepti
         return DataError(
             f"--dataset {name}: {root / folder} is incomplete or corrupt "
             f"({type(error).__name__}: {reason}); "
-            "delete it and fetch it again with --download"
+            "move it aside and fetch it again with --download"
         )
     return DataError(
         f"--dataset {name}: not found under {root}; "

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vral.errors import FolderError
+from vral.errors import FolderError, corrupt_file
 from vral.files import replace_file
 from vral.study.config import RunConfig
 from vral.study.upgrade import upgrade
@@ -57,11 +57,6 @@ def read_marker(root: Path) -> tuple[str, list[str]]:
     if not all(isinstance(command, str) for command in commands):
         raise corrupt_file(marker)
     return experiment, commands
-
-
-def corrupt_file(path: Path) -> FolderError:
-    """The error that says what to do about a file that cannot be read."""
-    return FolderError(f"{path} is corrupt; restore it, or delete its folder to start again")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -112,7 +112,7 @@ def _begun(
     if earlier["rounds_done"] and not resumed:
         raise FolderError(
             f"--out: {folder} holds {earlier['rounds_done']} rounds but no checkpoint.pt, so it "
-            "cannot continue; restore it, or delete the folder to start again"
+            "cannot continue; restore it, move the folder aside, or name another folder"
         )
     device = execution.torch_device
     compiled = compiles(config, execution, earlier.get("mode", {}))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from vral.data.draws import DrawStream
-from vral.errors import FolderError
+from vral.errors import FolderError, corrupt_file
 from vral.files import replace_file
 from vral.train.state import Clock, TrainState
 from vral.types import map_tensors
@@ -56,14 +56,11 @@ def load(path: Path, identity: str, device: torch.device) -> dict[str, Any]:
     except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError):
         content = None
     if not isinstance(content, dict) or set(content) != CONTENT:
-        raise FolderError(
-            f"{path} is corrupt or of an earlier version, so the run cannot continue; "
-            "restore it, or delete the run's folder to start again"
-        )
+        raise corrupt_file(path, "is corrupt or of an earlier version, so the run cannot continue")
     if content["identity"] != identity:
         raise FolderError(
             f"{path} belongs to another run: it was trained with other settings than run.json "
-            "says; restore the one or the other, or delete the run's folder to start again"
+            "says; restore one of them, move the run's folder aside, or name another folder"
         )
 
     for name in ("profile", "opt"):

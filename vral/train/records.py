@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from vral.errors import FolderError
+from vral.errors import corrupt_file
 from vral.files import replace_file
 from vral.train.plan import Record
 from vral.train.state import Clock
@@ -177,6 +177,4 @@ def _read_part(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError):
-        raise FolderError(
-            f"{path} is corrupt; restore it, or delete the run's folder to start again"
-        ) from None
+        raise corrupt_file(path) from None
