@@ -14,6 +14,7 @@ would bias the norm that is plotted.
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -127,13 +128,28 @@ def moments(scores: Scores, mean: float) -> Scalar:
 
 Penalty = Callable[[Critic, Scored, Draw], Scalar]
 
-PENALTIES: dict[str, Penalty] = {
-    "gradient_penalty": gradient_penalty,
-    "legacy_gp": legacy_gradient_penalty,
-    "r1": r1,
-    "r2": r2,
+
+@dataclass(frozen=True)
+class PenaltyRow:
+    """A penalty of PENALTIES; called, it is that penalty."""
+
+    function: Penalty
+    per_sample: bool = True
+    """Whether it means something only where a sample's score does not depend on its batch, as all
+    penalties on ∇ₓD do. A run with batch norm in D refuses it then."""
+
+    def __call__(self, critic: Critic, scored: Scored, draw: Draw) -> Scalar:
+        """The penalty, a scalar ()."""
+        return self.function(critic, scored, draw)
+
+
+PENALTIES: dict[str, PenaltyRow] = {
+    "gradient_penalty": PenaltyRow(gradient_penalty),
+    "legacy_gp": PenaltyRow(legacy_gradient_penalty),
+    "r1": PenaltyRow(r1),
+    "r2": PenaltyRow(r2),
 }
-"""Penalties on ∇ₓD, by the name of their weight in the run's configuration."""
+"""D's penalties, by the name of their weight in the run's configuration."""
 
 
 def clip_weights(params: Params, weights: Collection[str], limit: float) -> dict[str, Tensor]:

@@ -38,6 +38,14 @@ def test_train_on_stacks_runs_to_the_end_and_reads_their_modes(vral, tmp_path):
     assert {"frechet", "coverage"} <= set(probes.columns)
 
 
+@pytest.mark.parametrize(("norm", "said"), [("batch", True), ("group", False)])
+def test_gradients_under_batch_norm_are_said_to_be_no_sample_s_own(vral, norm, said):
+    given = ("--dataset", "ring", "--rounds", 2, "--norm-d", norm, "--width", 8)
+    result = vral("train", "lsgan", *given)
+    assert result.exit_code == 0, result.output
+    assert ("are not those of single samples" in result.output) == said
+
+
 def test_the_same_command_again_does_nothing_and_more_rounds_prolong(vral, tmp_path):
     vral("train", "lsgan", "--rounds", 2, *SMALL)
     run = next(tmp_path.rglob("run.json"))

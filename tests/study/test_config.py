@@ -7,6 +7,7 @@ import pytest
 from vral.data.datasets import DATASETS
 from vral.errors import ConfigError
 from vral.nets import NETWORKS
+from vral.penalties import PENALTIES
 from vral.study.config import RunConfig, differences, heading_of, option_name, resolve
 from vral.study.methods import METHODS
 
@@ -102,6 +103,17 @@ def test_a_bad_setting_names_option_value_and_what_is_allowed(given, option, val
     assert value in message
     assert allowed in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_no_penalty_per_sample_stands_beside_batch_norm_in_d(name):
+    """With batch norm D has no gradient at one sample alone."""
+    assert PENALTIES[name].per_sample
+    for norm in ("none", "group"):
+        assert getattr(resolve("lsgan", {name: 10.0, "norm_d": norm}), name) == 10
+    option = option_name(name)
+    with pytest.raises(ConfigError, match=rf"--norm-d: batch given, but {option} is.*none, group"):
+        resolve("lsgan", {name: 10.0, "norm_d": "batch"})
 
 
 def test_an_unknown_method_lists_the_known_ones():

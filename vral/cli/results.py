@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from rich.console import Console
 
-from vral.cli.tables import show_diverged, show_not_compiled, show_summary
+from vral.cli.tables import show_batch_norm, show_diverged, show_not_compiled, show_summary
 from vral.files import replace_file
 from vral.study import frames
 from vral.study.config import RunConfig
@@ -48,6 +48,7 @@ def summarise(
     records, probes = frames.read(root, "records"), frames.read(root, "probes")
     show_diverged(console, root)
     show_not_compiled(console, root)
+    show_batch_norm(console, root)
     if records.is_empty() or probes.is_empty():
         console.print("No readings were kept, so there is nothing to tabulate.")
         return

@@ -123,6 +123,21 @@ def show_diverged(console: Console, root: Path) -> None:
         )
 
 
+def show_batch_norm(console: Console, root: Path) -> None:
+    """Print what is not per sample under ``root``, where D looks at its whole batch."""
+    configs = [report["config"] for _, report in frames.runs(root)]
+    mixed = [config for config in configs if config.get("norm_d") == "batch"]
+    arms = dict.fromkeys(label(frames.coordinates(config)["method"]) for config in mixed)
+    if arms:
+        console.print(
+            f"batch norm in D ({', '.join(arms)}): ‖∇D‖, the signal to G and D along segments are "
+            "not those of single samples, since a score depends on its whole batch",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
 def show_not_compiled(console: Console, root: Path) -> None:
     """Print a line for every run under ``root`` that was to be compiled and could not."""
     for folder, reason in frames.not_compiled(root):

@@ -1,7 +1,7 @@
 """Readings taken at every recorded update; METRICS says what each column of the records holds.
 
-Norms are those of one sample's gradient, without the factor 1/B of a batch's mean. Only columns
-named "square" are squared.
+Norms are those of one sample's gradient, without the factor 1/B of a batch's mean; with batch norm
+in D that gradient depends on the whole batch. Only columns named "square" are squared.
 """
 
 from collections.abc import Callable, Mapping

@@ -34,7 +34,8 @@ PROBE_METRICS: dict[str, str] = {
     "median_grad_norm_fake": "median ‖∇ₓD(G(z))‖",
     "median_signal_fake": "median ‖∂l_G/∂G(z)‖",
     "lipschitz": "99.9th percentile of ‖∇ₓD‖ on segments from real to fake",
-    "latent_grad_square": "E‖∇_z D(G(z))‖², at least Var D(G(z)) by Poincaré's inequality",
+    "latent_grad_square": "E‖∇_z D(G(z))‖²; without batch norm at least Var D(G(z)), by "
+    "Poincaré's inequality",
     "frechet": "Fréchet distance to held-out data (images: on a classifier's features)",
     "coverage": "share of held-out samples with a generated one among their neighbours",
     "w1": "Wasserstein-1 distance to held-out points; its floor is in run.json",

@@ -57,10 +57,11 @@ def make_gan(
     OBJECTIVES or its name. ``penalties`` maps names of PENALTIES, or functions like them, to
     weights. Both modules are copied. Batch norm in training mode becomes one that always uses the
     statistics of its batch, because running statistics are not a function of the parameters; its
-    scale and shift are kept. ``vral.start`` draws the weights of linear and convolutional layers
-    afresh for every seed; other parameters start at the module's values in every lane. torch's
-    fused layer and instance norms have wrong *third* derivatives: take group norm where a penalty
-    meets a spectrum, or a rule that differentiates gradients, such as Consensus.
+    scale and shift are kept. In D it makes a penalty on ∇ₓD one of whole batches instead of single
+    samples. ``vral.start`` draws the weights of linear and convolutional layers afresh for every
+    seed; other parameters start at the module's values in every lane. torch's fused layer and
+    instance norms have wrong *third* derivatives: take group norm where a penalty meets a spectrum,
+    or a rule that differentiates gradients, such as Consensus.
 
     Raises ConfigError for what is no module, an unknown objective or penalty, a weight that is
     negative or not finite, dropout in training mode, a module that writes to its buffers, and where
@@ -117,7 +118,8 @@ def _weighted(penalties: Mapping[str | Penalty, float | int] | None) -> list[tup
                 f"penalties: the weight {shown(weight)} of {name} given; "
                 "allowed: a finite number at least 0"
             )
-        terms.append((weight, PENALTIES[penalty] if isinstance(penalty, str) else penalty))
+        function = PENALTIES[penalty].function if isinstance(penalty, str) else penalty
+        terms.append((weight, function))
     return terms
 
 

@@ -56,8 +56,8 @@ def build_gan(
         "own": lambda real, fake: OBJECTIVES[config.objective].generator(fake).mean(),
     }[config.g_objective]
     penalties = [
-        (getattr(config, name), penalty)
-        for name, penalty in PENALTIES.items()
+        (getattr(config, name), row.function)
+        for name, row in PENALTIES.items()
         if getattr(config, name)
     ]
     if config.moment_penalty:

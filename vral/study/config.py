@@ -24,6 +24,7 @@ from vral.nets import NETWORKS, NORMS
 from vral.objectives import OBJECTIVES
 from vral.optim.rules import name_of, player_text, rule_names, rule_text, transform_text
 from vral.optim.transforms import TRANSFORMS
+from vral.penalties import PENALTIES
 from vral.study.methods import METHODS, arm_name
 from vral.study.upgrade import flat, upgrade
 from vral.train.schedule import PLAYS, Ratio
@@ -135,7 +136,9 @@ class RunConfig(BaseModel):
     )
     latent: Count = NETS(description="Dimensions of G's input z ~ N(0, I).")
     norm_d: Norm = NETS(
-        "none", description="Normalisation in D; batch takes the statistics of the batch at hand."
+        "none",
+        description="Normalisation in D; batch takes the statistics of the batch at hand, so that "
+        "‖∇D‖ is not one sample's and penalties on it are refused.",
     )
     norm_g: Norm = NETS("none", description="Normalisation in G.")
     hidden_noise: Weight = NETS(
@@ -277,10 +280,11 @@ class RunConfig(BaseModel):
                 "--clip-scope: everything given, but --rule optimistic asks for steps that do not "
                 "depend on the parameters; allowed: weights"
             )
-        if self.norm_d == "batch" and (self.r1 or self.r2 or self.gradient_penalty):
+        per_sample = [n for n, row in PENALTIES.items() if row.per_sample and getattr(self, n)]
+        if self.norm_d == "batch" and per_sample:
             raise ValueError(
-                "--norm-d: batch given, but a gradient penalty is per sample, and with batch "
-                "norm a score depends on its whole batch; allowed: none, group"
+                f"--norm-d: batch given, but {option_name(per_sample[0])} is a penalty per sample, "
+                "and with batch norm a score depends on its whole batch; allowed: none, group"
             )
         return self
 
