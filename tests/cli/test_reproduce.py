@@ -5,11 +5,15 @@ import json
 import matplotlib.image
 import polars as pl
 import pytest
+import torch
 from cases import SMALL, one_line_error
 from click.testing import CliRunner
 
 from vral.cli.main import main
-from vral.study.folders import locked
+from vral.study.experiments import EXPERIMENTS, Arm
+from vral.study.folders import folder_name, locked
+from vral.study.machine import Execution
+from vral.study.run import execute
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(vral, tmp_path):
@@ -129,6 +133,20 @@ def test_a_study_whose_every_seed_diverges_is_still_drawn(vral, tmp_path):
     assert result.exit_code == 0, result.output
     assert "diverged: lsgan" in result.output
     assert list(tmp_path.rglob("overview.png"))
+
+
+def test_a_study_keeps_every_run_on_the_device_it_was_begun_on(vral, tmp_path, monkeypatch):
+    given = ("reproduce", "mode-collapse", "--methods", "lsgan", "--dataset", "ring", "--dry-run")
+    given = (*given, "--seeds", 1, "--rounds", 4, "--width", 8, "--out", tmp_path / "study")
+    arm = EXPERIMENTS["mode-collapse"]
+    settings = {"rounds": 4, "width": 8, "seeds": (0,)}
+    config = arm.config(Arm("lsgan"), arm.ratios[0], "ring", **settings)
+    run = tmp_path / "study" / folder_name(config)
+    execute(config, run, Execution("cpu"), stop=lambda: True)
+    about = {"experiment": "mode-collapse", "commands": []}
+    (tmp_path / "study" / "study.json").write_text(json.dumps(about))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert "begun on cpu" in one_line_error(vral(*given, "--device", "cuda"))
 
 
 def test_two_studies_do_not_share_a_folder(vral, tmp_path):

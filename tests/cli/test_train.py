@@ -5,6 +5,7 @@ import shutil
 
 import polars as pl
 import pytest
+import torch
 from cases import SMALL, one_line_error
 
 
@@ -53,6 +54,19 @@ def test_the_same_command_again_does_nothing_and_more_rounds_prolong(vral, tmp_p
     assert vral("train", "lsgan", "--rounds", 2, *SMALL).exit_code == 0
     assert run.read_text() == before
     assert "5 rounds" in vral("train", "lsgan", "--rounds", 5, *SMALL).output
+
+
+def test_a_run_begun_on_a_cpu_stays_there_and_says_so(vral, monkeypatch):
+    given = ("train", "lsgan", "--dataset", "ring", "--width", 8)
+    vral(*given, "--rounds", 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    result = vral(*given, "--rounds", 3)
+    assert result.exit_code == 0, result.output
+    assert "It continues on cpu, where it was begun." in result.output
+    assert "finished: 3 rounds" in result.output
+    assert "continues on cpu" not in vral(*given, "--rounds", 3).output
+    refused = one_line_error(vral(*given, "--rounds", 4, "--device", "cuda"))
+    assert "--device: cuda given, but the run in" in refused
 
 
 def test_changed_settings_are_refused_with_their_differences(vral, tmp_path):

@@ -3,6 +3,7 @@ import torch
 from scipy.stats import chisquare, kstest, norm, uniform
 
 from vral.data.draws import CHUNK, DrawStream, Noise, rng
+from vral.errors import ConfigError
 
 CPU = torch.device("cpu")
 N = 1_000_000
@@ -160,6 +161,14 @@ def test_a_state_survives_torch_save(tmp_path):
     restored = stream((0,), RICH)
     restored.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     assert same(played(restored, moves(3)), ahead)
+
+
+def test_the_state_of_another_kind_of_device_is_refused():
+    """A GPU's generator has a state of 16 bytes, a CPU's one of 5056."""
+    running = stream((0,), RICH)
+    foreign = {name: torch.zeros(16, dtype=torch.uint8) for name in running.state()}
+    with pytest.raises(ConfigError, match=r"--device: cpu given.*another kind of device"):
+        running.restore(foreign)
 
 
 def test_reals_are_uniform_over_the_data():

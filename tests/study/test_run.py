@@ -15,7 +15,7 @@ from cases import lane, tiny
 from polars.testing import assert_frame_equal
 
 from vral.diagnostics import optimality, quality
-from vral.errors import FolderError
+from vral.errors import ConfigError, FolderError
 from vral.study import build, run
 from vral.study.config import resolve
 from vral.study.machine import Execution
@@ -277,6 +277,42 @@ def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
     assert_frame_equal(content(old)["records"], content(whole)["records"])
     with pytest.raises(FolderError, match="--precision: float32 → bf16"):
         execute(ring(rounds=6, precision="bf16"), old, CPU)
+
+
+def test_a_run_begun_on_a_cpu_goes_on_there_beside_a_gpu_bit_for_bit(tmp_path, monkeypatch):
+    execute(ring(rounds=6), tmp_path / "whole", CPU)
+    execute(ring(rounds=6), tmp_path / "parts", CPU, stop=after(3))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    before = listing(tmp_path / "parts")
+    with pytest.raises(ConfigError, match=r"--device: cuda given.*begun on cpu.*auto, cpu"):
+        execute(ring(rounds=6), tmp_path / "parts", Execution("cuda"))
+    assert listing(tmp_path / "parts") == before
+    assert execute(ring(rounds=6), tmp_path / "parts", Execution("auto"))["status"] == "finished"
+    assert_same(content(tmp_path / "whole"), content(tmp_path / "parts"))
+
+
+def as_if_on_a_gpu(folder) -> None:
+    """The state of a generator on a GPU is a seed and an offset: 16 bytes."""
+    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
+    saved["stream"] = {name: torch.zeros(16, dtype=torch.uint8) for name in saved["stream"]}
+    torch.save(saved, folder / "checkpoint.pt")
+    report = json.loads((folder / "run.json").read_text())
+    report["machine"]["device"] = "NVIDIA H100 80GB HBM3"
+    (folder / "run.json").write_text(json.dumps(report))
+
+
+@pytest.mark.parametrize(
+    ("device", "allowed"), [("auto", "a machine with a GPU"), ("cpu", "auto, cuda")]
+)
+def test_a_run_begun_on_a_gpu_is_not_continued_on_a_cpu(tmp_path, monkeypatch, device, allowed):
+    execute(ring(rounds=2), tmp_path, CPU)
+    as_if_on_a_gpu(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    before = listing(tmp_path)
+    with pytest.raises(ConfigError, match=rf"--device: {device} given.*begun on cuda.*{allowed}"):
+        execute(ring(rounds=4), tmp_path, Execution(device))
+    assert listing(tmp_path) == before
+    assert execute(ring(rounds=2), tmp_path, Execution(device))["status"] == "finished"
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from vral.study.experiments import EXPERIMENTS, Arm, Experiment
 from vral.study.folders import locked, make_folder, note_command, refuse_other_study
 from vral.study.machine import Execution
 from vral.study.methods import METHODS
+from vral.study.run import on_its_device
 from vral.study.sweep import Cell, estimate, plan, run_cells
 from vral.train.schedule import ratio_list
 
@@ -127,8 +128,12 @@ def _study(name: str, options: dict[str, Any]) -> None:
         cell for config in configs for cell in plan([config], root, on_gpu or config.lanes_pay)
     ]
     unfinished = [cell for cell in cells if not cell.finished]
-    jobs = min(options["jobs"] or (1 if on_gpu else os.cpu_count() or 1), max(1, len(unfinished)))
     console = Console()
+    places = [on_its_device(execution, cell.folder).torch_device.type for cell in unfinished]
+    most = 1 if "cuda" in places else os.cpu_count() or 1
+    jobs = min(options["jobs"] or most, max(1, len(unfinished)))
+    if on_gpu and (kept := places.count("cpu")):
+        console.print(f"On cpu, where they were begun, continue {kept} of {len(places)} runs.")
     if options["dry_run"]:
         show_plan(console, cells, estimate(cells, execution, jobs), jobs)
         return

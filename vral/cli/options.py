@@ -90,7 +90,8 @@ def execution_options(folder: str) -> Callable[[Callable], Callable]:
             type=click.Choice(["auto", "cpu", "cuda"]),
             default="auto",
             show_default=True,
-            help="Where to compute; auto takes a GPU if there is one.",
+            help="Where to compute; auto takes a GPU if there is one. A run that was begun "
+            "continues on the kind of device it was begun on, or not at all.",
         ),
         click.option(
             "--threads",

@@ -21,7 +21,7 @@ from vral.errors import INTERRUPTED
 from vral.study.config import resolve
 from vral.study.experiments import EXPERIMENTS
 from vral.study.folders import folder_name, read_run, refuse_foreign
-from vral.study.run import execute, settled_config
+from vral.study.run import execute, on_its_device, settled_config
 from vral.study.sweep import Cell, estimate, stop_on_interrupt
 
 
@@ -43,6 +43,11 @@ def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> Non
     execution = execution_of(options, options["threads"] or (1 if config.lanes_pay else cores))
     folder = out or Path("runs", "train") / folder_name(config)
     console = Console()
+    if not Cell(config, folder).finished:
+        there = on_its_device(execution, folder)
+        if there.torch_device != execution.torch_device:
+            console.print(f"It continues on {there.device}, where it was begun.")
+        execution = there
     if dry_run:
         refuse_foreign(folder, "run.json")
         settled_config(config, folder, read_run(folder))

@@ -1,8 +1,10 @@
 """Randomness as data: every random number of a run is drawn here.
 
-A stream has one torch.Generator for each (seed, move, input). So at one seed the D updates of two
-methods get the same real batches and the same latents, whatever else a method needs; and lane i of
-a stack gets what the single run of seed i gets. Real batches are drawn uniformly with replacement.
+A stream has one torch.Generator for each (seed, move, input), on the device of the data: of one
+seed a CPU and a GPU make other numbers, and neither can continue the other's. So at one seed and on
+one kind of device the D updates of two methods get the same real batches and the same latents,
+whatever else a method needs; and lane i of a stack gets what the single run of seed i gets. Real
+batches are drawn uniformly with replacement.
 """
 
 import hashlib
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vral.errors import ConfigError
 from vral.types import Move
 
 CHUNK = 64
@@ -135,9 +138,18 @@ class DrawStream:
         return {self._name(key): value.get_state() for key, value in self.rngs.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from a ``state()`` of this stream."""
+        """Continue from a ``state()`` of this stream.
+
+        Raises ConfigError for the state of a stream on another kind of device.
+        """
         for key, value in self.rngs.items():
-            value.set_state(state[self._name(key)])
+            saved = state[self._name(key)]
+            if saved.shape != value.get_state().shape:
+                raise ConfigError(
+                    f"--device: {value.device.type} given, but the random states to continue from "
+                    "are those of another kind of device; allowed: the one they were saved on"
+                )
+            value.set_state(saved)
 
     @staticmethod
     def _name(key: tuple[int, Move, str]) -> str:

@@ -114,9 +114,10 @@ class TrainedRun:
     def _draw(self, samples: int) -> Draw:
         players = tuple(self.gan.networks)
         needs = {players: move_needs(self.gan, self.rule, players)}
-        stream = DrawStream(self.data.train, needs, samples, (DRAW_SEED,))
-        (_, draw), *_ = stream.round([players])
-        return _double(map_tensors(lambda value: value[0], draw))
+        device = self.data.train.device
+        stream = DrawStream(self.data.train.cpu(), needs, samples, (DRAW_SEED,))
+        (_, draw), *_ = stream.round([players])  # on the CPU, so that it is one on every device
+        return _double(map_tensors(lambda value: value[0].to(device), draw))
 
 
 @dataclass(frozen=True)

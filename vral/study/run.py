@@ -17,7 +17,7 @@ import polars as pl
 import torch
 
 from vral.data.datasets import Dataset, cache_root
-from vral.errors import FolderError
+from vral.errors import ConfigError, FolderError
 from vral.study.build import GanTraining, Parts, compose, warmed_up
 from vral.study.config import RunConfig, differences, with_defaults
 from vral.study.folders import locked, make_folder, read_run, write_json
@@ -73,6 +73,31 @@ def settled_config(config: RunConfig, folder: Path, report: Report | None) -> Ru
     return settled
 
 
+def on_its_device(execution: Execution, folder: Path) -> Execution:
+    """``execution`` where the run in ``folder`` continues: on the kind of device it was begun on.
+
+    The states of its random streams are those of one kind of device, on which the same seed gives
+    other numbers than on another. Raises ConfigError where another kind was asked for, or where
+    there is no such device.
+    """
+    report = read_run(folder) if (folder / "checkpoint.pt").exists() else None
+    name = report.get("machine", {}).get("device") if report else None
+    if name is None:
+        return execution
+    begun = "cpu" if name == "cpu" else "cuda"
+    why = f"but the run in {folder} was begun on {begun}, whose random streams it continues"
+    if execution.device not in ("auto", begun):
+        raise ConfigError(
+            f"--device: {execution.device} given, {why}; allowed: auto, {begun}, or another --out"
+        )
+    if begun == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"--device: {execution.device} given, {why}, and torch sees no GPU here; allowed: a "
+            "machine with a GPU, or another --out"
+        )
+    return replace(execution, device=begun)
+
+
 def execute(
     config: RunConfig,
     folder: Path,
@@ -86,8 +111,9 @@ def execute(
     (every seed has diverged; "diverged" lists seeds with the first reading that was not finite).
     ``progress`` is called with the number of rounds done.
 
-    Raises FolderError where ``folder`` belongs to another run or its files cannot be read, and
-    DataError where the data set is missing.
+    Raises FolderError where ``folder`` belongs to another run or its files cannot be read,
+    ConfigError where the run was begun on another kind of device, and DataError where the data set
+    is missing.
     """
     report = read_run(folder)
     ended = report is not None and report["status"] in ("finished", "diverged")
@@ -109,6 +135,7 @@ def _begun(
     """The run in ``folder``: at its beginning, or where its checkpoint left it."""
     earlier = report or {"rounds_done": 0, "seconds": 0.0}
     resumed = (folder / "checkpoint.pt").exists()
+    execution = on_its_device(execution, folder)
     if earlier["rounds_done"] and not resumed:
         raise FolderError(
             f"--out: {folder} holds {earlier['rounds_done']} rounds but no checkpoint.pt, so it "
