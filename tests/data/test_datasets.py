@@ -1,17 +1,33 @@
+import functools
 import gzip
 import hashlib
+import io
 import os
+import pickle
 import struct
+import tarfile
+import threading
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+import sklearn.datasets
 import torch
 import torchvision
 
-from vral.data.datasets import DATASETS, MNIST_MD5, cache_root, data_root, load_dataset
-from vral.errors import DataError
+from vral.data import datasets, originals
+from vral.data.datasets import (
+    DATASETS,
+    FASHION_FILES,
+    MNIST_FILES,
+    cache_root,
+    data_root,
+    load_dataset,
+)
+from vral.errors import DataError, FolderError
 from vral.nets import NETWORKS
 
 NOWHERE = Path("/nonexistent/vral")
@@ -233,6 +249,23 @@ def test_the_option_wins_over_the_variable_over_the_cache(monkeypatch, tmp_path)
     assert cache_root() == Path.home() / ".cache" / "vral"
 
 
+def test_a_user_without_a_home_has_no_cache_and_no_error(monkeypatch):
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    for variable in ("VRAL_CACHE", "VRAL_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    for folder in (cache_root(), data_root()):
+        with pytest.raises(OSError, match="Not a directory"):
+            folder.mkdir(parents=True)
+        assert not (folder / "anything").exists()
+    with pytest.raises(DataError, match="--data-root: ~/data given"):
+        data_root("~/data")
+    with pytest.raises(DataError, match="--dataset mnist: not found"):
+        load_dataset("mnist", data_root())
+
+
 # ---- missing and corrupt files --------------------------------------------------------------
 
 
@@ -246,7 +279,7 @@ def test_missing_data_is_an_error_that_names_the_cure(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mnist", "stacked-mnist", "fashion-mnist"])
-@pytest.mark.parametrize("file", MNIST_MD5)
+@pytest.mark.parametrize("file", MNIST_FILES.md5)
 def test_a_truncated_file_is_an_error_that_names_the_cure(name, file, tmp_path):
     folder = tmp_path / FOLDERS[name]
     write_small_mnist(folder)
@@ -268,37 +301,281 @@ def test_a_file_of_another_format_is_an_error_that_names_the_cure(name, content,
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_well_formed_files_of_the_wrong_size_are_an_error(name, tmp_path):
+def test_well_formed_files_that_are_not_the_published_ones_are_an_error(name, tmp_path):
     write_small_mnist(tmp_path / FOLDERS[name])
     with pytest.raises(DataError, match=f"--dataset {name}.*--download"):
         load_dataset(name, tmp_path)
 
 
-def test_a_missing_part_is_called_incomplete(tmp_path):
-    write_small_mnist(tmp_path / "MNIST")
-    (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(DataError, match=r"--dataset mnist.*incomplete or corrupt.*--download"):
-        load_dataset("mnist", tmp_path)
-
-
 def test_a_truncated_cifar_batch_is_an_error_that_names_the_cure(tmp_path):
     folder = tmp_path / FOLDERS["cifar10"]
     folder.mkdir()
-    (folder / "data_batch_1").write_bytes(b"\x80\x02}q\x01(")
-    with pytest.raises(DataError, match=r"--dataset cifar10.*incomplete or corrupt.*--download"):
+    for name in datasets.CIFAR10_MD5:
+        (folder / name).write_bytes(b"\x80\x02}q\x01(")
+    with pytest.raises(DataError, match=r"--dataset cifar10.*data_batch_1 is corrupt.*--download"):
         load_dataset("cifar10", tmp_path)
 
 
-def test_idx_images_become_one_channel_in_the_unit_range(tmp_path, monkeypatch):
-    row = replace(DATASETS["fashion-mnist"], size=3)
-    monkeypatch.setitem(DATASETS, "fashion-mnist", row)
-    pixels = torch.from_numpy(write_small_mnist(tmp_path / "FashionMNIST")).float()
-    data = load_dataset("fashion-mnist", tmp_path)
+def test_a_batch_of_cifar_makes_arrays_and_runs_no_code(tmp_path, monkeypatch):
+    """A file may be stamped as verified and still be somebody else's."""
+    folder = tmp_path / FOLDERS["cifar10"]
+    folder.mkdir()
+    hostile = pickle.dumps({"data": Path(tmp_path, "made"), "labels": []}, 2)
+    sums = dict.fromkeys(datasets.CIFAR10_MD5, hashlib.md5(hostile).hexdigest())
+    for name in sums:
+        (folder / name).write_bytes(hostile)
+    monkeypatch.setattr(datasets, "CIFAR10_FILES", replace(datasets.CIFAR10_FILES, md5=sums))
+    with pytest.raises(pickle.UnpicklingError, match="pathlib"):
+        load_dataset("cifar10", tmp_path)
+
+
+def test_a_damaged_file_of_scikit_learn_is_an_error(monkeypatch):
+    whole = sklearn.datasets.load_digits(return_X_y=True)
+    spoilt = whole[0].copy()
+    spoilt[100, 20] += 1
+    for answer in ((spoilt, whole[1]), (whole[0][:-1], whole[1][:-1])):
+        monkeypatch.setattr(sklearn.datasets, "load_digits", lambda return_X_y, a=answer: a)  # noqa: N803
+        for name in ("digits", "stacked-digits"):
+            with pytest.raises(DataError, match=f"--dataset {name}: .*corrupt; install"):
+                load_dataset(name, NOWHERE)
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """Fashion-MNIST with three images a split, and a cache of its own; files are old at once."""
+    monkeypatch.setenv("VRAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(originals, "SETTLED", 0)
+    folder = tmp_path / "data" / "FashionMNIST"
+    pixels = write_small_mnist(folder)
+    sums = {
+        n: hashlib.md5((folder / "raw" / n).read_bytes()).hexdigest() for n in FASHION_FILES.md5
+    }
+    monkeypatch.setitem(FASHION_FILES.__dict__, "md5", sums)
+    return SmallData(tmp_path / "data", folder / "raw", tmp_path / "cache", pixels)
+
+
+class SmallData(NamedTuple):
+    root: Path
+    raw: Path
+    cache: Path
+    pixels: np.ndarray
+
+    def load(self):
+        return load_dataset("fashion-mnist", self.root)
+
+    def pack(self):
+        """Leave the archives alone."""
+        for path in list(self.raw.iterdir()):
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+
+
+def flip(path, keep_times=False):
+    before = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    if keep_times:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_idx_images_become_one_channel_in_the_unit_range(small):
+    pixels, data = torch.from_numpy(small.pixels).float(), small.load()
     torch.testing.assert_close(data.train, pixels[:, None] / 255, rtol=1e-6, atol=0)
     wrapped = (pixels[:, None] + 200) % 256  # as bytes
     torch.testing.assert_close(data.held_out, wrapped / 255, rtol=1e-6, atol=0)
     assert data.train_labels.tolist() == data.held_out_labels.tolist() == [0, 1, 2]
     assert data.output == "unit"
+
+
+def test_a_missing_part_is_named(small):
+    (small.raw / "t10k-labels-idx1-ubyte").unlink()
+    said = r"--dataset fashion-mnist.*is incomplete, without t10k-labels-idx1-ubyte.*--download"
+    with pytest.raises(DataError, match=said):
+        small.load()
+
+
+@pytest.mark.parametrize("file", FASHION_FILES.md5)
+@pytest.mark.parametrize("keep_times", [False, True])
+def test_one_flipped_bit_is_noticed_before_and_after_a_stamp(small, file, keep_times):
+    flip(small.raw / file)
+    with pytest.raises(DataError, match=f"{file} is corrupt.*move it aside"):
+        small.load()
+    flip(small.raw / file)
+    small.load()
+    assert (small.cache / "verified.json").exists()
+    flip(small.raw / file, keep_times)
+    with pytest.raises(DataError, match=f"{file} is corrupt.*move it aside"):
+        small.load()
+
+
+def test_a_stamped_file_needs_no_checksum_and_a_new_one_does(small, monkeypatch):
+    sums = []
+    checksum = originals.md5_of
+    monkeypatch.setattr(originals, "md5_of", lambda content: sums.append(1) or checksum(content))
+    for expected in (4, 0):
+        sums.clear()
+        small.load()
+        assert len(sums) == expected
+    path = small.raw / "train-images-idx3-ubyte"
+    os.utime(path)
+    for expected in (1, 0):
+        sums.clear()
+        small.load()
+        assert len(sums) == expected
+    monkeypatch.setattr(originals, "SETTLED", 10**15)  # touched within the last days: no stamp
+    os.utime(path)
+    for _ in range(2):
+        sums.clear()
+        small.load()
+        assert len(sums) == 1
+
+
+@pytest.mark.parametrize("stamps", ["{", "[]", '{"x": 3}', b"\xff", None])
+def test_stamps_that_cannot_be_read_or_kept_are_no_error(small, monkeypatch, stamps):
+    path = small.cache / "verified.json"
+    small.cache.mkdir()
+    if stamps is None:
+        path.mkdir()
+    else:
+        path.write_bytes(stamps if isinstance(stamps, bytes) else stamps.encode())
+    for _ in range(2):
+        small.load()
+    small.cache.rename(small.cache.with_name("moved"))
+    small.cache.write_text("a file where the cache should be")
+    small.load()
+    flip(small.raw / "t10k-labels-idx1-ubyte")
+    with pytest.raises(DataError, match="corrupt"):
+        small.load()
+
+
+# ---- archives fetched by hand ---------------------------------------------------------------
+
+
+def test_archives_alone_are_unpacked_and_kept(small):
+    expected = small.load()
+    small.pack()
+    for _ in range(2):
+        found = small.load()
+        assert torch.equal(found.train, expected.train)
+        assert torch.equal(found.held_out_labels, expected.held_out_labels)
+    assert {path.name for path in small.raw.iterdir()} == {
+        name + end for name in FASHION_FILES.md5 for end in ("", ".gz")
+    }
+    (small.raw / "train-labels-idx1-ubyte").unlink()  # one is enough to be missing
+    assert torch.equal(small.load().train_labels, expected.train_labels)
+
+
+def test_archives_are_read_where_nothing_can_be_written(small, monkeypatch):
+    expected = small.load().train
+    small.pack()
+
+    def refuse(path):
+        raise FolderError(f"cannot write {path}: Read-only file system")
+
+    monkeypatch.setattr(originals, "replace_file", refuse)
+    assert torch.equal(small.load().train, expected)
+    assert all(path.suffix == ".gz" for path in small.raw.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "other"])
+def test_a_damaged_archive_is_named_and_left_alone(small, damage):
+    small.pack()
+    archive = small.raw / "t10k-images-idx3-ubyte.gz"
+    content = archive.read_bytes()
+    spoilt = {
+        "cut": content[:-20],
+        "flip": content[:40] + bytes([content[40] ^ 1]) + content[41:],
+        "other": gzip.compress(b"another file"),
+    }
+    archive.write_bytes(spoilt[damage])
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte.gz is corrupt.*move it aside"):
+        small.load()
+    assert archive.read_bytes() == spoilt[damage]
+
+
+def test_the_archive_of_cifar_is_unpacked(tmp_path, monkeypatch):
+    files = datasets.CIFAR10_FILES
+    batch = {"data": np.arange(3072, dtype=np.uint8)[None], "labels": [7]}
+    content = pickle.dumps(batch, 3).replace(b"numpy._core", b"numpy.core")  # as it was in 2009
+    sums = dict.fromkeys(files.md5, hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(datasets, "CIFAR10_FILES", replace(files, md5=sums))
+    with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as archive:
+        for name in sums:
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    for _ in range(2):
+        data = load_dataset("cifar10", tmp_path)
+        assert data.train_labels.tolist() == [7] * 5
+        pixels = (2 * torch.from_numpy(batch["data"]).float() / 255 - 1).reshape(3, 32, 32)
+        assert torch.equal(data.held_out[0], pixels)
+    assert sorted(path.name for path in (tmp_path / files.folder).iterdir()) == sorted(sums)
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder"])
+def test_what_is_no_file_is_an_error_and_is_not_waited_for(small, what):
+    path = small.raw / "train-labels-idx1-ubyte"
+    path.unlink()
+    path.mkdir() if what == "folder" else os.mkfifo(path)
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte is no file"):
+        small.load()
+
+
+@pytest.fixture
+def served():
+    """A folder to the address of a server on this machine that hands out its files."""
+    servers = []
+
+    def serve(folder):
+        handler = functools.partial(QuietHandler, directory=folder)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+def test_a_download_adds_what_is_missing_and_touches_nothing_else(small, monkeypatch, served):
+    expected = small.load()
+    published = small.root / "published"
+    small.pack()
+    small.raw.rename(published)
+    small.raw.mkdir()
+    kind = torchvision.datasets.FashionMNIST
+    archives = {
+        path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in published.iterdir()
+    }
+    monkeypatch.setattr(kind, "mirrors", [served(published)])
+    monkeypatch.setattr(kind, "resources", list(archives.items()))
+    (small.raw / "train-images-idx3-ubyte").write_bytes(b"mine")
+    with pytest.raises(DataError, match="train-images-idx3-ubyte is corrupt"):
+        load_dataset("fashion-mnist", small.root, download=True)
+    assert (small.raw / "train-images-idx3-ubyte").read_bytes() == b"mine"
+    (small.raw / "train-images-idx3-ubyte").unlink()
+    fetched = load_dataset("fashion-mnist", small.root, download=True)
+    assert torch.equal(fetched.train, expected.train)
+    assert {path.name for path in small.raw.iterdir()} == set(FASHION_FILES.md5)
+    assert {path.name for path in small.root.iterdir()} == {"published", "FashionMNIST"}
+
+
+def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [f"{tmp_path.as_uri()}/nowhere/"])
+    with pytest.raises(DataError, match=r"--dataset mnist: the download to .* failed") as caught:
+        load_dataset("mnist", tmp_path / "data", download=True)
+    assert "\n" not in str(caught.value)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"--dataset mnist: the download to .* failed"):
+        load_dataset("mnist", tmp_path / "file", download=True)
 
 
 # ---- the real files, where they are at hand -------------------------------------------------
@@ -337,7 +614,7 @@ def test_one_flipped_bit_of_mnist_is_noticed(tmp_path):
     source = prepared_root("mnist") / "MNIST" / "raw"
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for file in MNIST_MD5:
+    for file in MNIST_FILES.md5:
         (raw / file).symlink_to(source / file)
     victim = raw / "t10k-images-idx3-ubyte"
     content = bytearray(victim.read_bytes())
@@ -361,25 +638,6 @@ def test_cifar10_is_channels_first_in_the_symmetric_range():
     frog = ((data.train[0] + 1) * 127.5).round()
     assert frog[:, 0, :3].T.tolist() == [[59, 62, 63], [43, 46, 45], [50, 48, 43]]  # its first row
     assert frog[:, 1, 0].tolist() == [16, 20, 20]
-
-
-@pytest.mark.parametrize("damage", ["archive", "file beside it"])
-def test_fashion_mnist_is_held_against_the_archives_beside_it(damage, tmp_path, monkeypatch):
-    monkeypatch.setitem(DATASETS, "fashion-mnist", replace(DATASETS["fashion-mnist"], size=3))
-    write_small_mnist(tmp_path / "FashionMNIST")
-    file = tmp_path / "FashionMNIST" / "raw" / "train-images-idx3-ubyte"
-    archive = file.with_suffix(".gz")
-    archive.write_bytes(gzip.compress(file.read_bytes()))
-    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
-    kind = torchvision.datasets.FashionMNIST
-    monkeypatch.setattr(kind, "resources", [(archive.name, md5)])
-    load_dataset("fashion-mnist", tmp_path)
-    broken = archive if damage == "archive" else file
-    content = bytearray(broken.read_bytes())
-    content[-1] ^= 1
-    broken.write_bytes(content)
-    with pytest.raises(DataError, match=r"--dataset fashion-mnist.*corrupt.*--download"):
-        load_dataset("fashion-mnist", tmp_path)
 
 
 PLANE = ("gaussian", "line", "circle", "four-lines")

@@ -5,17 +5,20 @@ configured before anything is loaded, and the defaults of a run on it (network, 
 learning rate); ``vral ls`` shows them.
 """
 
-import gzip
-import hashlib
+import io
 import os
-from collections.abc import Callable
+import pickle
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vral.data.originals import Originals, md5_of
 from vral.errors import DataError
 
 
@@ -76,22 +79,55 @@ class DatasetRow:
     """Fields of RunConfig to the defaults of a run on this data."""
 
 
+STAMPS = "verified.json"
+"""File in the cache that remembers which files were verified."""
+
+NOWHERE = Path(os.devnull, "vral")
+"""A folder that does not exist and cannot be made."""
+
+
 def data_root(option: str | None = None) -> Path:
-    """Folder of torchvision's data: ``option``, else $VRAL_DATA, else one in the user's cache."""
-    return Path(option or os.environ.get("VRAL_DATA") or cache_root() / "data").expanduser()
+    """Folder of torchvision's data: ``option``, else $VRAL_DATA, else one in the user's cache.
+
+    Raises DataError where the former two are in the home of a user who has none.
+    """
+    chosen = option or os.environ.get("VRAL_DATA")
+    if not chosen:
+        return cache_root() / "data"
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError:
+        source = "--data-root" if option else "VRAL_DATA"
+        raise DataError(f"{source}: {chosen} given, but there is no such home folder") from None
 
 
 def cache_root() -> Path:
-    """$VRAL_CACHE, else vral's folder in the user's cache."""
+    """$VRAL_CACHE, else vral's folder in the user's cache; NOWHERE for a user without a home.
+
+    Nothing in it is ever necessary: what cannot be kept there is computed again.
+    """
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.environ.get("VRAL_CACHE") or Path(base) / "vral").expanduser()
+    try:
+        return Path(os.environ.get("VRAL_CACHE") or Path(base) / "vral").expanduser()
+    except RuntimeError:
+        return NOWHERE
+
+
+DIGITS_MD5 = "265453a2439934797bb770ce205b6fad"
+"""Of the rows of scikit-learn's file as bytes: 64 pixels and a label each."""
 
 
 def _digits(root: Path, download: bool) -> Dataset:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    images, labels = load_digits(return_X_y=True)
+    try:
+        images, labels = load_digits(return_X_y=True)
+        sound = md5_of(np.c_[images, labels].astype(np.uint8).tobytes()) == DIGITS_MD5
+    except (EOFError, OSError, ValueError, zlib.error):
+        sound = False
+    if not sound:
+        raise DataError("scikit-learn's digits.csv.gz is corrupt; install scikit-learn again")
     split = train_test_split(
         images.astype(np.float32).reshape(-1, 1, 8, 8) / 16,
         labels.astype(np.int64),
@@ -169,65 +205,100 @@ def _four_lines(root: Path, download: bool) -> Dataset:
     return _points("four-lines", along, random.choice((-0.75, -0.25, 0.25, 0.75), 25_000), W1_SIZE)
 
 
-MNIST_MD5 = {
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+def _idx(kind: str, md5: tuple[str, str, str, str]) -> Originals:
+    """Originals in the format of MNIST, each with an archive beside it.
+
+    ``md5`` holds the checksums of training images and labels, then of the held-out ones.
+    """
+    parts = [
+        (split, what) for split in ("train", "t10k") for what in ("images-idx3", "labels-idx1")
+    ]
+    names = [f"{split}-{what}-ubyte" for split, what in parts]
+    folder = f"{kind}/raw"
+    archives = {f"{folder}/{name}.gz": (name,) for name in names}
+    return Originals(kind, folder, dict(zip(names, md5, strict=True)), archives)
+
+
+MNIST_FILES = _idx(
+    "MNIST",
+    (
+        "6bbc9ace898e44ae57da46a324031adb",
+        "a25bea736e30d166cdddb491f175f624",
+        "2646ac647ad5339dbf082846283269ea",
+        "27ae3e4e09519cfbb04c329615203637",
+    ),
+)
+FASHION_FILES = _idx(
+    "FashionMNIST",
+    (
+        "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "9018921c3c673c538a1fc5bad174d6f9",
+        "8181f5470baa50b63fa0f6fddb340f0a",
+        "15d484375f8d13e6eb1aabb0c3f46965",
+    ),
+)
+"""The checksums are those that several users publish for the archives of torchvision's MD5."""
+
+CIFAR10_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
 }
-"""Checksums of the four unpacked files, which torchvision reads without checking them."""
+CIFAR10_FILES = Originals(
+    "CIFAR10",
+    "cifar-10-batches-py",
+    CIFAR10_MD5,
+    {"cifar-10-python.tar.gz": CIFAR10_MD5.keys()},
+)
 
 
-def _torchvision(name: str, kind: str, checksums: dict[str, str] | None = None) -> Load:
-    """The loader of torchvision's data set ``kind``; it compares the files with their checksums."""
+def _grey(name: str, originals: Originals) -> Load:
+    """The loader of grey images in the format of MNIST: 28×28 bytes each after a header."""
 
     def load(root: Path, download: bool) -> Dataset:
-        import torchvision
-
-        if download:
-            try:
-                root.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise DataError(f"--data-root: cannot create {root}: {error.strerror}") from error
-        parts = []
-        for train in (True, False):
-            try:
-                parts.append(getattr(torchvision.datasets, kind)(root, train, download=download))
-            except Exception as error:
-                raise _data_error(name, kind, root, download, error) from error
-        for file, md5 in (checksums or {}).items():
-            path = root / kind / "raw" / file
-            if not path.exists() or hashlib.md5(path.read_bytes()).hexdigest() != md5:
-                raise DataError(
-                    f"--dataset {name}: {path} is corrupt (its MD5 is not {md5}); "
-                    "move it aside and fetch it again with --download"
-                )
-        for archive, md5 in getattr(parts[0], "resources", ()) if checksums is None else ():
-            path = root / kind / "raw" / archive
-            if path.exists() and (
-                hashlib.md5(path.read_bytes()).hexdigest() != md5
-                or gzip.decompress(path.read_bytes()) != path.with_suffix("").read_bytes()
-            ):
-                raise DataError(
-                    f"--dataset {name}: {path} or the file beside it is corrupt (the archive's MD5 "
-                    f"should be {md5}); move both aside and fetch them again with --download"
-                )
+        contents = originals.read(root, download, cache_root() / STAMPS)
         tensors = []
-        for part in parts:
-            images = torch.as_tensor(np.asarray(part.data)).float() / 255
-            grey = images.ndim == 3
-            images = images[:, None] if grey else 2 * images.permute(0, 3, 1, 2) - 1
-            tensors += [images.contiguous(), torch.as_tensor(part.targets)]
+        for split in ("train", "t10k"):
+            images = np.frombuffer(contents[f"{split}-images-idx3-ubyte"], np.uint8, offset=16)
+            labels = np.frombuffer(contents[f"{split}-labels-idx1-ubyte"], np.uint8, offset=8)
+            tensors.append(torch.tensor(images).reshape(-1, 1, 28, 28).float() / 255)
+            tensors.append(torch.tensor(labels).long())
         train, train_labels, held_out, held_out_labels = tensors
-        row = DATASETS[name]
-        if tuple(train.shape) != (row.size, *row.shape):
-            raise DataError(
-                f"--dataset {name}: the files in {root} hold {tuple(train.shape)}, "
-                f"not {(row.size, *row.shape)}; move them aside and fetch them with --download"
-            )
-        return Dataset(name, train, held_out, row.output, train_labels, held_out_labels)
+        return Dataset(name, train, held_out, "unit", train_labels, held_out_labels)
 
     return load
+
+
+class _Batch(pickle.Unpickler):
+    """Reads a batch of CIFAR-10, which is a pickle; makes arrays and nothing else that acts."""
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        """What an array is made of. Raises UnpicklingError for anything else."""
+        if f"{module_name}.{global_name}" in (
+            "numpy.core.multiarray._reconstruct",
+            "numpy.ndarray",
+            "numpy.dtype",
+        ):
+            return super().find_class(module_name, global_name)
+        raise pickle.UnpicklingError(f"{module_name}.{global_name} in a batch of CIFAR-10")
+
+
+def _cifar10(root: Path, download: bool) -> Dataset:
+    contents = CIFAR10_FILES.read(root, download, cache_root() / STAMPS)
+    batches = {n: _Batch(io.BytesIO(c), encoding="latin1").load() for n, c in contents.items()}
+
+    def split(names: Sequence[str]) -> tuple[Tensor, Tensor]:
+        images = np.concatenate([batches[name]["data"] for name in names])
+        images = torch.from_numpy(images).reshape(-1, 3, 32, 32).float() / 255
+        labels = [label for name in names for label in batches[name]["labels"]]
+        return 2 * images - 1, torch.tensor(labels)
+
+    *training, held_out = CIFAR10_MD5
+    (train, train_labels), (held, held_labels) = split(training), split([held_out])
+    return Dataset("cifar10", train, held, "symmetric", train_labels, held_labels)
 
 
 STACKS = (20_000, 10_000)
@@ -241,11 +312,7 @@ def _stacked(name: str, base: str) -> Load:
     """
 
     def load(root: Path, download: bool) -> Dataset:
-        try:
-            channel = DATASETS[base].load(root, download)
-        except DataError as error:
-            message = str(error).replace(f"--dataset {base}:", f"--dataset {name}:")
-            raise DataError(message) from error
+        channel = DATASETS[base].load(root, download)
         random = np.random.default_rng(0)
         stacks = []
         for images, labels, count in (
@@ -268,24 +335,6 @@ def _stacked(name: str, base: str) -> Load:
         )
 
     return load
-
-
-def _data_error(name: str, kind: str, root: Path, download: bool, error: Exception) -> DataError:
-    """What to tell the user after torchvision raised ``error``."""
-    reason = str(error).partition("\n")[0] or "unreadable"
-    if download:
-        return DataError(f"--dataset {name}: the download to {root} failed: {reason}")
-    folder = {"CIFAR10": "cifar-10-batches-py"}.get(kind, kind)
-    if (root / folder).exists():
-        return DataError(
-            f"--dataset {name}: {root / folder} is incomplete or corrupt "
-            f"({type(error).__name__}: {reason}); "
-            "move it aside and fetch it again with --download"
-        )
-    return DataError(
-        f"--dataset {name}: not found under {root}; "
-        "fetch it with --download, or name its folder with --data-root or VRAL_DATA"
-    )
 
 
 POINTS = {"network": "mlp", "latent": 16, "rounds": 1000, "lr": 1e-3, "width": 128}
@@ -338,7 +387,7 @@ DATASETS: dict[str, DatasetRow] = {
     },
     "mnist": DatasetRow(
         "MNIST, 28×28: 60,000 to train, 10,000 held out (torchvision)",
-        _torchvision("mnist", "MNIST", MNIST_MD5),
+        _grey("mnist", MNIST_FILES),
         60_000,
         (1, 28, 28),
         "unit",
@@ -354,7 +403,7 @@ DATASETS: dict[str, DatasetRow] = {
     ),
     "fashion-mnist": DatasetRow(
         "Fashion-MNIST, 28×28: 60,000 to train, 10,000 held out (torchvision)",
-        _torchvision("fashion-mnist", "FashionMNIST"),
+        _grey("fashion-mnist", FASHION_FILES),
         60_000,
         (1, 28, 28),
         "unit",
@@ -362,7 +411,7 @@ DATASETS: dict[str, DatasetRow] = {
     ),
     "cifar10": DatasetRow(
         "CIFAR-10, 32×32 colour: 50,000 to train, 10,000 held out (torchvision)",
-        _torchvision("cifar10", "CIFAR10"),
+        _cifar10,
         50_000,
         (3, 32, 32),
         "symmetric",
@@ -382,4 +431,7 @@ def load_dataset(name: str, root: Path, download: bool = False) -> Dataset:
     Raises:
         DataError: files are missing and ``download`` is off, or a file is corrupt.
     """
-    return DATASETS[name].load(root, download)
+    try:
+        return DATASETS[name].load(root, download)
+    except DataError as error:
+        raise DataError(f"--dataset {name}: {error}") from error
