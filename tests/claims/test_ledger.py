@@ -44,10 +44,12 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
             root / f"method={arm}" / f"ratio={ratio}" / "dataset=digits" / f"seeds=0-{seeds - 1}"
         )
         folder.mkdir(parents=True)
+        manifest = {}
         for kind in ("records", "probes"):
             rows = getattr(recorded, kind).filter(pl.col("ratio") == ratio)
             if read:
-                write_part(rows.drop("method", "ratio", "dataset"), folder / kind, 10)
+                rows = rows.drop("method", "ratio", "dataset")
+                manifest |= write_part(rows, folder / kind, 10)
         settings = {"seeds": tuple(range(seeds)), **(changed or {}).get(ratio, {})}
         config = EXPERIMENTS[experiment].config(Arm(arm), ratio, "digits", **settings)
         entries = [
@@ -58,6 +60,7 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
             "status": (status or {}).get(ratio, "finished"),
             "rounds_done": 10,
             "diverged": entries if ratio == "50" or not read else [],
+            "manifest": manifest,
         }
         write_json(folder / "run.json", report)
     return root
@@ -371,7 +374,7 @@ def test_a_corrupt_study_is_one_line_and_exit_code_2(tmp_path, name):
     root = write_study(tmp_path / "study")
     file = next(root.rglob(name))
     file.write_text("[]")
-    assert one_line_error(call(root)).startswith(f"Error: {file} is corrupt; restore it")
+    assert one_line_error(call(root)).startswith(f"Error: {file} is corrupt")
 
 
 def test_an_unknown_experiment_is_one_line_and_exit_code_2(tmp_path):

@@ -14,6 +14,7 @@ from vral.study.experiments import EXPERIMENTS
 from vral.study.folders import folder_name
 from vral.study.machine import Execution
 from vral.study.methods import arm_order, label
+from vral.train.records import read_parts
 
 
 def configs(name):
@@ -90,14 +91,14 @@ def test_a_warmed_up_generator_is_that_of_the_lsgan_run_and_stays_when_held(tmp_
         assert torch.equal(profile["G"][name], value)
     fresh = build(config, fake_data("digits")).initial.profile
     assert not torch.equal(profile["D"]["score.weight"], fresh["D"]["score.weight"])
-    readings = run.read_parts(tmp_path / "held" / "records")
+    readings = read_parts(tmp_path / "held" / "records")
     assert readings.filter(readings["g_grad_rms"] > 0).height == 2 * 3
 
 
 def test_a_run_keeps_its_segments(tmp_path):
     config = tiny("lsgan", probe="interpolation", seeds="0-1")
     trained(config, tmp_path / "run")
-    table = run.read_parts(tmp_path / "run" / "interpolation")
+    table = read_parts(tmp_path / "run" / "interpolation")
     assert set(table["seed"]) == {0, 1}
     assert set(table["pairing"]) == {"random", "nearest"}
     assert table["gamma"].min() == -0.5

@@ -37,8 +37,12 @@ def ring(method: str = "vral-meta", **given):
 
 
 def content(folder) -> dict:
-    """All that a run computed: tables, parameters, optimisers, random states; no times."""
+    """All that a run computed: tables, parameters, optimisers, random states; no times.
+
+    Into which parts its tables are cut depends on the time between two flushes.
+    """
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)
+    del saved["manifest"]
     return {
         "records": read_parts(folder / "records").sort("seed", "d_updates"),
         "probes": read_parts(folder / "probes").sort("seed", "round"),
@@ -227,10 +231,10 @@ def test_cut_off_right_after_a_round_it_finishes_later(tmp_path, monkeypatch, nu
 def test_cut_off_between_records_and_checkpoint_nothing_counts_twice(tmp_path, monkeypatch):
     save = run.checkpoint.save
 
-    def cut(path, identity, state, stream, clock, diverged):
+    def cut(path, identity, state, stream, clock, *noted):
         if clock.round == 6:
             raise KeyboardInterrupt
-        save(path, identity, state, stream, clock, diverged)
+        save(path, identity, state, stream, clock, *noted)
 
     with monkeypatch.context() as patch:
         patch.setattr(run, "FLUSH_SECONDS", 0.0)

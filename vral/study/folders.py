@@ -14,6 +14,7 @@ from vral.errors import FolderError, corrupt_file
 from vral.files import replace_file
 from vral.study.config import RunConfig
 from vral.study.upgrade import upgrade
+from vral.train.records import is_manifest
 
 STUDY = ("experiment", "commands")
 """Keys of study.json: the name of its experiment, and every command that was given for it."""
@@ -143,10 +144,13 @@ def locked(folder: Path) -> Iterator[None]:
 def read_run(folder: Path) -> dict[str, Any] | None:
     """The run.json of a folder, None where there is no run.
 
-    Settings of rules are in today's form, whichever version recorded them.
+    Settings of rules are in today's form, whichever version recorded them; a run of an earlier
+    version has no "manifest".
     """
     path = folder / "run.json"
     if not path.exists():
         return None
     report = read_json(path, ("config", "status", "rounds_done"))
+    if not is_manifest(report.get("manifest", {})):
+        raise corrupt_file(path, "is corrupt (its manifest is none)")
     return report | {"config": upgrade(report["config"])}

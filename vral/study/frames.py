@@ -1,5 +1,7 @@
 """A study's records as data frames: read them, reduce each seed to final values, summarise."""
 
+import io
+import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from vral.errors import corrupt_file
 from vral.study.folders import read_run
 from vral.study.methods import arm_name, arm_order
 from vral.study.statistics import bootstrap_median
-from vral.train.records import read_parts
+from vral.train.records import SAMPLES, parts_of, read_bytes, read_parts
 from vral.train.schedule import Ratio
 
 COORDINATES = ("method", "ratio", "dataset")
@@ -43,11 +46,13 @@ def read(root: Path, kind: str) -> pl.DataFrame:
 
     A row per seed and D update (records), probe (probes), or pairing and γ of a probe
     (interpolation). COORDINATES and "seed" are columns, then the clocks and the readings. Without
-    any run the result has no rows. Raises FolderError where a file is corrupt.
+    any run the result has no rows. Raises FolderError where a file is missing or corrupt.
     """
     tables = []
     for folder, report in runs(root):
-        frame = read_parts(folder / kind)
+        frame = read_parts(folder / kind, report.get("manifest"))
+        if "manifest" not in report:
+            check_clock(folder / kind, report, frame)
         if frame is not None:
             place = {k: pl.lit(value) for k, value in coordinates(report["config"]).items()}
             tables.append(frame.with_columns(**place))
@@ -55,6 +60,39 @@ def read(root: Path, kind: str) -> pl.DataFrame:
         schema={**dict.fromkeys(COORDINATES, pl.String()), "seed": pl.Int64()},
     )
     return pl.concat([empty, *tables], how="diagonal_relaxed")
+
+
+def check_clock(folder: Path, report: Mapping[str, Any], frame: pl.DataFrame | None) -> None:
+    """Raise FolderError where a run that kept no manifest lacks readings of a healthy seed.
+
+    ``folder`` holds its records or probes, ``frame`` what was read of them. Neighbours among the
+    recorded D updates are less than 2·``record_every`` apart; a shorter gap is not seen. Probes are
+    made every ``probe_every`` rounds and in the last one.
+    """
+    config, rounds = report["config"], report["rounds_done"]
+    intervals = {"records": config.get("record_every"), "probes": config.get("probe_every")}
+    every = intervals.get(folder.name)
+    if not every:
+        return
+    end = Ratio.parse(config["ratio"]).totals(rounds)[0] + 1
+    probes = {*range(0, rounds, every), *([rounds - 1] if rounds == config["rounds"] else ())}
+    for seed in set(config["seeds"]) - {entry["seed"] for entry in report.get("diverged", ())}:
+        rows = None if frame is None else frame.filter(pl.col("seed") == seed)
+        if folder.name == "probes":
+            lacking = [f"in round {number}" for number in sorted(probes - _times(rows, "round"))]
+        else:
+            updates = sorted({0, *_times(rows, "d_updates"), end})
+            lacking = [
+                f"between the D updates {before} and {after}"
+                for before, after in itertools.pairwise(updates)
+                if after - before >= 2 * every
+            ]
+        if lacking:
+            raise corrupt_file(folder, f"lacks a part: it has nothing of seed {seed} {lacking[0]}")
+
+
+def _times(rows: pl.DataFrame | None, clock: str) -> set[int]:
+    return set() if rows is None else set(rows[clock])
 
 
 def restrict(
@@ -180,8 +218,16 @@ def last_samples(root: Path, arm: str, ratio: str, dataset: str) -> NDArray | No
     """
     for folder, report in runs(root):
         if tuple(coordinates(report["config"]).values()) == (arm, ratio, dataset):
-            grids = sorted((folder / "samples").glob("round-*.npz"))
+            grids = parts_of(folder / SAMPLES, report.get("manifest"))
             if grids:
-                with np.load(grids[-1]) as arrays:
-                    return next((arrays[name] for name in arrays if arrays[name].size), None)
+                path, part = list(grids.items())[-1]
+                return _first_grid(path, read_bytes(path, part))
     return None
+
+
+def _first_grid(path: Path, content: bytes) -> NDArray | None:
+    try:
+        with np.load(io.BytesIO(content)) as arrays:
+            return next((arrays[name] for name in arrays if arrays[name].size), None)
+    except Exception:  # NumPy parses a header as Python code; damage can raise anything.
+        raise corrupt_file(path) from None

@@ -4,6 +4,7 @@ The costlier ones are taken at the run's end where ``RunConfig.probe`` asks for 
 segments between real and generated samples, and how far D is from its optimum.
 """
 
+import io
 import itertools
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,10 +19,9 @@ from vral.data.draws import DrawStream
 from vral.diagnostics.optimality import optimality_gap
 from vral.diagnostics.probe import per_lane
 from vral.diagnostics.scores import auc
-from vral.files import replace_file
 from vral.study.build import Parts, build
 from vral.study.config import RunConfig
-from vral.train.records import write_part
+from vral.train.records import SAMPLES, Manifest, write_bytes, write_part
 from vral.train.state import Clock, TrainState
 from vral.train.step import Step
 from vral.types import map_tensors
@@ -40,10 +40,11 @@ def write_probe(
     state: TrainState,
     clock: Clock,
     diverged: Collection[int],
-) -> None:
+) -> Manifest:
     """Measure the lanes of all seeds that have not ``diverged``, and write what was measured.
 
-    Like the records, what is written belongs to the round that is under way.
+    Like the records, what is written belongs to the round that is under way. Returns what the run's
+    manifest gains.
     """
     final = clock.round == config.rounds - 1
     rows, along, grids = [], [], {}
@@ -61,14 +62,13 @@ def write_probe(
             along += [{"seed": seed, **clocks, **place} for place in parts.probe.segments(profile)]
         grids[f"seed{seed}"] = compact(grid, parts.data.output)
     if not rows:
-        return
-    write_part(pl.DataFrame(rows), folder / "probes", clock.round + 1)
+        return {}
+    rounds, buffer = clock.round + 1, io.BytesIO()
+    written = write_part(pl.DataFrame(rows), folder / "probes", rounds)
     if along:
-        write_part(pl.DataFrame(along), folder / "interpolation", clock.round + 1)
-    path = folder / "samples" / f"round-{clock.round + 1:08d}.npz"
-    path.parent.mkdir(exist_ok=True)
-    with replace_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **grids)
+        written |= write_part(pl.DataFrame(along), folder / "interpolation", rounds)
+    np.savez_compressed(buffer, **grids)
+    return written | write_bytes(folder / SAMPLES / f"round-{rounds:08d}.npz", buffer.getvalue())
 
 
 def optimality(

@@ -3,9 +3,12 @@
 A run folder holds ``run.json`` (configuration, machine, status), ``records/`` and ``probes/``
 (parquet parts named by the rounds done when they were complete), ``samples/`` (a grid per probe)
 and ``checkpoint.pt``. Every file is written whole or not at all, so a run that was killed at any
-moment continues from its last checkpoint.
+moment continues from its last checkpoint. The checkpoint and run.json hold the run's manifest, by
+which a part that is missing or was changed is noticed. The checkpoint is written first: the run
+continues by its manifest, and readers go by that of run.json.
 """
 
+import os
 import time
 from bisect import bisect_left
 from collections.abc import Callable
@@ -25,12 +28,19 @@ from vral.study.machine import Execution, compiles, machine
 from vral.study.probing import write_probe
 from vral.train import checkpoint
 from vral.train.loop import Hooks, train
-from vral.train.records import drop_after, first_divergence, read_parts, write_part
+from vral.train.records import (
+    SAMPLES,
+    TABLES,
+    Manifest,
+    check_sizes,
+    drop_after,
+    first_divergence,
+    take_stock,
+    verify,
+    write_part,
+)
 from vral.train.schedule import Ratio
 from vral.train.state import Clock, TrainState
-
-TABLES = ("records", "probes", "interpolation")
-"""Folders of parquet parts."""
 
 LEFTOVERS = (".run.json.*.tmp", ".checkpoint.pt.*.tmp", "*/.round-*.tmp")
 """Files that a killed run was writing."""
@@ -119,6 +129,7 @@ def execute(
     ended = report is not None and report["status"] in ("finished", "diverged")
     if report is not None and ended and report["rounds_done"] >= config.rounds:
         settled_config(config, folder, report)
+        verify(folder, report.get("manifest", {}))
         return report
     on_cpu = execution.load(config.dataset)
     make_folder(folder, "run.json")
@@ -141,45 +152,63 @@ def _begun(
             f"--out: {folder} holds {earlier['rounds_done']} rounds but no checkpoint.pt, so it "
             "cannot continue; restore it, move the folder aside, or name another folder"
         )
-    device = execution.torch_device
-    compiled = compiles(config, execution, earlier.get("mode", {}))
-    parts = compose(config, on_cpu, device, cache_root(), compiled)
-    clock, diverged = Clock(), []
+    device, clock = execution.torch_device, Clock()
+    content: dict[str, Any] = {"diverged": [], "manifest": {}}
     if resumed:
         content = checkpoint.load(folder / "checkpoint.pt", config.identity, device)
+        clock = Clock(**content["clock"])
+    manifest = _verified(folder, clock.round, content["manifest"])
+    compiled = compiles(config, execution, earlier.get("mode", {}))
+    parts = compose(config, on_cpu, device, cache_root(), compiled)
+    if resumed:
         parts.training.stream.restore(content["stream"])
         state = TrainState(content["profile"], content["opt"])
         training = replace(parts.training, initial=state)
-        clock, diverged = Clock(**content["clock"]), content["diverged"]
     else:
         training = warmed_up(config, parts.training, parts.data)
-    _drop_unfinished(folder, clock.round)
     report = {
         "config": config.model_dump(mode="json"),
         "status": "running",
         "rounds_done": clock.round,
-        "diverged": diverged,
+        "diverged": content["diverged"],
         "quality": parts.quality,
         "machine": machine(execution),
         "mode": {"compiled": training.executor.compiled, "failure": None},
         "seconds": earlier["seconds"],
+        "manifest": manifest,
     }
     write_json(folder / "run.json", report)
+    _drop_unfinished(folder, clock.round)
     return _Run(config, folder, replace(parts, training=training), clock, report)
 
 
-def _drop_unfinished(folder: Path, rounds: int) -> None:
-    """Delete what was written after the checkpoint of ``rounds`` rounds; read what stays.
+def _verified(folder: Path, rounds: int, manifest: Manifest | None) -> Manifest:
+    """The ``manifest`` of a checkpoint of so many rounds, or one of the parts that are there.
 
-    Raises FolderError for a part that is corrupt.
+    Raises FolderError for a part that is missing, or is not what was written.
     """
+    if manifest is None:
+        return take_stock(folder, rounds)
+    verify(folder, manifest)
+    return manifest
+
+
+def _drop_unfinished(folder: Path, rounds: int) -> None:
+    """Delete what was written after the checkpoint of ``rounds`` rounds."""
     for pattern in LEFTOVERS:
         for leftover in folder.glob(pattern):
             leftover.unlink(missing_ok=True)
-    for name in (*TABLES, "samples"):
+    for name in (*TABLES, SAMPLES):
         drop_after(folder / name, rounds)
-    for name in TABLES:
-        read_parts(folder / name)
+
+
+def _lock_of(folder: Path) -> tuple[int, int] | None:
+    """What tells the folder's lock from any other file, None where there is none."""
+    try:
+        status = os.stat(folder / ".lock")
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @dataclass
@@ -196,6 +225,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.began -= self.report["seconds"]
+        self.lock = _lock_of(self.folder)
 
     @property
     def training(self) -> GanTraining:
@@ -204,6 +234,10 @@ class _Run:
     @property
     def diverged(self) -> list[dict[str, Any]]:
         return self.report["diverged"]
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.report["manifest"]
 
     @property
     def all_diverged(self) -> bool:
@@ -228,6 +262,9 @@ class _Run:
         finished = self.clock.round >= self.config.rounds
         status = "finished" if finished else "stopped"
         self.report["status"] = "diverged" if self.all_diverged else status
+        self.check_lock()
+        if self.report["status"] != "stopped":
+            verify(self.folder, self.manifest)
         write_json(self.folder / "run.json", self.report)
         return self.report
 
@@ -236,14 +273,32 @@ class _Run:
         final = clock.round == self.config.rounds - 1
         if clock.round % self.config.probe_every == 0 or final:
             diverged = {entry["seed"] for entry in self.diverged}
-            write_probe(self.config, self.folder, self.parts, state, clock, diverged)
+            self.check_lock()
+            self.manifest.update(
+                write_probe(self.config, self.folder, self.parts, state, clock, diverged)
+            )
+
+    def check_lock(self) -> None:
+        """Raise FolderError where the folder is no longer the one that this process has locked."""
+        if self.lock is None or _lock_of(self.folder) != self.lock:
+            raise FolderError(
+                f"--out: {self.folder} was emptied, moved or replaced while its run was under way "
+                "(its .lock is not the one this process holds), so nothing more is written there; "
+                f"where it still is, --out continues it after round {self.report['rounds_done']}"
+            )
 
     def flush(self, state: TrainState) -> None:
-        """Write the readings since the last flush, then the checkpoint that knows of them."""
+        """Write the readings since the last flush, then the checkpoint that knows of them.
+
+        Raises FolderError where the folder is another, and, when all that is new has been written,
+        where an earlier part is missing.
+        """
+        self.check_lock()
         frame = self.parts.recorder.collect()
         self.note_divergence(frame)
         if frame is not None:
-            write_part(self.until_divergence(frame), self.folder / "records", self.clock.round)
+            frame = self.until_divergence(frame)
+            self.manifest.update(write_part(frame, self.folder / "records", self.clock.round))
         checkpoint.save(
             self.folder / "checkpoint.pt",
             self.config.identity,
@@ -251,12 +306,14 @@ class _Run:
             self.training.stream,
             self.clock,
             self.diverged,
+            self.manifest,
         )
         executor = self.training.executor
         self.report["rounds_done"] = self.clock.round
         self.report["mode"] = {"compiled": executor.compiled, "failure": executor.failure}
         self.report["seconds"] = round(time.monotonic() - self.began, 2)
         write_json(self.folder / "run.json", self.report)
+        check_sizes(self.folder, self.manifest)
         self.flushed = time.monotonic()
 
     def note_divergence(self, frame: pl.DataFrame | None) -> None:

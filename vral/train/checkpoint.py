@@ -11,10 +11,16 @@ import torch
 from vral.data.draws import DrawStream
 from vral.errors import FolderError, corrupt_file
 from vral.files import replace_file
+from vral.train.records import Manifest
 from vral.train.state import Clock, TrainState
 from vral.types import map_tensors
 
-CONTENT = {"identity", "profile", "opt", "stream", "clock", "diverged"}
+CONTENT = {"identity", "profile", "opt", "stream", "clock", "diverged", "manifest"}
+LATER = {"manifest"}
+"""What earlier versions did not write."""
+
+DAMAGE = (RuntimeError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError)
+"""What readers of archives raise where bytes are wrong."""
 
 
 def save(
@@ -24,6 +30,7 @@ def save(
     stream: DrawStream,
     clock: Clock,
     diverged: list,
+    manifest: Manifest,
 ) -> None:
     """Everything that a bit-exact continuation from the end of a round needs.
 
@@ -36,6 +43,7 @@ def save(
         "stream": stream.state(),
         "clock": vars(clock),
         "diverged": diverged,
+        "manifest": manifest,
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -46,16 +54,15 @@ def save(
 def load(path: Path, identity: str, device: torch.device) -> dict[str, Any]:
     """Read the checkpoint of the run ``identity``; generator states stay on the CPU.
 
-    Raises FolderError where it is corrupt, where it is from before checkpoints held an identity,
-    and where it is another run's. The archive's own checksums tell a flipped bit.
+    "manifest" is None in one of an earlier version. Raises FolderError where it is corrupt, where
+    it is from before checkpoints held an identity, and where it is another run's. The archive's own
+    checksums tell a flipped bit.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        content = None if damaged else torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError):
-        content = None
-    if not isinstance(content, dict) or set(content) != CONTENT:
+        content = _unpacked(path.read_bytes())
+    except OSError as error:
+        raise FolderError(f"cannot read {path}: {error.strerror}") from None
+    if not isinstance(content, dict) or not CONTENT - LATER <= set(content) <= CONTENT:
         raise corrupt_file(path, "is corrupt or of an earlier version, so the run cannot continue")
     if content["identity"] != identity:
         raise FolderError(
@@ -63,6 +70,17 @@ def load(path: Path, identity: str, device: torch.device) -> dict[str, Any]:
             "says; restore one of them, move the run's folder aside, or name another folder"
         )
 
+    content.setdefault("manifest", None)
     for name in ("profile", "opt"):
         content[name] = map_tensors(lambda t: t.to(device), content[name])
     return content
+
+
+def _unpacked(archive: bytes) -> Any:
+    """What ``save`` has put into an archive; None where it is damaged."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as members:
+            damaged = members.testzip()
+        return None if damaged else torch.load(io.BytesIO(archive), "cpu", weights_only=True)
+    except DAMAGE:
+        return None

@@ -1,16 +1,24 @@
-"""Readings on their way from the device to parquet parts."""
+"""Readings on their way from the device to parquet parts, and what a run knows of its parts.
 
-import io
-from collections.abc import Sequence
+A part is a file that is written once: a table of readings, or a probe's grid of samples. The run's
+manifest, kept in its checkpoint and in its run.json, holds the size and the checksum of each, so
+that a file that is missing or was changed is noticed by whoever reads it.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import polars as pl
 import torch
 from torch import Tensor
 
-from vral.errors import corrupt_file
+from vral.errors import FolderError, corrupt_file
 from vral.files import replace_file
+from vral.tables import from_parquet, to_parquet
 from vral.train.plan import Record
 from vral.train.state import Clock
 from vral.types import Move
@@ -149,32 +157,158 @@ def first_divergence(frame: pl.DataFrame, seed: int) -> dict[str, Any] | None:
     return None
 
 
-def write_part(frame: pl.DataFrame, folder: Path, rounds: int) -> None:
-    """Write a parquet part named by the rounds that are done when it is complete."""
-    folder.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    with replace_file(folder / f"round-{rounds:08d}.parquet") as temporary:
-        temporary.write_bytes(buffer.getvalue())
+TABLES = ("records", "probes", "interpolation")
+"""Folders of parquet parts."""
+SAMPLES = "samples"
+"""Folder of the grids of samples."""
+
+NAME = re.compile(r"round-([0-9]{8,})\.(parquet|npz)")
+"""A part's file, named by the rounds that are done when it is complete."""
+
+
+class Part(TypedDict):
+    """What a run knows of a file that it has written."""
+
+    rows: int | None
+    """None where it is no table."""
+    bytes: int
+    sha256: str
+
+
+Manifest = dict[str, Part]
+"""A run's parts in the order of writing, by their paths in its folder, records/round-….parquet."""
+
+
+def is_manifest(value: Any) -> bool:
+    """Whether ``value``, which a file held, is a manifest."""
+    return isinstance(value, dict) and all(
+        isinstance(name, str)
+        and name.partition("/")[0] in (*TABLES, SAMPLES)
+        and NAME.fullmatch(name.partition("/")[2])
+        and isinstance(part, dict)
+        and part.keys() == Part.__annotations__.keys()
+        for name, part in value.items()
+    )
+
+
+def write_part(frame: pl.DataFrame, folder: Path, rounds: int) -> Manifest:
+    """Write a table of the folder's kind; returns what the run's manifest gains."""
+    path = folder / f"round-{rounds:08d}.parquet"
+    return write_bytes(path, to_parquet(frame), len(frame))
+
+
+def write_bytes(path: Path, content: bytes, rows: int | None = None) -> Manifest:
+    """Write a part, in a folder that may be new; returns what the run's manifest gains.
+
+    Raises FolderError where it cannot be written, as where the run's own folder is gone.
+    """
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"cannot create {path.parent}: {error.strerror}") from None
+    with replace_file(path) as temporary:
+        temporary.write_bytes(content)
+    return {f"{path.parent.name}/{path.name}": _part(content, rows)}
+
+
+def _part(content: bytes, rows: int | None) -> Part:
+    return {
+        "rows": rows,
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def read_bytes(path: Path, part: Part | None) -> bytes:
+    """The content of a part.
+
+    Raises FolderError where it is missing, and where it is not what was written: without ``part``,
+    as in a run from before there were manifests, that is not seen.
+    """
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise corrupt_file(path, "is missing") from None
+    except OSError as error:
+        raise FolderError(f"cannot read {path}: {error.strerror}") from None
+    if part is not None and len(content) != part["bytes"]:
+        raise _wrong_size(path, len(content), part)
+    if part is not None and hashlib.sha256(content).hexdigest() != part["sha256"]:
+        raise corrupt_file(
+            path, "is corrupt (changed since it was written: its SHA-256 is another)"
+        )
+    return content
+
+
+def _wrong_size(path: Path, size: int, part: Part) -> FolderError:
+    return corrupt_file(path, f"is corrupt ({size} bytes, {part['bytes']} were written)")
+
+
+def read_parts(folder: Path, manifest: Manifest | None = None) -> pl.DataFrame | None:
+    """All tables of a kind as one frame, None where there are none.
+
+    They are those of the run's ``manifest``; without one, whatever the folder holds. Raises
+    FolderError for a part that is missing or not what was written.
+    """
+    parts = parts_of(folder, manifest)
+    if not parts:
+        return None
+    frames = [from_parquet(read_bytes(path, part), path) for path, part in parts.items()]
+    return pl.concat(frames, how="diagonal_relaxed")
+
+
+def parts_of(folder: Path, manifest: Manifest | None) -> Mapping[Path, Part | None]:
+    """The parts of a kind in the order of writing, as ``read_parts`` finds them."""
+    if manifest is None:
+        paths = folder.iterdir() if folder.is_dir() else ()
+        return dict.fromkeys(sorted(path for path in paths if NAME.fullmatch(path.name)))
+    kind = f"{folder.name}/"
+    return {
+        folder / name.removeprefix(kind): part
+        for name, part in manifest.items()
+        if name.startswith(kind)
+    }
+
+
+def take_stock(folder: Path, rounds: int) -> Manifest:
+    """The manifest of a run that kept none: its parts up to ``rounds`` rounds, as they are now.
+
+    Raises FolderError for a table that is corrupt.
+    """
+    manifest: Manifest = {}
+    for kind in (*TABLES, SAMPLES):
+        for path in parts_of(folder / kind, None):
+            if _rounds(path) > rounds:
+                continue
+            content = read_bytes(path, None)
+            rows = len(from_parquet(content, path)) if kind in TABLES else None
+            manifest[f"{kind}/{path.name}"] = _part(content, rows)
+    return manifest
+
+
+def check_sizes(folder: Path, manifest: Manifest) -> None:
+    """Raise FolderError where a part is missing or has another size; reads none of them."""
+    for name, part in manifest.items():
+        try:
+            size = os.stat(folder / name).st_size
+        except OSError:
+            raise corrupt_file(folder / name, "is missing") from None
+        if size != part["bytes"]:
+            raise _wrong_size(folder / name, size, part)
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Raise FolderError where a part of the run is missing or is not what was written."""
+    for name, part in manifest.items():
+        read_bytes(folder / name, part)
 
 
 def drop_after(folder: Path, rounds: int) -> None:
     """Delete the parts of a run that were written after its checkpoint of ``rounds`` rounds."""
-    for path in folder.glob("round-*"):
-        if int(path.stem.removeprefix("round-")) > rounds:
+    for path in parts_of(folder, None):
+        if _rounds(path) > rounds:
             path.unlink()
 
 
-def read_parts(folder: Path) -> pl.DataFrame | None:
-    """All parts of a folder as one frame, None where there are none."""
-    parts = sorted(folder.glob("round-*.parquet"))
-    if not parts:
-        return None
-    return pl.concat([_read_part(part) for part in parts], how="diagonal_relaxed")
-
-
-def _read_part(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError):
-        raise corrupt_file(path) from None
+def _rounds(part: Path) -> int:
+    return int(part.stem.removeprefix("round-"))

@@ -1,0 +1,52 @@
+"""Tables as files.
+
+Polars is handed bytes and never a path: of a path it makes a pattern ("x[1]", "a*"), an address
+("s3://…") or a home folder ("~x").
+"""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from vral.errors import corrupt_file
+from vral.files import replace_file
+
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""What polars raises on bytes that are no table; a panic is no Exception."""
+
+
+def to_parquet(frame: pl.DataFrame) -> bytes:
+    """``frame`` as the content of a parquet file."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def from_parquet(content: bytes, path: Path) -> pl.DataFrame:
+    """The table that ``to_parquet`` made ``content`` of.
+
+    Raises FolderError naming ``path``, where it was read, if it is no table.
+    """
+    try:
+        return pl.read_parquet(io.BytesIO(content))
+    except UNREADABLE:
+        raise corrupt_file(path) from None
+
+
+def write_csv(path: Path, frame: pl.DataFrame) -> None:
+    """Write ``frame`` whole or not at all. Raises FolderError where it cannot be written."""
+    with replace_file(path) as temporary:
+        temporary.write_text(frame.write_csv(), encoding="utf-8")
+
+
+def read_csv(path: Path, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
+    """The table in ``path``; its columns are those of ``schema`` where one is given.
+
+    Raises FolderError where the file cannot be read, or does not have these columns.
+    """
+    try:
+        return pl.read_csv(io.BytesIO(path.read_bytes()), schema=schema)
+    except (*UNREADABLE, OSError):
+        raise corrupt_file(path) from None
