@@ -5,9 +5,6 @@ import numbers
 from pathlib import Path
 from typing import Any
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
-
 
 class UserError(Exception):
     """An error whose message names the option, what was given and what is allowed."""

@@ -15,9 +15,10 @@ import pytest
 from cases import SMALL
 from rich.console import Console
 
-from vral.cli import experiments, main
+from vral.cli import experiments
 from vral.cli.tables import show_plan
 from vral.errors import FolderError
+from vral.signals import ENDING
 from vral.study import frames, sweep
 from vral.study.config import resolve
 from vral.study.machine import Execution
@@ -118,7 +119,7 @@ def test_cells_side_by_side_equal_cells_run_one_by_one(tmp_path):
     seen = {}
     outcome = run_cells(cells, Execution(), 2, lambda cell, rounds: seen.update({cell: rounds}))
     assert not outcome.errors
-    assert not outcome.interrupted
+    assert outcome.ended is None
     assert set(seen.values()) == {3}
     for cell in plan(configs, tmp_path / "alone", lanes=True):
         execute(cell.config, cell.folder)
@@ -156,42 +157,42 @@ def test_a_killed_worker_costs_no_cell(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["planning", "starting the workers", "drawing"])
-def test_ctrl_c_is_one_line_and_130_and_begins_nothing_more(vral, tmp_path, monkeypatch, moment):
+@pytest.mark.parametrize(
+    ("moment", "number", "ending"),
+    [
+        ("planning", signal.SIGINT, "Interrupted"),
+        ("starting the workers", signal.SIGTERM, "Ended by SIGTERM"),
+        ("drawing", signal.SIGHUP, "Ended by SIGHUP"),
+    ],
+)
+def test_a_signal_is_one_line_and_its_code_and_begins_nothing_more(
+    vral, tmp_path, monkeypatch, moment, number, ending
+):
     places = {
         "planning": (experiments, "plan"),
-        "starting the workers": (sweep.ProcessPoolExecutor, "submit"),
+        "starting the workers": (sweep._Worker, "request"),
         "drawing": (experiments, "write_figures"),
     }
     owner, name = places[moment]
     real = getattr(owner, name)
 
     def press_and_go_on(*arguments):
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         return real(*arguments)
 
     if moment == "drawing":
-        monkeypatch.setattr(experiments, "run_cells", lambda *_: sweep.SweepResult({}, {}))
+        monkeypatch.setattr(experiments, "run_cells", lambda *_: sweep.SweepResult())
     command = ("reproduce", "ratios", "--methods", "lsgan", "--ratios", "1", "--seeds", 1)
     command += ("--dataset", "ring", "--jobs", 1, *SMALL)
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, press_and_go_on)
         result = vral(*command)
-    assert result.exit_code == 130, result.output
-    assert result.output.splitlines()[-1] == "Interrupted; the same command continues it."
+    assert result.exit_code == 128 + number, result.output
+    assert result.output.splitlines()[-1] == f"{ending}; the same command continues it."
     assert list(tmp_path.rglob("run.json")) == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()).isdisjoint(ENDING)
     assert vral(*command, "--dry-run").exit_code == 0  # The folder can be gone on with.
-
-
-def test_ctrl_c_while_a_command_loads_is_one_line_too(vral, monkeypatch):
-    def interrupted(name: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(main, "import_module", interrupted)
-    result = vral("train", "lsgan")
-    assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
 
 def study_command(folder: Path) -> list[str]:

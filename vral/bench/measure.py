@@ -6,7 +6,6 @@ times are taken within a repeat, and their median is reported.
 
 import multiprocessing
 import resource
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from vral.bench.peers import installed
 from vral.bench.workloads import MODES, Case, Contender, Ours, contenders, samples
 from vral.data.datasets import cache_root
 from vral.errors import one_line
-from vral.study.processes import end_with_parent
+from vral.study.processes import end_with_parent, start_without_signals
 from vral.train.compile import compile_program, keep_compiled_in
 from vral.train.plan import program_of
 from vral.train.schedule import runs_of_moves
@@ -259,12 +258,7 @@ def in_own_process(
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_report, args=(sender, comparison, repeats, seconds, device))
-    # Only the parent answers Ctrl-C, by ending the process.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        process.start()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    start_without_signals(process)
     sender.close()
     try:
         reported = receiver.recv()

@@ -24,7 +24,8 @@ from vral.bench.measure import (
 from vral.bench.workloads import METHODS, MODES, WORKLOADS, Case
 from vral.cli.options import check_device
 from vral.cli.tables import plain_table
-from vral.errors import INTERRUPTED, ConfigError
+from vral.errors import ConfigError
+from vral.signals import exit_code, what_ended
 from vral.study.folders import write_json
 from vral.study.machine import Execution, machine
 
@@ -201,9 +202,9 @@ def _measure(
             if out:
                 write_json(out, results)
             done += 1
-    except KeyboardInterrupt:
-        console.print(f"Interrupted after {done} of {len(comparisons)} comparisons.")
-        code = INTERRUPTED
+    except KeyboardInterrupt as error:
+        console.print(f"{what_ended(error)} after {done} of {len(comparisons)} comparisons.")
+        code = exit_code(error)
     if out and done:
         console.print(f"written → {out}", soft_wrap=True)
     return code

@@ -15,8 +15,9 @@ from vral.cli.results import LEGACY_METRICS, selection_of, summarise, write_figu
 from vral.cli.tables import progress_bar, show_plan
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
-from vral.errors import INTERRUPTED, ConfigError
+from vral.errors import ConfigError
 from vral.files import drop_temporaries
+from vral.signals import exit_code, what_ended
 from vral.study.config import MOST_SEEDS, RunConfig, option_name
 from vral.study.experiments import EXPERIMENTS, Arm, Experiment
 from vral.study.folders import locked, make_folder, note_command, refuse_other_study
@@ -98,9 +99,9 @@ def _command(name: str, row: Experiment) -> click.Command:
     def run(**options: Any) -> None:
         try:
             _study(name, options)
-        except KeyboardInterrupt:
-            Console().print("Interrupted; the same command continues it.")
-            sys.exit(INTERRUPTED)
+        except KeyboardInterrupt as error:
+            Console().print(f"{what_ended(error)}; the same command continues it.")
+            sys.exit(exit_code(error))
 
     more = (
         f"Writes records, figures and tables to runs/{name}. The same command again trains what "
@@ -217,7 +218,7 @@ def _train(
 ) -> dict[Cell, str]:
     """Train the unfinished ``cells``; returns the errors of those that failed.
 
-    Raises KeyboardInterrupt after Ctrl-C, when all processes have ended.
+    Raises Ended after a signal, when all processes have ended.
     """
     for dataset in data:  # Train the classifiers of the readings once, before the processes start.
         quality_measure(dataset, cache_root())
@@ -234,6 +235,6 @@ def _train(
         result = run_cells(cells, execution, jobs, report)
     for cell, error in result.errors.items():
         console.print(f"{cell.folder}: {error}", style="red", markup=False, soft_wrap=True)
-    if result.interrupted:
-        raise KeyboardInterrupt
+    if result.ended is not None:
+        raise result.ended
     return result.errors

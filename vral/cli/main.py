@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from vral.cli.stubs import HELP_OPTIONS, StubGroup, read_words
-from vral.errors import INTERRUPTED, UserError
+from vral.errors import UserError
+from vral.signals import ended_by_signals, exit_code, what_ended
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.DEFAULT_STRING = "(default: {})"
@@ -21,7 +22,7 @@ COMMANDS = ("ls", "train", "reproduce", "claims", "report", "spectrum", "conform
 
 
 class Vral(StubGroup):
-    """Ends with one line and exit code 2 on what a user can mend, and with 130 on Ctrl-C."""
+    """Ends with one line: exit code 2 on what a user can mend, 128 + n on a signal n."""
 
     def words(self) -> Mapping[str, Mapping[str, Any]]:
         """The entries of COMMANDS."""
@@ -38,7 +39,7 @@ class Vral(StubGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with one_line_errors(ctx):
+        with one_line_errors(ctx), ended_by_signals():
             return super().invoke(ctx)
 
 
@@ -51,7 +52,7 @@ def _visible(error: click.NoSuchOption) -> list[str]:
 
 @contextmanager
 def one_line_errors(ctx: click.Context) -> Iterator[None]:
-    """Print what a user can mend as one line and exit with 2; on Ctrl-C, exit with 130."""
+    """Print what a user can mend as one line and exit with 2; on a signal n, with 128 + n."""
     try:
         yield
     except NoArgsIsHelpError as error:
@@ -64,9 +65,9 @@ def one_line_errors(ctx: click.Context) -> Iterator[None]:
         message = Text.assemble(("Error: ", "bold red"), text)
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)
         ctx.exit(2)
-    except KeyboardInterrupt:
-        Console(highlight=False).print("Interrupted.")
-        ctx.exit(INTERRUPTED)
+    except KeyboardInterrupt as error:
+        Console(highlight=False).print(f"{what_ended(error)}.")
+        ctx.exit(exit_code(error))
 
 
 @click.group(cls=Vral, context_settings={"help_option_names": list(HELP_OPTIONS)})

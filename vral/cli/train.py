@@ -17,12 +17,12 @@ from vral.cli.options import (
 )
 from vral.cli.results import summarise
 from vral.cli.tables import progress_bar, show_plan
-from vral.errors import INTERRUPTED
+from vral.signals import exit_code, stop_on_signal, what_ended
 from vral.study.config import resolve
 from vral.study.experiments import EXPERIMENTS
 from vral.study.folders import folder_name, read_run, refuse_foreign
 from vral.study.run import execute, on_its_device, settled_config
-from vral.study.sweep import Cell, estimate, stop_on_interrupt
+from vral.study.sweep import Cell, estimate
 
 
 @click.command("train")
@@ -62,8 +62,11 @@ def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> Non
         progress.update(task, completed=rounds)
 
     try:
-        with stop_on_interrupt() as stopping:
-            report = execute(config, folder, execution, report_progress, stopping)
+        with stop_on_signal() as ended:
+            report = execute(
+                config, folder, execution, report_progress, lambda: ended() is not None
+            )
+            by = ended()
     finally:
         progress.stop()
     summarise(console, folder, config.batch, [EXPERIMENTS["ratios"].metrics])
@@ -73,8 +76,8 @@ def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> Non
         f"seed{'s' if seeds > 1 else ''} in {report['seconds']:.1f} s → {folder}",
         soft_wrap=True,
     )
-    if report["status"] == "stopped":
-        console.print("The same command continues it.")
-        sys.exit(INTERRUPTED)
+    if report["status"] == "stopped" and by is not None:
+        console.print(f"{what_ended(by)}; the same command continues it.")
+        sys.exit(exit_code(by))
     if report["status"] == "diverged":
         sys.exit(2)

@@ -1,8 +1,24 @@
-"""Child processes that end with their parent."""
+"""Child processes that end with their parent, and by nothing but their parent."""
 
 import multiprocessing
 import os
 import threading
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
+
+from vral import signals
+
+
+def start_without_signals(process: BaseProcess) -> None:
+    """Start a child process that Ctrl-C, SIGTERM and SIGHUP do not reach, from its first moment on.
+
+    They are sent to a whole group of processes, and only the parent answers them.
+    """
+    with signals.blocked():
+        # It unblocks two of the signals when it starts its own process, so that comes first.
+        resource_tracker.ensure_running()
+    with signals.blocked():
+        process.start()
 
 
 def end_with_parent() -> None:

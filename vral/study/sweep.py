@@ -5,22 +5,22 @@ busy process slow a step forty-fold. So cells are the unit of parallelism.
 """
 
 import multiprocessing as mp
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from vral.errors import UserError
+from vral.errors import one_line
+from vral.signals import Ended, stop_on_signal
 from vral.study.build import build
 from vral.study.config import RunConfig
 from vral.study.folders import folder_name, read_run
 from vral.study.machine import Execution
-from vral.study.processes import end_with_parent
+from vral.study.processes import end_with_parent, start_without_signals
 from vral.study.run import execute, settled_config
 from vral.train.schedule import Ratio
 from vral.types import Move
@@ -137,75 +137,93 @@ def _move_seconds(config: RunConfig, execution: Execution) -> dict[tuple[Move, b
 Report = Callable[[Cell, int], None]
 """Called with a cell and its rounds done."""
 
-_rounds: Any = None
-_stop: Any = None
+
+Answer = dict[str, Any] | str | None
+"""A cell's report, an error as one line, or None where the study was stopped before the cell."""
 
 
-def _start_worker(rounds: Any, stop: Any) -> None:
-    """Take the memory shared with the parent; end at once should the parent be killed.
+def _serve(requests: Connection, rounds: Any, stop: Any) -> None:
+    """A worker's life: train the cell of each request (index, cell, execution) and answer it.
 
-    ``rounds`` and ``stop`` are plain shared memory: a worker that is killed holds no lock which
-    another worker, or the parent, could wait for.
+    ``rounds`` and ``stop`` are plain shared memory, and ``requests`` is this worker's alone: one
+    that is killed, at whatever instant, holds no lock that anybody could wait for.
     """
-    global _rounds, _stop
-    _rounds, _stop = rounds, stop
     end_with_parent()
+    with suppress(EOFError):  # There are no more requests.
+        while True:
+            index, cell, execution = requests.recv()
+            requests.send(_answer(index, cell, execution, rounds, stop))
 
 
-def _work(index: int, cell: Cell, execution: Execution) -> dict[str, Any] | None:
-    """Train a cell; returns its report, or None where the study was stopped before it began."""
-    if _stop.value:
+def _answer(index: int, cell: Cell, execution: Execution, rounds: Any, stop: Any) -> Answer:
+    def progress(done: int) -> None:
+        rounds[index] = done
+
+    if stop.value:
         return None
-
-    def progress(rounds: int) -> None:
-        _rounds[index] = rounds
-
-    return execute(cell.config, cell.folder, execution, progress, lambda: bool(_stop.value))
-
-
-@contextmanager
-def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether Ctrl-C was pressed; a second press raises an exception."""
-    asked = False
-
-    def ask(*_: object) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = signal.signal(signal.SIGINT, ask)
     try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
+        return execute(cell.config, cell.folder, execution, progress, lambda: bool(stop.value))
+    except Exception as error:
+        return one_line(error)
 
 
-@contextmanager
-def _children_without_interrupts() -> Iterator[None]:
-    """Block Ctrl-C for processes started in this block, from their first moment on.
+ENDING_SECONDS = 10
+"""Seconds that a worker without work has to end by itself."""
 
-    A blocked signal stays blocked in them. This process receives it when the block ends, or at once
-    through another of its threads.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+class _Worker:
+    """A process that trains cells, and this process's end of the pipe to it."""
+
+    def __init__(self, rounds: Any, stop: Any):
+        context = mp.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, rounds, stop))
+        start_without_signals(self.process)
+        theirs.close()  # With the process, the pipe's other end is closed then.
+
+    def request(self, index: int, cell: Cell, execution: Execution) -> None:
+        """Ask for a cell."""
+        with suppress(OSError):  # The process was killed, as ``answer`` will say.
+            self.pipe.send((index, cell, execution))
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer, or will be none."""
+        return self.pipe.poll() or not self.process.is_alive()
+
+    def answer(self) -> Answer:
+        """The answer. Raises EOFError where the process was killed before it, or within it."""
+        try:
+            if self.pipe.poll():
+                return self.pipe.recv()
+        except OSError:
+            pass
+        raise EOFError
+
+    def end(self, at_once: bool) -> None:
+        """End the process; ``at_once`` cuts its work short, which leaves nothing half written."""
+        self.pipe.close()
+        if not at_once:
+            self.process.join(ENDING_SECONDS)
+        self.process.kill()
+        self.process.join()
 
 
 @dataclass
 class SweepResult:
     """What became of a study's cells."""
 
-    reports: dict[Cell, dict[str, Any]]
-    errors: dict[Cell, str]
-    interrupted: bool = False
+    reports: dict[Cell, dict[str, Any]] = field(default_factory=dict)
+    errors: dict[Cell, str] = field(default_factory=dict)
+    ended: Ended | None = None
+    """The signal that ended the study."""
 
 
 ATTEMPTS = 3
 """How often a cell whose process was killed is tried; each continues from its checkpoint."""
+
+LOOK_SECONDS = 0.2
+"""Time between two looks at the rounds done."""
 
 
 def run_cells(
@@ -213,72 +231,54 @@ def run_cells(
 ) -> SweepResult:
     """Run ``cells``, longest first, in ``jobs`` processes; a cell's failure does not stop others.
 
-    A killed process takes its pool with it; what was under way continues in a new one. On Ctrl-C
-    no further cell begins, and the workers finish their round, write a checkpoint and stop.
+    A cell whose process was killed continues in another. On a signal of vral.signals.ENDING no
+    further cell begins, and the workers finish their round, write a checkpoint and stop; a second
+    signal kills them and is raised.
     """
-    sweep = SweepResult({}, {})
-    pending = sorted(cells, key=lambda cell: -sum(cell.updates))
-    with stop_on_interrupt() as interrupted:
-        for attempt in range(1, ATTEMPTS + 1):
-            pending = _run_pool(pending, execution, jobs, report, sweep, interrupted)
-            sweep.interrupted = interrupted()
-            if sweep.interrupted or not pending:
-                break
-            if attempt == ATTEMPTS:
-                for cell in pending:
-                    sweep.errors[cell] = f"its process was killed {ATTEMPTS} times"
-    return sweep
-
-
-def _run_pool(
-    cells: Sequence[Cell],
-    execution: Execution,
-    jobs: int,
-    report: Report,
-    sweep: SweepResult,
-    interrupted: Callable[[], bool],
-) -> list[Cell]:
-    """Fill ``sweep``; returns the cells that a killed process left undone."""
     context = mp.get_context("spawn")
-    # These come first: they start multiprocessing's own process, which unblocks Ctrl-C.
     rounds, stop = context.RawArray("q", len(cells)), context.RawValue("b", 0)
-    shown = [0] * len(cells)
-    undone: list[Cell] = []
-    pool = ProcessPoolExecutor(jobs, context, _start_worker, (rounds, stop))
-    futures: dict[Future, Cell] = {}
-    try:
-        with _children_without_interrupts():
-            for i, cell in enumerate(cells):
-                try:
-                    futures[pool.submit(_work, i, cell, execution)] = cell
-                except BrokenProcessPool:
-                    undone.append(cell)
-        waiting = set(futures)
-        while waiting:
-            if interrupted() and not stop.value:
-                stop.value = 1
-                for future in waiting:
-                    future.cancel()
-                waiting = {future for future in waiting if not future.cancelled()}
-            done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-            for i, done_rounds in enumerate(rounds):
-                if done_rounds != shown[i]:
-                    shown[i] = done_rounds
-                    report(cells[i], done_rounds)
-            for future in done:
-                cell = futures[future]
-                try:
-                    result = future.result()
-                    if result is not None:
-                        sweep.reports[cell] = result
-                        report(cell, result["rounds_done"])
-                except BrokenProcessPool:
-                    undone.append(cell)
-                except UserError as error:
-                    sweep.errors[cell] = str(error)
-                except Exception as error:
-                    sweep.errors[cell] = f"{type(error).__name__}: {error}"
-    finally:
-        stop.value = 1
-        pool.shutdown(wait=True, cancel_futures=True)
-    return undone
+    waiting = deque(sorted(range(len(cells)), key=lambda i: -sum(cells[i].updates)))
+    shown, attempts = [0] * len(cells), [0] * len(cells)
+    busy: dict[int, _Worker] = {}
+    idle: list[_Worker] = []
+    sweep, at_once = SweepResult(), True
+    with stop_on_signal() as ended:
+        try:
+            while waiting or busy:
+                while waiting and len(busy) < jobs:
+                    worker = idle.pop() if idle else _Worker(rounds, stop)
+                    index = waiting.popleft()
+                    attempts[index] += 1
+                    busy[index] = worker
+                    worker.request(index, cells[index], execution)
+                wait([worker.pipe for worker in busy.values()], LOOK_SECONDS)
+                if ended():
+                    stop.value = 1
+                    waiting.clear()
+                for index, done in enumerate(rounds):
+                    if done != shown[index]:
+                        shown[index] = done
+                        report(cells[index], done)
+                for index in [index for index, worker in busy.items() if worker.answered]:
+                    cell, worker = cells[index], busy.pop(index)
+                    try:
+                        answer = worker.answer()
+                        idle.append(worker)
+                    except EOFError:
+                        worker.end(at_once=True)
+                        if attempts[index] < ATTEMPTS:
+                            waiting.append(index)
+                            continue
+                        answer = f"its process was killed {ATTEMPTS} times"
+                    if isinstance(answer, str):
+                        sweep.errors[cell] = answer
+                    elif answer is not None:
+                        sweep.reports[cell] = answer
+                        report(cell, answer["rounds_done"])
+            at_once = False
+        finally:
+            stop.value = 1
+            for worker in [*busy.values(), *idle]:
+                worker.end(at_once)
+        sweep.ended = ended()
+    return sweep

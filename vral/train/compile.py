@@ -21,7 +21,6 @@ written in, with a stable signature.
 
 import logging
 import os
-import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -168,19 +167,6 @@ def _inputs(state: TrainState, draws: Sequence[Draw]) -> list[Tensor]:
     Convolutions may leave a compiled program in another layout.
     """
     return [leaf.contiguous() for leaf in leaves((state, draws))]
-
-
-@contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Ctrl-C waits until the block ends.
-
-    It would kill a compiler's processes, which would count as a failure to compile.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

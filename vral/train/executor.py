@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from vral import signals
 from vral.errors import one_line
-from vral.train.compile import compile_program, without_interrupts
+from vral.train.compile import compile_program
 from vral.train.plan import Plan, Prepare, Program, Steps, program_of
 from vral.train.state import TrainState
 from vral.types import Draw, Move
@@ -55,7 +56,7 @@ class Executor:
         if self.to_compile is None or self.failure is not None:
             return plain
         try:
-            with without_interrupts():
+            with signals.blocked():  # They would kill a compiler's processes: no failure of it.
                 return compile_program(
                     program_of(self.to_compile, self.prepare, plan), state, draws
                 )
