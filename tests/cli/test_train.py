@@ -91,6 +91,29 @@ def test_a_diverged_run_says_so_and_is_kept(vral, tmp_path):
     assert report["diverged"][0]["seed"] == 0
 
 
+def test_an_exploded_run_is_told_in_its_table_its_file_and_the_last_line(vral, tmp_path):
+    """Every reading stays finite, so that nothing has diverged."""
+    command = ("train", "wgan", "--clip", 0, "--lr", 10, "--rounds", 20, "--seed", "0,1", *SMALL)
+    for _ in range(2):  # The second call trains nothing.
+        result = vral(*command)
+        assert result.exit_code == 0, result.output
+        last = result.output.splitlines()[-1]
+        assert last.startswith("finished (exploded: seeds 0, 1; G gets no gradient: seeds 0, 1): ")
+        assert "exploded: wgan at 1 on digits, seed 1: " in result.output
+        table = result.output[: result.output.index("exploded: wgan")]
+        assert "exploded: seeds 0, 1; G gets no gradient: seeds 0, 1" in " ".join(table.split())
+    noted = json.loads(next(tmp_path.rglob("run.json")).read_text())["notes"]
+    assert [(note["seed"], note["what"]) for note in noted] == [
+        (seed, what) for seed in (0, 1) for what in ("exploded", "G gets no gradient")
+    ]
+
+
+def test_a_working_run_ends_without_a_note(vral, tmp_path):
+    result = vral("train", "lsgan", "--rounds", 3, "--seed", "0-2", *SMALL)
+    assert result.output.splitlines()[-1].startswith("finished: 3 rounds × 3 seeds")
+    assert "to note" not in result.output
+
+
 def test_diverged_seeds_have_no_final_value(vral, tmp_path):
     vral("train", "lsgan", "--rounds", 40, "--rule", "sgd", "--lr", 50, "--seed", "0-1", *SMALL)
     assert pl.read_csv(next(tmp_path.rglob("summary.csv"))).is_empty()

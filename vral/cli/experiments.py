@@ -12,7 +12,8 @@ from rich.console import Console
 from vral.claims.catalogue import families
 from vral.cli.options import config_options, execution_of, execution_options, given
 from vral.cli.results import LEGACY_METRICS, selection_of, summarise, write_figures
-from vral.cli.tables import progress_bar, show_plan
+from vral.cli.tables import ends_of, progress_bar, show_ends, show_plan
+from vral.cli.terminal import open_terminal
 from vral.data.datasets import DATASETS, Dataset, cache_root
 from vral.diagnostics.quality import quality_measure
 from vral.errors import ConfigError
@@ -129,7 +130,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
         cell for config in configs for cell in plan([config], root, on_gpu or config.lanes_pay)
     ]
     unfinished = [cell for cell in cells if not cell.finished]
-    console = Console()
+    console = open_terminal()
     places = [on_its_device(execution, cell.folder).torch_device.type for cell in unfinished]
     most = 1 if "cuda" in places else os.cpu_count() or 1
     jobs = min(options["jobs"] or most, max(1, len(unfinished)))
@@ -158,6 +159,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
             selection = selection_of(root, [c for c in configs if c.dataset == dataset.name])
             summarise(console, root, selection.batch, tables, selection.restrict)
             write_figures(console, name, selection)
+            show_ends(console, ends_of(root, selection.restrict))
     if errors:
         sys.exit(2)
 

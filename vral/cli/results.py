@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from rich.console import Console
 
-from vral.cli.tables import show_batch_norm, show_diverged, show_not_compiled, show_summary
+from vral.cli.tables import ends_of, show_batch_norm, show_not_compiled, show_summary
 from vral.files import replace_file
 from vral.study import frames
 from vral.study.config import RunConfig
@@ -46,7 +46,6 @@ def summarise(
     metric to heading, is printed for the rows that ``select`` keeps.
     """
     records, probes = frames.read(root, "records"), frames.read(root, "probes")
-    show_diverged(console, root)
     show_not_compiled(console, root)
     show_batch_norm(console, root)
     if records.is_empty() or probes.is_empty():
@@ -59,8 +58,9 @@ def summarise(
     shown = frames.summary(select(final))
     if "optimality_loss_gap" in final.columns:
         tables = [*tables, OPTIMALITY_METRICS]
+    ends = ends_of(root, select)
     for headings in tables:
-        show_summary(console, shown, headings)
+        show_summary(console, shown, headings, ends)
 
 
 def selection_of(root: Path, configs: Sequence[RunConfig]) -> Selection:

@@ -1,16 +1,17 @@
 """What the terminal shows: a progress bar, the plan of a study, a table of results."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
-from vral.study import frames
+from vral.cli.terminal import Column, show_table
+from vral.study import frames, notes
 from vral.study.methods import label
 from vral.study.numbers import duration, number
 from vral.study.sweep import Cell
@@ -20,7 +21,7 @@ def progress_bar(console: Console) -> Progress:
     """A bar with the share that is done, the time that has passed and the time that is left."""
     return Progress(
         TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=None),
+        BarColumn(bar_width=None if console.is_terminal else 40),
         TextColumn("{task.percentage:>5.1f} %"),
         TimeElapsedColumn(),
         TextColumn("left"),
@@ -29,15 +30,11 @@ def progress_bar(console: Console) -> Progress:
     )
 
 
-def plain_table(title: str) -> Table:
-    """A table with one line under its headings and none around it."""
-    return Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
+PLAN = (
+    *(Column("method", text=True), Column("ratio", text=True), Column("data set", text=True)),
+    *(Column(name, right=True) for name in ("seeds", "rounds", "D updates", "G updates")),
+    Column("state"),
+)
 
 
 def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int) -> None:
@@ -46,12 +43,7 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
     A held G makes no updates. The updates of warm-ups stand in a line of their own, because the
     estimate leaves them out.
     """
-    table = plain_table("Plan")
-    for heading in ("method", "ratio", "data set"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("seeds", "rounds", "D updates", "G updates"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("state")
+    rows = []
     totals = [0, 0]
     for cell in cells:
         config, seeds = cell.config, len(cell.config.seeds)
@@ -61,8 +53,8 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
         state = f"{rounds_done:,} done" if rounds_done else "new"
         numbers = (f"{count:,}" for count in (seeds, config.rounds, *updates))
         state = "done" if cell.finished else state
-        table.add_row(config.arm, config.ratio, config.dataset, *numbers, state)
-    console.print(table)
+        rows.append((escape(config.arm), config.ratio, config.dataset, *numbers, state))
+    show_table(console, "Plan", PLAN, rows)
     runs, processes = _count(len(cells), "run"), _count(jobs, "process", "processes")
     console.print(
         f"{runs}, {totals[0]:,} D updates, {totals[1]:,} G updates; about {duration(seconds)} with "
@@ -82,26 +74,89 @@ def _count(number: int, singular: str, plural: str = "") -> str:
     return f"{number} {singular if number == 1 else plural or f'{singular}s'}"
 
 
-def show_summary(console: Console, summary: pl.DataFrame, headings: Mapping[str, str]) -> None:
+Entry = Mapping[str, Any]
+"""What is known of one seed: the COORDINATES of its run, "seed", and what else there is."""
+
+
+def ends_of(
+    root: Path, select: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame
+) -> list[dict[str, Any]]:
+    """Every seed under ``root`` that diverged or exploded or whose G gets no gradient.
+
+    An entry holds the run's COORDINATES, "seed", "what" and, in words, "how". Those stay that
+    ``select`` keeps of a frame with a row for each.
+    """
+    ends = [
+        {
+            **entry,
+            "what": "diverged",
+            "how": f"{entry['reading']} = {entry['value']} at D update {entry['d_update']:,}",
+        }
+        for entry in frames.diverged(root)
+    ]
+    ends += [{**note, "how": notes.in_words(note)} for note in notes.of_study(root)]
+    if not ends:
+        return []
+    names = (*frames.COORDINATES, "seed", "what", "how")
+    return select(pl.DataFrame([{name: end[name] for name in names} for end in ends])).to_dicts()
+
+
+def counted_ends(ends: Iterable[Entry]) -> list[str]:
+    """The seeds of each kind of end, such as "exploded: seeds 0, 1"."""
+    seeds: dict[str, list[int]] = defaultdict(list)
+    for end in ends:
+        seeds[end["what"]].append(end["seed"])
+    return [
+        f"{what}: seed{'s' if len(of_kind) > 1 else ''} {', '.join(map(str, sorted(of_kind)))}"
+        for what, of_kind in seeds.items()
+    ]
+
+
+def show_ends(console: Console, ends: Iterable[Entry]) -> None:
+    """Print a line for each of ``ends``, as ``ends_of`` gives them."""
+    for end in ends:
+        console.print(
+            f"{end['what']}: {end['method']} at {end['ratio']} on {end['dataset']}, "
+            f"seed {end['seed']}: {end['how']}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def show_summary(
+    console: Console,
+    summary: pl.DataFrame,
+    headings: Mapping[str, str],
+    ends: Sequence[Entry] = (),
+) -> None:
     """Print medians and intervals: a row per arm and ratio, a column per metric of ``headings``.
 
-    Metrics that were not measured have no column.
+    Metrics that were not measured have no column. Where there are ``ends`` the last column names
+    their seeds; those that exploded are among the medians, those that diverged are not.
     """
     values = {(r["method"], r["ratio"], r["metric"]): r for r in summary.to_dicts()}
     measured = {metric for _, _, metric in values}
     shown = {metric: text for metric, text in headings.items() if metric in measured}
-    table = plain_table(
-        "Final values: median [95 % bootstrap interval] over the seeds that have not diverged; "
-        f"training readings are averaged over the last {frames.FINAL_SHARE:.0%} of the rounds"
-    )
-    table.add_column("method", no_wrap=True)
-    table.add_column("D:G", justify="right", no_wrap=True)
-    for text in shown.values():
-        table.add_column(text, justify="right")
+    columns = [Column("method", text=True), Column("D:G", right=True)]
+    columns += [Column(text, right=True) for text in shown.values()]
+    columns += [Column("to note", text=True)] if ends else []
+    rows = []
     for arm, ratio in dict.fromkeys((arm, ratio) for arm, ratio, _ in values):
         entries = [values.get((arm, ratio, metric)) for metric in shown]
-        table.add_row(label(arm), ratio, *(_interval(entry) if entry else "–" for entry in entries))
-    console.print(table)
+        cells = [escape(label(arm)), ratio]
+        cells += [_interval(entry) if entry else "–" for entry in entries]
+        if ends:
+            here = [end for end in ends if (end["method"], end["ratio"]) == (arm, ratio)]
+            cells.append("; ".join(counted_ends(here)))
+        rows.append(cells)
+    show_table(
+        console,
+        "Final values: median [95 % bootstrap interval] over the seeds that have not diverged; "
+        f"training readings are averaged over the last {frames.FINAL_SHARE:.0%} of the rounds",
+        columns,
+        rows,
+    )
 
 
 def _interval(entry: Mapping[str, Any]) -> str:
@@ -109,18 +164,6 @@ def _interval(entry: Mapping[str, Any]) -> str:
     if entry["low"] == entry["low"]:
         text += f"\n[dim]\\[{number(entry['low'], 2)}, {number(entry['high'], 2)}][/]"
     return text
-
-
-def show_diverged(console: Console, root: Path) -> None:
-    """Print a line for every seed under ``root`` that diverged."""
-    for entry in frames.diverged(root):
-        console.print(
-            f"diverged: {entry['method']} at {entry['ratio']} on {entry['dataset']}, "
-            f"seed {entry['seed']}: {entry['reading']} = {entry['value']} "
-            f"at D update {entry['d_update']:,}",
-            style="yellow",
-            soft_wrap=True,
-        )
 
 
 def show_batch_norm(console: Console, root: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
-from rich.console import Console
 
 from vral.cli.options import (
     config_options,
@@ -16,7 +15,8 @@ from vral.cli.options import (
     refuse_unused,
 )
 from vral.cli.results import summarise
-from vral.cli.tables import progress_bar, show_plan
+from vral.cli.tables import counted_ends, ends_of, progress_bar, show_ends, show_plan
+from vral.cli.terminal import open_terminal
 from vral.signals import exit_code, stop_on_signal, what_ended
 from vral.study.config import resolve
 from vral.study.experiments import EXPERIMENTS
@@ -42,7 +42,7 @@ def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> Non
     cores = os.cpu_count() or 1
     execution = execution_of(options, options["threads"] or (1 if config.lanes_pay else cores))
     folder = out or Path("runs", "train") / folder_name(config)
-    console = Console()
+    console = open_terminal()
     if not Cell(config, folder).finished:
         there = on_its_device(execution, folder)
         if there.torch_device != execution.torch_device:
@@ -70,9 +70,11 @@ def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> Non
     finally:
         progress.stop()
     summarise(console, folder, config.batch, [EXPERIMENTS["ratios"].metrics])
-    seeds = len(config.seeds)
+    seeds, ends = len(config.seeds), ends_of(folder)
+    show_ends(console, ends)
+    told = f" ({'; '.join(counted_ends(ends))})" if ends else ""
     console.print(
-        f"{report['status']}: {report['rounds_done']} rounds × {seeds} "
+        f"{report['status']}{told}: {report['rounds_done']} rounds × {seeds} "
         f"seed{'s' if seeds > 1 else ''} in {report['seconds']:.1f} s → {folder}",
         soft_wrap=True,
     )

@@ -25,6 +25,7 @@ from vral.study.build import GanTraining, Parts, compose, warmed_up
 from vral.study.config import RunConfig, differences, with_defaults
 from vral.study.folders import locked, make_folder, read_run, write_json
 from vral.study.machine import Execution, compiles, machine
+from vral.study.notes import notes
 from vral.study.probing import write_probe
 from vral.train import checkpoint
 from vral.train.loop import Hooks, train
@@ -119,6 +120,7 @@ def execute(
 
     Its "status" is "finished", "stopped" (``stop`` became true: the run resumes) or "diverged"
     (every seed has diverged; "diverged" lists seeds with the first reading that was not finite).
+    "notes" lists seeds that exploded or whose G gets no gradient, as ``notes.notes`` gives them.
     ``progress`` is called with the number of rounds done.
 
     Raises FolderError where ``folder`` belongs to another run or its files cannot be read,
@@ -265,6 +267,8 @@ class _Run:
         self.check_lock()
         if self.report["status"] != "stopped":
             verify(self.folder, self.manifest)
+        records = read_parts(self.folder / "records", self.manifest)
+        self.report["notes"] = notes(records, {entry["seed"] for entry in self.diverged})
         write_json(self.folder / "run.json", self.report)
         return self.report
 

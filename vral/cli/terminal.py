@@ -1,0 +1,137 @@
+"""What the commands print on, tables of which nothing is cut, and help texts likewise.
+
+Imports nothing slow, since ``vral ls`` and every help text need it.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import rich_click as click
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich_click.rich_help_formatter import RichHelpFormatter
+from rich_click.rich_panel import RichOptionPanel
+
+IN_PIPE = 10_000
+"""Columns of a pipe: every row of a table is one line there, however long."""
+NARROW = 72
+"""Columns of a terminal below which a text stands under its name and not beside it."""
+LEAST_TEXT = 16
+"""Columns that a text needs beside others; where there are fewer, a table is told row by row."""
+GAP = 2
+"""Columns between two columns of a table."""
+
+
+def open_terminal(**settings: Any) -> Console:
+    """A console as wide as the terminal or as COLUMNS says, and without limit in a pipe."""
+    in_pipe = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=IN_PIPE if in_pipe else None, **settings)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its heading, and how its cells stand."""
+
+    heading: str
+    right: bool = False
+    """Whether cells end at the right, as numbers do."""
+    text: bool = False
+    """Whether a word longer than LEAST_TEXT may be broken."""
+
+
+def show_table(
+    console: Console, title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print ``rows``, whose cells are in rich's markup; the first cell names its row.
+
+    Where they are wider than the console, cells are broken between words; where that is not enough,
+    every row is told by itself, a line for each cell.
+    """
+    console.print(title, style="italic")
+    cells = [[Text.from_markup(cell) for cell in row] for row in rows]
+    widths = _widths(columns, cells, console.width)
+    if widths is None:
+        for row in cells:
+            console.print()
+            _tell(console, columns, row)
+        console.print()
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column, width in zip(columns, widths, strict=True):
+        justify = "right" if column.right else "left"
+        table.add_column(column.heading, width=width, justify=justify, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    console.print()
+    console.print(table)
+    console.print()
+
+
+def _widths(
+    columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: int
+) -> list[int] | None:
+    """The widths with which every line fits in ``room``, and nothing but texts is broken in a word.
+
+    None where there are none.
+    """
+    widths, least = [], []
+    for i, column in enumerate(columns):
+        texts = [column.heading, *(row[i].plain for row in cells)]
+        words = max(cell_len(word) for text in texts for word in text.split())
+        widths.append(max(cell_len(line) for text in texts for line in text.split("\n")))
+        least.append(min(words, LEAST_TEXT) if column.text else words)
+    for _ in range(sum(widths) + GAP * (len(columns) - 1) - room):
+        broken = [i for i in range(len(columns)) if widths[i] > least[i]]
+        if not broken:
+            return None
+        widths[max(broken, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _tell(console: Console, columns: Sequence[Column], row: Sequence[Text]) -> None:
+    """Print one row: its first cell, and under it a line for every other, with its heading."""
+    console.print(row[0], style="bold", overflow="fold")
+    for column, cell in zip(columns[1:], row[1:], strict=True):
+        told = Text.assemble((f"{column.heading}: ", "dim"), Text(" ").join(cell.split("\n")))
+        console.print(Padding(told, (0, 0, 0, 2)), overflow="fold")
+
+
+class OptionPanel(RichOptionPanel):
+    """Options with their help beside them, or under them where the terminal is narrow."""
+
+    def get_table(
+        self, command: click.RichCommand, ctx: click.RichContext, formatter: RichHelpFormatter
+    ) -> Table:
+        """The table of options that stands in the panel."""
+        wide = super().get_table(command, ctx, formatter)
+        if formatter.console.width >= NARROW:
+            return wide
+        narrow = Table.grid(expand=True)
+        narrow.add_column(overflow="fold")
+        for *names, text in zip(*(column.cells for column in wide.columns), strict=True):
+            heading = Text(" ").join(name for name in names if isinstance(name, Text))
+            told: list[RenderableType] = [heading, Padding(text, (0, 0, 0, 4))]
+            narrow.add_row(Group(*told))
+        return narrow
+
+
+class HelpFormatter(RichHelpFormatter):
+    """rich-click's help, of which nothing is cut in a narrow terminal."""
+
+    option_panel_class = OptionPanel
+
+    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+        """Write the line of usage, broken where it has to be."""
+        words = [
+            ("Usage: ", self.config.style_usage),
+            (f"{prog} ", self.config.style_usage_command),
+        ]
+        usage = Text.assemble(*words, (args, self.config.style_usage_separator), overflow="fold")
+        self.write(Padding(usage, self.config.padding_usage))
