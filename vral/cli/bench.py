@@ -23,7 +23,7 @@ from vral.bench.measure import (
 )
 from vral.bench.workloads import METHODS, MODES, WORKLOADS, Case
 from vral.cli.options import check_device
-from vral.cli.tables import plain_table
+from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
 from vral.signals import exit_code, what_ended
 from vral.study.folders import write_json
@@ -181,7 +181,7 @@ def _measure(
     comparisons: Sequence[Comparison], repeats: int, seconds: float, device: str, out: Path | None
 ) -> int:
     """Make one comparison after another, print and write what it gave; returns the exit code."""
-    console = Console()
+    console = open_terminal()
     torch.set_num_threads(1)
     code, done = 0, 0
     try:
@@ -252,12 +252,10 @@ def _show(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> No
     Time per D update with its range, speed in units of the plain loop's, share of the machine's
     rate of float32 matrix products, and CPU time of the first round, which compiles.
     """
-    table = plain_table(title)
-    table.add_column("contender", no_wrap=True)
-    for heading in ("µs/D update", "range", "× plain", "% sgemm", "1st CPU-s"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(
+    headings = ("µs/D update", "range", "× plain", "% sgemm", "1st CPU-s")
+    columns = [Column("contender"), *(Column(heading, right=True) for heading in headings)]
+    cells = [
+        (
             row["contender"],
             f"{row['us']:,.0f}",
             f"{row['us_least']:,.0f}-{row['us_most']:,.0f}",
@@ -265,4 +263,6 @@ def _show(console: Console, title: str, rows: Sequence[Mapping[str, Any]]) -> No
             f"{100 * row['sgemm_share']:.0f}",
             f"{row['first_round_cpu_s']:.1f}",
         )
-    console.print(table)
+        for row in rows
+    ]
+    show_table(console, title, columns, cells)

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import rich_click as click
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from vral.claims import Unjudged, Verdict, examine
 from vral.claims.markdown import BEGIN, END, as_markdown, write_between_marks
 from vral.claims.withdrawn import doubt
 from vral.claims.wording import COLOURS, basis, family_notes, remarks
 from vral.cli.options import studies_argument
+from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
 from vral.study.numbers import number
 from vral.study.statistics import LEVEL
@@ -63,36 +62,35 @@ def command(
     if as_json:
         click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
         return
-    console = Console(highlight=False)
+    console = open_terminal(highlight=False)
     if verdicts:
-        console.print(_table(verdicts))
+        _show_verdicts(console, verdicts)
     for line in family_notes(verdicts):
         console.print(line, soft_wrap=True)
     _show_open(console, still_open)
 
 
-def _table(verdicts: Sequence[Verdict]) -> Table:
-    table = Table(
-        title="Claims: median [95 % bootstrap interval] over seeds, or the number alone",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    table.add_column("claim", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("effect")
+COLUMNS = (Column("claim"), Column("verdict"), Column("effect", text=True))
+
+
+def _show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     several = len({verdict.study for verdict in verdicts}) > 1
+    rows = []
     for verdict in verdicts:
         colour = COLOURS[verdict.verdict]
         where = f"{verdict.dataset}, {basis(verdict)}" + f", {verdict.study}" * several
-        table.add_row(
-            f"[bold]{escape(verdict.claim.id)}[/]",
-            f"[{colour}]{verdict.verdict}[/]" + "\n[dim]in the family[/]" * verdict.survives,
-            f"{escape(_effect(verdict))}, "
-            f"asked: {verdict.claim.threshold}; {escape(where)}\n"
-            f"[dim]{escape(verdict.claim.quantity)}[/]"
-            + "".join(f"\n[yellow]{escape(remark)}[/]" for remark in remarks(verdict)),
+        rows.append(
+            (
+                f"[bold]{escape(verdict.claim.id)}[/]",
+                f"[{colour}]{verdict.verdict}[/]" + "\n[dim]in the family[/]" * verdict.survives,
+                f"{escape(_effect(verdict))}, "
+                f"asked: {verdict.claim.threshold}; {escape(where)}\n"
+                f"[dim]{escape(verdict.claim.quantity)}[/]"
+                + "".join(f"\n[yellow]{escape(remark)}[/]" for remark in remarks(verdict)),
+            )
         )
-    return table
+    title = "Claims: median [95 % bootstrap interval] over seeds, or the number alone"
+    show_table(console, title, COLUMNS, rows)
 
 
 def _number(value: float) -> str:

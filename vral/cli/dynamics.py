@@ -8,10 +8,10 @@ from typing import Any
 
 import rich_click as click
 import torch
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
+from vral.cli.terminal import Column, open_terminal, show_table
 from vral.dynamics import (
     basins,
     damping,
@@ -128,7 +128,7 @@ def run_experiment(
     name: str, out: Path | None, dry_run: bool, plan: str, compute: Callable[[], Measured]
 ) -> None:
     """Compute, write numbers and figures and print the numbers; or print ``plan`` alone."""
-    root, console = out or Path("runs", name), Console(highlight=False)
+    root, console = out or Path("runs", name), open_terminal(highlight=False)
     if dry_run:
         console.print(f"{plan} → {root}", soft_wrap=True)
         return
@@ -137,7 +137,7 @@ def run_experiment(
         note_command(root, name)
         result = compute().under(changed_settings())
         write_results(root, result)
-    console.print(table_of(name, result))
+    show_measured(console, name, result)
     for note in result.notes:
         console.print(note, soft_wrap=True)
     console.print(f"tables and figures → {root}", soft_wrap=True)
@@ -153,24 +153,24 @@ def write_results(root: Path, result: Measured) -> None:
     save_figures(root / "figures", result.figures)
 
 
-def table_of(name: str, result: Measured) -> Table:
-    """Measured beside expected numbers; the file also has the source of what is expected."""
-    table = Table(title=f"{name}: deterministic, no seeds", title_justify="left", box=box.SIMPLE)
-    table.add_column("case")
-    table.add_column("quantity")
-    for heading in ("measured", "expected", "difference"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def show_measured(console: Console, name: str, result: Measured) -> None:
+    """Print measured beside expected numbers; the file also has the source of the expected."""
+    columns = [Column("case", text=True), Column("quantity", text=True)]
+    columns += [Column(heading, right=True) for heading in ("measured", "expected", "difference")]
+    rows = []
     for row in result.rows:
         known = not math.isnan(row.expected)
         gap = row.measured - row.expected if math.isfinite(row.expected) else 0.0
-        table.add_row(
-            row.case,
-            row.quantity,
-            f"{row.measured:.6g}",
-            f"{row.expected:.6g}" if known else "–",
-            f"{gap:.1e}" if known else "–",
+        rows.append(
+            (
+                escape(row.case),
+                escape(row.quantity),
+                f"{row.measured:.6g}",
+                f"{row.expected:.6g}" if known else "–",
+                f"{gap:.1e}" if known else "–",
+            )
         )
-    return table
+    show_table(console, f"{name}: deterministic, no seeds", columns, rows)
 
 
 def parse_starts(
@@ -401,7 +401,7 @@ def spectrum_mog(
     setup = mixture_spectrum.Setup(**{**quick_setup, **chosen})
     name = mixture_spectrum.EXPERIMENT
     root = out or Path("runs", f"{name}-quick" if quick else name)
-    console = Console(highlight=False)
+    console = open_terminal(highlight=False)
     if dry_run:
         console.print(setup.plan, soft_wrap=True)
         return

@@ -101,7 +101,7 @@ def _command(name: str, row: Experiment) -> click.Command:
         try:
             _study(name, options)
         except KeyboardInterrupt as error:
-            Console().print(f"{what_ended(error)}; the same command continues it.")
+            open_terminal().print(f"{what_ended(error)}; the same command continues it.")
             sys.exit(exit_code(error))
 
     more = (

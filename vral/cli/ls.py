@@ -1,13 +1,11 @@
 """``vral ls``: what there is to train, to run and to read, a line each."""
 
-import os
-import sys
-
 import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
 from vral.cli.stubs import read_words
+from vral.cli.terminal import NARROW, open_terminal
 
 SECTIONS = (
     "methods",
@@ -21,8 +19,6 @@ SECTIONS = (
 )
 INDENT = 26
 """Columns before a text that stands beside its name."""
-NARROW = 72
-"""Columns of a terminal below which a text stands under its name."""
 
 
 @click.command("ls")
@@ -34,8 +30,7 @@ def command(section: str | None) -> None:
     pipe every row is one line.
     """
     sections = [words for words in read_words()["ls"] if section in (None, words["name"])]
-    in_pipe = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    console = Console(highlight=False, width=10_000 if in_pipe else None)
+    console = open_terminal(highlight=False)
     for number, words in enumerate(sections):
         if number:
             console.print()

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from vral.cli.stubs import HELP_OPTIONS, StubGroup, read_words
+from vral.cli.terminal import HelpFormatter
 from vral.errors import UserError
 from vral.signals import ended_by_signals, exit_code, what_ended
 
 click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.DEFAULT_STRING = "(default: {})"
+click.RichContext.formatter_class = HelpFormatter
 
 COMMANDS = ("ls", "train", "reproduce", "claims", "report", "spectrum", "conform", "bench")
 """Each is the ``command`` of the file of ``vral/cli`` that has its name."""

@@ -7,11 +7,11 @@ from os.path import commonpath
 from pathlib import Path
 
 import rich_click as click
-from rich.console import Console
 
 from vral.claims import examine
 from vral.claims.ledger import experiment_of
 from vral.cli.options import studies_argument
+from vral.cli.terminal import open_terminal
 from vral.errors import ConfigError
 from vral.report.contents import read_study, read_theory, sections
 from vral.report.page import is_ours, render, write_page
@@ -46,7 +46,7 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
     out = out or Path(commonpath([root.resolve() for root in roots]), "report.html")
     pdf = out.with_suffix(".pdf")
     _check(out, pdf)
-    console = Console()
+    console = open_terminal()
     judged, still_open = examine(roots)
     parts = []
     for number, study in enumerate(over_seeds, 1):

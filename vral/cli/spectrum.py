@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 import rich_click as click
 import torch
-from rich.console import Console
 
 from vral import figures
 from vral.cli.options import execution_of
+from vral.cli.terminal import open_terminal
 from vral.diagnostics.gamma_sweep import GammaSweep, gamma_sweep
 from vral.diagnostics.linearise import Map
 from vral.diagnostics.spectrum import DENSE_LIMIT, WHICH, Spectrum, spectrum
@@ -206,7 +206,7 @@ def _report(
     gammas: Sequence[float] | None,
     folder: Path,
 ) -> None:
-    console = Console(highlight=False)
+    console = open_terminal(highlight=False)
     config = trained.config
     subject = f"{label(config.arm)} at {ratio_label(config.ratio)} on {config.dataset}"
     console.print(

@@ -51,14 +51,18 @@ def show_table(
 ) -> None:
     """Print ``rows``, whose cells are in rich's markup; the first cell names its row.
 
-    Where they are wider than the console, cells are broken between words; where that is not enough,
-    every row is told by itself, a line for each cell.
+    A cell's lines stand side by side where there is room, else one under the other. Where that is
+    too wide, they are broken between words; where that is not enough, every row is told by itself,
+    a line for each cell.
     """
     console.print(title, style="italic")
     cells = [[Text.from_markup(cell) for cell in row] for row in rows]
+    flat = [[_side_by_side(cell) for cell in row] for row in cells]
+    if _excess(columns, _natural(columns, flat), console.width) <= 0:
+        cells = flat
     widths = _widths(columns, cells, console.width)
     if widths is None:
-        for row in cells:
+        for row in flat:
             console.print()
             _tell(console, columns, row)
         console.print()
@@ -74,20 +78,40 @@ def show_table(
     console.print()
 
 
+def _side_by_side(cell: Text) -> Text:
+    return Text("  ").join(cell.split("\n"))
+
+
+def _natural(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> list[int]:
+    """The widths with which no line of any cell is broken."""
+    return [
+        max(
+            cell_len(line)
+            for text in (column.heading, *(row[i].plain for row in cells))
+            for line in text.split("\n")
+        )
+        for i, column in enumerate(columns)
+    ]
+
+
+def _excess(columns: Sequence[Column], widths: Sequence[int], room: int) -> int:
+    """How much wider than ``room`` a table is; negative where it is narrower."""
+    return sum(widths) + GAP * (len(columns) - 1) - room
+
+
 def _widths(
     columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: int
 ) -> list[int] | None:
-    """The widths with which every line fits in ``room``, and nothing but texts is broken in a word.
+    """Widths that fit in ``room`` and with which no word is broken, long ones of texts apart.
 
     None where there are none.
     """
-    widths, least = [], []
+    widths, least = _natural(columns, cells), []
     for i, column in enumerate(columns):
-        texts = [column.heading, *(row[i].plain for row in cells)]
+        texts = (column.heading, *(row[i].plain for row in cells))
         words = max(cell_len(word) for text in texts for word in text.split())
-        widths.append(max(cell_len(line) for text in texts for line in text.split("\n")))
         least.append(min(words, LEAST_TEXT) if column.text else words)
-    for _ in range(sum(widths) + GAP * (len(columns) - 1) - room):
+    for _ in range(_excess(columns, widths, room)):
         broken = [i for i in range(len(columns)) if widths[i] > least[i]]
         if not broken:
             return None
@@ -99,7 +123,7 @@ def _tell(console: Console, columns: Sequence[Column], row: Sequence[Text]) -> N
     """Print one row: its first cell, and under it a line for every other, with its heading."""
     console.print(row[0], style="bold", overflow="fold")
     for column, cell in zip(columns[1:], row[1:], strict=True):
-        told = Text.assemble((f"{column.heading}: ", "dim"), Text(" ").join(cell.split("\n")))
+        told = Text.assemble((f"{column.heading}: ", "dim"), cell)
         console.print(Padding(told, (0, 0, 0, 2)), overflow="fold")
 
 

@@ -36,6 +36,7 @@ from vral.train.records import (
     check_sizes,
     drop_after,
     first_divergence,
+    read_parts,
     take_stock,
     verify,
     write_part,
