@@ -18,6 +18,7 @@ from vral.data.datasets import DATASETS, Dataset
 from vral.data.draws import rng
 from vral.study.build import GanTraining, build
 from vral.study.config import RunConfig, resolve
+from vral.study.machine import Execution
 from vral.train.executor import Executor
 from vral.train.state import TrainState
 from vral.types import map_tensors
@@ -28,6 +29,7 @@ NEEDS_COMPILER = pytest.mark.skipif(
 
 TINY = {"width": 8, "latent": 3, "batch": 16, "rounds": 2}
 CPU = torch.device("cpu")
+CPU_HERE = Execution(device="cpu")
 SMALL = ["--width", "8", "--latent", "4", "--batch", "16"]
 """A run small enough for the command line in a test."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from vral.errors import corrupt_file
-from vral.files import replace_file
+from vral.files import read_file, write_bytes
 
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What polars raises on bytes that are no table; a panic is no Exception."""
@@ -37,8 +37,9 @@ def from_parquet(content: bytes, path: Path) -> pl.DataFrame:
 
 def write_csv(path: Path, frame: pl.DataFrame) -> None:
     """Write ``frame`` whole or not at all. Raises FolderError where it cannot be written."""
-    with replace_file(path) as temporary:
-        temporary.write_text(frame.write_csv(), encoding="utf-8")
+    content = frame.write_csv().encode()
+    if not (path.is_file() and path.read_bytes() == content):  # It may lie on a read-only disk.
+        write_bytes(path, content)
 
 
 def read_csv(path: Path, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
@@ -47,6 +48,6 @@ def read_csv(path: Path, schema: Mapping[str, pl.DataType] | None = None) -> pl.
     Raises FolderError where the file cannot be read, or does not have these columns.
     """
     try:
-        return pl.read_csv(io.BytesIO(path.read_bytes()), schema=schema)
-    except (*UNREADABLE, OSError):
+        return pl.read_csv(io.BytesIO(read_file(path)), schema=schema)
+    except UNREADABLE:
         raise corrupt_file(path) from None

@@ -470,10 +470,10 @@ def test_archives_are_read_where_nothing_can_be_written(small, monkeypatch):
     expected = small.load().train
     small.pack()
 
-    def refuse(path):
+    def refuse(path, content):
         raise FolderError(f"cannot write {path}: Read-only file system")
 
-    monkeypatch.setattr(originals, "replace_file", refuse)
+    monkeypatch.setattr(originals, "write_bytes", refuse)
     assert torch.equal(small.load().train, expected)
     assert all(path.suffix == ".gz" for path in small.raw.iterdir())
 

@@ -1,3 +1,8 @@
+import errno
+import importlib.util
+import io
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,13 +148,70 @@ def test_the_classifier_is_trained_once_and_read_back_with_equal_features(
     assert list(cache.iterdir()) == files
 
 
+def changed(tensor):
+    """The same with its last entry moved to another value that occurs."""
+    other = tensor.clone()
+    other.view(-1)[-1] = tensor.view(-1)[tensor.view(-1) != tensor.view(-1)[-1]][0]
+    return other
+
+
 @pytest.mark.usefixtures("short")
-def test_data_sets_and_versions_do_not_share_a_classifier(digits, tmp_path, monkeypatch):
-    cached_classifier(digits, tmp_path)
-    cached_classifier(replace(digits, name="other"), tmp_path)
-    monkeypatch.setattr(quality, "VERSION", 99)
-    cached_classifier(digits, tmp_path)
-    assert len(list(tmp_path.iterdir())) == 3
+@pytest.mark.parametrize("what", ["train", "train_labels", "name"])
+def test_a_classifier_belongs_to_the_content_that_it_was_trained_on(digits, tmp_path, what):
+    """What decides the training decides the file; what does not, does not."""
+    old = getattr(digits, what)
+    other = replace(digits, **{what: "other" if what == "name" else changed(old)})
+    for data in (digits, other, replace(digits, held_out=digits.held_out[:9], probe_size=3)):
+        fresh = train_classifier(data)
+        for _ in range(2):
+            found = cached_classifier(data, tmp_path)
+            assert all(map(torch.equal, found.parameters(), fresh.parameters()))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("1e-3)", "2e-3)"), ("(128,)", "(64,)"), ("64, 3", "64, 5")]
+)
+def test_a_change_of_the_code_makes_a_new_file(digits, tmp_path, monkeypatch, old, new):
+    source = Path(quality.__file__).read_text(encoding="utf-8")
+    names = []
+    for number, text in enumerate((source, source.replace(old, new, 1))):
+        copy = tmp_path / f"quality_{number}.py"
+        copy.write_text(text, encoding="utf-8")
+        spec = importlib.util.spec_from_file_location(copy.stem, copy)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, copy.stem, module)  # where inspect looks for a class
+        spec.loader.exec_module(module)
+        names.append(module.classifier_file(digits))
+    assert old in source
+    assert names[0] == quality.classifier_file(digits) != names[1]
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("place", ["file", "file/deeper", "pipe", "link", "full"])
+def test_a_classifier_that_cannot_be_kept_is_no_error(digits, tmp_path, monkeypatch, caplog, place):
+    """Its bits are those of one that is kept; one line says what it costs."""
+    (tmp_path / "file").write_text("a file")
+    expected = train_classifier(digits)
+    cache = tmp_path / place
+    if place in ("pipe", "link", "full"):
+        cache.mkdir()
+    if place == "pipe":
+        os.mkfifo(cache / quality.classifier_file(digits))
+    if place == "link":
+        (cache / quality.classifier_file(digits)).symlink_to(tmp_path / "file")
+    if place == "full":
+        monkeypatch.setattr(Path, "write_bytes", no_space)
+    found = cached_classifier(digits, cache)
+    assert all(map(torch.equal, found.parameters(), expected.parameters()))
+    (line,) = caplog.messages
+    assert "the classifier of digits cannot be kept" in line
+    assert "\n" not in line
+    assert (tmp_path / "file").read_text() == "a file"
+
+
+def no_space(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.usefixtures("short")
@@ -219,16 +281,20 @@ def test_segments_are_judged_by_their_coordinates(tmp_path):
 
 
 @pytest.mark.usefixtures("short")
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
-def test_a_damaged_cache_is_trained_anew(digits, tmp_path, content):
+def test_a_damaged_cache_is_trained_anew(digits, tmp_path):
     first = cached_classifier(digits, tmp_path)
     (path,) = tmp_path.iterdir()
-    whole = path.stat().st_size
-    for damage in (content, path.read_bytes()[: whole // 2]):
+    whole = path.read_bytes()
+    weight = first.head.weight.detach().numpy().tobytes()
+    at = whole.index(weight) + 2  # one bit of one weight
+    flipped = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+    other = io.BytesIO()
+    torch.save({"body.0.weight": 3}, other)
+    for damage in (b"", b"not a checkpoint", whole[: len(whole) // 2], flipped, other.getvalue()):
         path.write_bytes(damage)
         again = cached_classifier(digits, tmp_path)
-        assert np.array_equal(features(first, digits.held_out), features(again, digits.held_out))
-        assert path.stat().st_size == whole
+        assert all(map(torch.equal, first.parameters(), again.parameters()))
+        assert path.stat().st_size == len(whole)
 
 
 # ---- stacks, read channel by channel --------------------------------------------------------

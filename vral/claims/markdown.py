@@ -9,7 +9,7 @@ from vral.claims.verdict import JUDGEMENTS, Verdict
 from vral.claims.withdrawn import doubt
 from vral.claims.wording import MARKS, basis, remarks
 from vral.errors import FolderError
-from vral.files import replace_file
+from vral.files import write_bytes
 from vral.study.numbers import number
 
 BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
@@ -106,6 +106,8 @@ def write_between_marks(page: Path, text: str) -> None:
 
     Raises FolderError where the file cannot be read or lacks the marks.
     """
+    if page.exists() and not page.is_file():  # A pipe would wait for a writer.
+        raise FolderError(f"--into: cannot read {page}: it is no file")
     try:
         old = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -114,5 +116,4 @@ def write_between_marks(page: Path, text: str) -> None:
     if not block.search(old):
         raise FolderError(f"--into: {page} has no lines {BEGIN} and {END} to write between")
     new = block.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", old, count=1)
-    with replace_file(page) as temporary:
-        temporary.write_text(new, encoding="utf-8")
+    write_bytes(page, new.encode())

@@ -24,11 +24,11 @@ from vral.dynamics import (
 from vral.dynamics.systems import ALGORITHMS, CONVENTIONS, System, systems
 from vral.errors import ConfigError
 from vral.figures import save_figures
-from vral.files import replace_file
 from vral.games.dirac import GAMMA_CONVENTIONS
 from vral.games.toy import one_of
 from vral.study.folders import locked, make_folder, note_command
 from vral.study.measured import MEASURED, Measured
+from vral.tables import write_csv
 
 
 def checked(allowed: str, fits: Callable[[float], bool]) -> Callable[..., Any]:
@@ -148,8 +148,7 @@ def write_results(root: Path, result: Measured) -> None:
     frames = {MEASURED: result.frame()}
     frames |= {f"{name}.csv": frame for name, frame in result.tables.items()}
     for name, frame in frames.items():
-        with replace_file(root / name) as temporary:
-            frame.write_csv(temporary)
+        write_csv(root / name, frame)
     save_figures(root / "figures", result.figures)
 
 

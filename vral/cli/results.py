@@ -10,10 +10,10 @@ import polars as pl
 from rich.console import Console
 
 from vral.cli.tables import ends_of, show_batch_norm, show_not_compiled, show_summary
-from vral.files import replace_file
 from vral.study import frames
 from vral.study.config import RunConfig
 from vral.study.legacy import legacy_scales
+from vral.tables import write_csv
 
 if TYPE_CHECKING:  # matplotlib is imported when a figure is drawn
     from vral.figures.experiments import Selection
@@ -53,8 +53,7 @@ def summarise(
         return
     final = frames.final_values(legacy_scales(records, batch), probes, frames.diverged(root))
     for name, frame in {"final.csv": final, "summary.csv": frames.summary(final)}.items():
-        with replace_file(root / name) as temporary:
-            frame.write_csv(temporary)
+        write_csv(root / name, frame)
     shown = frames.summary(select(final))
     if "optimality_loss_gap" in final.columns:
         tables = [*tables, OPTIMALITY_METRICS]

@@ -21,10 +21,10 @@ from vral.diagnostics.spectrum import DENSE_LIMIT, WHICH, Spectrum, spectrum
 from vral.dynamics.trained import SAMPLES, Trained, TrainedRun, open_run
 from vral.errors import ConfigError, FolderError
 from vral.figures import ratio_label, save_figures
-from vral.files import replace_file
 from vral.study.config import differences
 from vral.study.folders import locked, make_folder, read_json, write_json
 from vral.study.methods import label
+from vral.tables import write_csv
 
 NAMES = {
     "field": "v, the game's field",
@@ -224,8 +224,8 @@ def _report(
             spectra[name] = _spectrum(linearised, settings.arnoldi)
             console.print(f"{NAMES[name]}:", style="cyan")
             console.print(spectra[name].summary(), soft_wrap=True, markup=False)
-        _write(folder / f"eigenvalues-seed{seed}.csv", _eigenvalues(spectra))
-        _write(folder / f"counts-seed{seed}.csv", _counts(spectra))
+        write_csv(folder / f"eigenvalues-seed{seed}.csv", _eigenvalues(spectra))
+        write_csv(folder / f"counts-seed{seed}.csv", _counts(spectra))
         title = f"{subject}, seed {seed}, {trained.rounds} rounds"
         panels = [[(NAMES[name], its) for name, its in spectra.items()]]
         drawn = {f"eigenvalues-seed{seed}": figures.eigenvalues(panels, title)}
@@ -235,7 +235,7 @@ def _report(
             console.print(_sweep_text(sweep), soft_wrap=True, markup=False)
             name = f"gamma-{gammas[0]:g}-{gammas[-1]:g}-{len(gammas)}-seed{seed}"
             rows = {"gamma": sweep.gammas, "abscissa": sweep.abscissae}
-            _write(folder / f"{name}.csv", pl.DataFrame(rows))
+            write_csv(folder / f"{name}.csv", pl.DataFrame(rows))
             drawn[name] = figures.damping(sweep, title)
         save_figures(folder, drawn)
     console.print(f"\neigenvalues, counts and figures → {folder}", soft_wrap=True)
@@ -289,8 +289,3 @@ def _sweep_text(sweep: GammaSweep) -> str:
     else:
         lines.append(f"stable from γ = {exact:.4g}: from there on the abscissa is negative")
     return "\n".join(lines)
-
-
-def _write(path: Path, frame: pl.DataFrame) -> None:
-    with replace_file(path) as temporary:
-        frame.write_csv(temporary)

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vral.errors import DataError, FolderError, one_line
-from vral.files import replace_file
+from vral.files import write_bytes
 
 AGAIN = "move it aside and fetch it again with --download"
 
@@ -80,8 +80,7 @@ class Originals:
         for name, content in unpacked.items():
             with suppress(FolderError, OSError):
                 folder.mkdir(exist_ok=True)
-                with replace_file(folder / name) as temporary:
-                    temporary.write_bytes(content)
+                write_bytes(folder / name, content)
         return unpacked
 
     def _unpack_archive(self, archive: Path, names: Collection[str]) -> dict[str, bytes]:
@@ -143,8 +142,7 @@ class Stamps:
         if self.new:
             with suppress(FolderError, OSError):
                 self.file.parent.mkdir(parents=True, exist_ok=True)
-                with replace_file(self.file) as temporary:
-                    temporary.write_text(json.dumps(self.known, indent=1))
+                write_bytes(self.file, json.dumps(self.known, indent=1).encode())
 
 
 def read_file(path: Path) -> tuple[bytes, os.stat_result]:

@@ -5,10 +5,15 @@ split and on one CPU thread, and cached. Its numbers compare methods on one data
 Inception scores.
 """
 
+import hashlib
+import inspect
+import io
+import logging
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import parent_process
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -20,14 +25,12 @@ from vral.data.draws import rng
 from vral.diagnostics.coverage import coverage, mixture_quality, reverse_kl
 from vral.diagnostics.transport import wasserstein, wasserstein_references
 from vral.errors import FolderError
-from vral.files import replace_file
+from vral.files import write_bytes
 
 FEATURES = 32
 """Number of features."""
 UPDATES = 1500
 """Updates of the classifier's training."""
-VERSION = 1
-"""Part of the cache's file name: raise it with any change to the classifier."""
 
 
 def frechet_distance(first: NDArray, second: NDArray) -> float:
@@ -90,32 +93,73 @@ def train_classifier(data: Dataset) -> Classifier:
     return network.requires_grad_(False)
 
 
+def source_digest(*made_by: object) -> str:
+    """A digest of the source text of functions and classes."""
+    text = "\n".join(map(inspect.getsource, made_by))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+CODE = source_digest(Classifier, train_classifier, rng)
+"""What a classifier was made by. A number raised by hand would rest on somebody's memory; that a
+new comment, too, trains it again costs seconds."""
+
+
+def classifier_file(data: Dataset) -> str:
+    """The name of a classifier's file, which holds all that decides the classifier.
+
+    That is its code and the content of the data that it is trained on. Versions of torch share a
+    file, so that Fréchet distances from before and after an update compare.
+    """
+    digest = hashlib.sha256(f"{CODE} {UPDATES} {data.shape}".encode())
+    for tensor in (data.train, _labels(data.train_labels)):
+        digest.update(tensor.contiguous().numpy())
+    return f"classifier-{data.name}-{digest.hexdigest()[:32]}.pt"
+
+
 def cached_classifier(data: Dataset, cache: Path) -> Classifier:
     """The classifier of ``data``, trained on first use and kept in the folder ``cache``.
 
-    Raises:
-        FolderError: ``cache`` cannot be created.
+    Where it cannot be kept, every process trains it, and the first says so on the log.
     """
-    path = cache / f"classifier-{data.name}-{VERSION}.pt"
-    if path.exists():
-        network = Classifier(data.shape, int(_labels(data.train_labels).max()) + 1)
-        # A cache that cannot be read is made anew below.
-        with suppress(RuntimeError, EOFError, OSError, UnpicklingError):
-            network.load_state_dict(torch.load(path, weights_only=True))
-            return network.requires_grad_(False)
+    path = cache / classifier_file(data)
+    network = _read_classifier(data, path)
+    if network is not None:
+        return network
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         network = train_classifier(data)
     finally:
         torch.set_num_threads(threads)
+    content = io.BytesIO()
+    torch.save(network.state_dict(), content)
     try:
         cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FolderError(f"VRAL_CACHE: cannot create {cache}: {error.strerror}") from None
-    with replace_file(path) as temporary:
-        torch.save(network.state_dict(), temporary)
+        write_bytes(path, content.getvalue())
+    except (FolderError, OSError) as error:
+        if parent_process() is None:
+            logging.getLogger("vral").warning(
+                f"the classifier of {data.name} cannot be kept, so every start trains it again "
+                f"({error}); VRAL_CACHE names another folder"
+            )
     return network
+
+
+def _read_classifier(data: Dataset, path: Path) -> Classifier | None:
+    """The classifier in ``path``, None where there is none or the file is damaged.
+
+    The checksums of the archive, which torch does not look at, tell a flipped bit.
+    """
+    # Damage can raise anything.
+    with suppress(Exception):
+        if path.is_file():
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged is None:
+                network = Classifier(data.shape, int(_labels(data.train_labels).max()) + 1)
+                network.load_state_dict(torch.load(path, weights_only=True))
+                return network.requires_grad_(False)
+    return None
 
 
 def _labels(labels: Tensor | None) -> Tensor:

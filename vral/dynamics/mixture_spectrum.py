@@ -22,7 +22,6 @@ from vral.diagnostics.linearise import field_map
 from vral.diagnostics.spectrum import Spectrum, spectrum
 from vral.errors import FolderError
 from vral.figures import save_figures
-from vral.files import replace_file
 from vral.games.game import field
 from vral.games.planar import mixture
 from vral.games.toy import Toy
@@ -30,6 +29,7 @@ from vral.optim import Consensus, FirstOrder, RmsProp
 from vral.study.config import differences
 from vral.study.folders import read_json, write_json
 from vral.study.measured import MEASURED, Measured, Quantity, Row
+from vral.tables import read_csv, write_csv
 from vral.train.paths import trajectories
 from vral.types import Profile, map_tensors
 
@@ -138,13 +138,11 @@ def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
             tell(at.summary())
             spectra[row, time] = at
         for name, frame in tables(spectra).items():
-            with replace_file(root / f"{name}.csv") as temporary:
-                frame.write_csv(temporary)
-    counts, eigenvalues = (pl.read_csv(root / f"{it}.csv") for it in ("counts", "eigenvalues"))
+            write_csv(root / f"{name}.csv", frame)
+    counts, eigenvalues = (read_csv(root / f"{it}.csv") for it in ("counts", "eigenvalues"))
     spectra = from_tables(counts, eigenvalues)
     changed = [f"--{name} {value:g}" for name, value in setup.differences()]
-    with replace_file(root / MEASURED) as temporary:
-        Measured(rows_of(spectra)).under(changed).frame().write_csv(temporary)
+    write_csv(root / MEASURED, Measured(rows_of(spectra)).under(changed).frame())
     save_figures(root / "figures", {EXPERIMENT: figure(setup, spectra)})
 
 

@@ -1,5 +1,6 @@
 """Figures as files."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from vral.figures.style import STYLE
-from vral.files import replace_file
+from vral.files import make_subfolder, write_bytes
 
 DPI = 160
 """Dots per inch of the PNG files."""
@@ -22,8 +23,9 @@ def save(figure: Figure, target: Any, **options: Any) -> None:
 
 def save_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
     """Write every figure into ``folder`` under its name, as PNG and as PDF."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_subfolder(folder, parents=True)
     for name, figure in figures.items():
         for kind in ("png", "pdf"):
-            with replace_file(folder / f"{name}.{kind}") as temporary:
-                save(figure, temporary, format=kind, dpi=DPI)
+            content = io.BytesIO()
+            save(figure, content, format=kind, dpi=DPI)
+            write_bytes(folder / f"{name}.{kind}", content.getvalue())

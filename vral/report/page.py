@@ -24,7 +24,7 @@ from vral.claims import CLAIMS, Unjudged, Verdict
 from vral.claims.verdict import JUDGEMENTS
 from vral.claims.wording import family_notes, remarks
 from vral.figures import ratio_label
-from vral.files import replace_file
+from vral.files import write_bytes
 from vral.report import contents, settings
 from vral.report.contents import Section, Theory
 from vral.report.explorer import CLOCKS, POINTS, READINGS
@@ -184,6 +184,8 @@ def is_ours(path: Path) -> bool:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write the page; ``path`` is whole or absent at any time."""
-    with replace_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Write the page; ``path`` is whole or absent at any time.
+
+    What is not text in a path, a lone surrogate in Python, is shown as its escape.
+    """
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))

@@ -14,7 +14,7 @@ from PIL import Image
 from vral.errors import FolderError
 from vral.figures import STYLE, save
 from vral.figures.experiments import FIGURES, Selection
-from vral.files import replace_file
+from vral.files import read_file, write_bytes
 from vral.study.frames import ratio_key
 from vral.study.methods import arm_order
 
@@ -65,8 +65,9 @@ def picture(figure: Figure) -> Picture:
 def saved_picture(file: Path | io.BytesIO) -> Picture:
     """The picture in ``file``, with a palette. Raises FolderError where the file is no picture."""
     try:
-        whole = Image.open(file).convert("RGB")
-    except OSError:
+        content = io.BytesIO(read_file(file)) if isinstance(file, Path) else file
+        whole = Image.open(content).convert("RGB")
+    except (OSError, SyntaxError, ValueError):  # as Pillow has it
         raise FolderError(f"{file} is corrupt; its study's command draws it again") from None
     whole.thumbnail((MOST_PIXELS, whole.height))
     method = Image.Quantize.MAXCOVERAGE
@@ -79,10 +80,8 @@ def saved_picture(file: Path | io.BytesIO) -> Picture:
 def write_pdf(path: Path, title: str, figures: Iterable[Figure]) -> None:
     """Write the figures to ``path``, one page each; the same figures give the same bytes."""
     about = {"Title": title, "Creator": CREATOR, "CreationDate": None}
-    with (
-        rc_context(STYLE),
-        replace_file(path) as temporary,
-        PdfPages(temporary, metadata=about) as pages,
-    ):
+    content = io.BytesIO()
+    with rc_context(STYLE), PdfPages(content, metadata=about) as pages:
         for figure in figures:
             pages.savefig(figure)
+    write_bytes(path, content.getvalue())

@@ -8,13 +8,24 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_origin
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    create_model,
+)
+from pydantic.fields import FieldInfo
 
 from vral.errors import FolderError, corrupt_file
-from vral.files import replace_file
+from vral.files import is_temporary, read_file, refuse_links, write_bytes
 from vral.study.config import RunConfig
 from vral.study.upgrade import upgrade
 from vral.train.records import is_manifest
+from vral.train.schedule import Ratio
 
 STUDY = ("experiment", "commands")
 """Keys of study.json: the name of its experiment, and every command that was given for it."""
@@ -40,8 +51,8 @@ def folder_name(config: RunConfig) -> Path:
 def read_json(path: Path, needed: Collection[str]) -> dict[str, Any]:
     """The JSON object in ``path``; raises FolderError where it lacks one of the keys ``needed``."""
     try:
-        content = json.loads(path.read_text())
-    except (ValueError, OSError):
+        content = json.loads(read_file(path))
+    except (ValueError, RecursionError):
         content = None
     if isinstance(content, dict) and content.keys() >= set(needed):
         return content
@@ -61,24 +72,32 @@ def read_marker(root: Path) -> tuple[str, list[str]]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` whole or not at all."""
-    with replace_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    """Write ``content`` whole or not at all.
+
+    A byte of a path that is no UTF-8 is a lone surrogate in Python; its escape is JSON too.
+    """
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
     """Create ``folder``, or accept one that holds the file ``mark``.
 
-    Raises FolderError where it cannot be written or holds files that are not vral's.
+    Raises FolderError where it cannot be written, or holds files that are not vral's or links that
+    would lead what is written elsewhere. The folder itself and the folders of a study's runs may be
+    links.
     """
     refuse_foreign(folder, mark, option)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{os.getpid()}.tmp"
-        probe.touch()
-        probe.unlink()
+        entries = [path for path in folder.iterdir() if "=" not in path.name]
     except OSError as error:
         raise FolderError(f"{option}: cannot write to {folder}: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FolderError(f"{option}: cannot write to {folder}: it is read-only for you")
+    for path in entries:
+        if not path.is_dir() or path.is_symlink():
+            refuse_links(path)
 
 
 def refuse_foreign(folder: Path, mark: str, option: str = "--out") -> None:
@@ -101,7 +120,7 @@ def refuse_foreign(folder: Path, mark: str, option: str = "--out") -> None:
 
 def _left_by_a_start(path: Path, mark: str) -> bool:
     """Whether a file is what a run that was killed in its first moments leaves behind."""
-    return path.name == ".lock" or (path.name.startswith(f".{mark}.") and path.suffix == ".tmp")
+    return path.name == ".lock" or is_temporary(path, mark)
 
 
 def refuse_other_study(root: Path, experiment: str) -> None:
@@ -129,28 +148,90 @@ def note_command(root: Path, experiment: str) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Reserve the folder for this process; the lock ends with the process, however it ends.
 
-    Raises FolderError where another process holds it.
+    Raises FolderError where another process holds it, and where it cannot be made.
     """
-    with open(folder / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise FolderError(
-                f"--out: another process is writing to {folder}; wait for it or name another folder"
-            ) from None
+    path = folder / ".lock"
+    refuse_links(path)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError as error:
+        raise FolderError(f"--out: cannot write to {folder}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise FolderError(
+            f"--out: another process is writing to {folder}; wait for it or name another folder"
+        ) from None
+    except OSError as error:
+        os.close(lock)
+        raise FolderError(f"--out: cannot lock {folder}: {error.strerror}") from None
+    try:
         yield
+    finally:
+        os.close(lock)
+
+
+class _Divergence(BaseModel):
+    """One entry of "diverged" in run.json."""
+
+    model_config = ConfigDict(strict=True)
+    seed: int
+    d_update: int
+    reading: str
+    value: str
+
+
+class _Report(BaseModel):
+    """The types of what is read from run.json."""
+
+    model_config = ConfigDict(strict=True)
+    config: dict[str, Any]
+    status: str
+    rounds_done: NonNegativeInt
+    diverged: list[_Divergence] = []
+    quality: dict[str, float | None] = {}
+    machine: dict[str, Any] = {}
+    mode: dict[str, Any] = {}
+    seconds: NonNegativeFloat = 0.0
+
+
+def _type_of(field: FieldInfo) -> Any:
+    """The type of a setting, without bounds and choices, which may differ in another version."""
+    if get_origin(field.annotation) is tuple:
+        return Annotated[list[int], Field(min_length=1)]
+    return field.annotation if field.annotation in (int, float) else str
+
+
+NEEDED = ("method", "ratio", "dataset", "seeds", "rounds", "batch")
+"""Settings that every run.json holds."""
+
+_types: Any = {
+    name: (_type_of(field), ... if name in NEEDED else None)
+    for name, field in RunConfig.model_fields.items()
+}
+_Settings = create_model("_Settings", __config__=ConfigDict(strict=True), **_types)
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
     """The run.json of a folder, None where there is no run.
 
     Settings of rules are in today's form, whichever version recorded them; a run of an earlier
-    version has no "manifest".
+    version has no "manifest". Raises FolderError where the file cannot be read, or holds values of
+    other types than a run's.
     """
     path = folder / "run.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     report = read_json(path, ("config", "status", "rounds_done"))
+    try:
+        _Report.model_validate(report)
+        config = upgrade(report["config"])
+        _Settings.model_validate(config)
+        Ratio.parse(config["ratio"])
+    except (AttributeError, KeyError, TypeError, ValueError):  # pydantic's is a ValueError
+        raise corrupt_file(path) from None
     if not is_manifest(report.get("manifest", {})):
         raise corrupt_file(path, "is corrupt (its manifest is none)")
-    return report | {"config": upgrade(report["config"])}
+    usual = {name: field.get_default() for name, field in _Report.model_fields.items()}
+    return usual | report | {"config": config}

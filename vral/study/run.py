@@ -21,6 +21,7 @@ import torch
 
 from vral.data.datasets import Dataset, cache_root
 from vral.errors import ConfigError, FolderError
+from vral.files import drop_temporaries
 from vral.study.build import GanTraining, Parts, compose, warmed_up
 from vral.study.config import RunConfig, differences, with_defaults
 from vral.study.folders import locked, make_folder, read_run, write_json
@@ -43,9 +44,6 @@ from vral.train.records import (
 )
 from vral.train.schedule import Ratio
 from vral.train.state import Clock, TrainState
-
-LEFTOVERS = (".run.json.*.tmp", ".checkpoint.pt.*.tmp", "*/.round-*.tmp")
-"""Files that a killed run was writing."""
 
 FLUSH_SECONDS = 15
 """Seconds between two flushes of the records, each with a checkpoint: what a kill may lose."""
@@ -198,10 +196,9 @@ def _verified(folder: Path, rounds: int, manifest: Manifest | None) -> Manifest:
 
 def _drop_unfinished(folder: Path, rounds: int) -> None:
     """Delete what was written after the checkpoint of ``rounds`` rounds."""
-    for pattern in LEFTOVERS:
-        for leftover in folder.glob(pattern):
-            leftover.unlink(missing_ok=True)
+    drop_temporaries(folder)
     for name in (*TABLES, SAMPLES):
+        drop_temporaries(folder / name)
         drop_after(folder / name, rounds)
 
 

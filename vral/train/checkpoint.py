@@ -10,7 +10,7 @@ import torch
 
 from vral.data.draws import DrawStream
 from vral.errors import FolderError, corrupt_file
-from vral.files import replace_file
+from vral.files import read_file, write_bytes
 from vral.train.records import Manifest
 from vral.train.state import Clock, TrainState
 from vral.types import map_tensors
@@ -47,8 +47,7 @@ def save(
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    with replace_file(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def load(path: Path, identity: str, device: torch.device) -> dict[str, Any]:
@@ -58,10 +57,7 @@ def load(path: Path, identity: str, device: torch.device) -> dict[str, Any]:
     it is from before checkpoints held an identity, and where it is another run's. The archive's own
     checksums tell a flipped bit.
     """
-    try:
-        content = _unpacked(path.read_bytes())
-    except OSError as error:
-        raise FolderError(f"cannot read {path}: {error.strerror}") from None
+    content = _unpacked(read_file(path))
     if not isinstance(content, dict) or not CONTENT - LATER <= set(content) <= CONTENT:
         raise corrupt_file(path, "is corrupt or of an earlier version, so the run cannot continue")
     if content["identity"] != identity:

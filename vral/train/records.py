@@ -16,8 +16,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from vral import files
 from vral.errors import FolderError, corrupt_file
-from vral.files import replace_file
+from vral.files import make_subfolder
 from vral.tables import from_parquet, to_parquet
 from vral.train.plan import Record
 from vral.train.state import Clock
@@ -202,12 +203,8 @@ def write_bytes(path: Path, content: bytes, rows: int | None = None) -> Manifest
 
     Raises FolderError where it cannot be written, as where the run's own folder is gone.
     """
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FolderError(f"cannot create {path.parent}: {error.strerror}") from None
-    with replace_file(path) as temporary:
-        temporary.write_bytes(content)
+    make_subfolder(path.parent)
+    files.write_bytes(path, content)
     return {f"{path.parent.name}/{path.name}": _part(content, rows)}
 
 
@@ -225,12 +222,7 @@ def read_bytes(path: Path, part: Part | None) -> bytes:
     Raises FolderError where it is missing, and where it is not what was written: without ``part``,
     as in a run from before there were manifests, that is not seen.
     """
-    try:
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise corrupt_file(path, "is missing") from None
-    except OSError as error:
-        raise FolderError(f"cannot read {path}: {error.strerror}") from None
+    content = files.read_file(path)
     if part is not None and len(content) != part["bytes"]:
         raise _wrong_size(path, len(content), part)
     if part is not None and hashlib.sha256(content).hexdigest() != part["sha256"]:
