@@ -38,6 +38,9 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "meta-minimax": ("vral-meta", {"meta_game": "minimax"}),
     "meta-batch-vector": ("vral-meta", {"meta_input": "batch"}),
     "meta-once": ("vral-meta", {"meta_schedule": "once"}),
+    "meta-steps": ("vral-meta", {"meta_steps": 3}),
+    "meta-penalty": ("vral-meta", {"meta_penalty": 2.0}),
+    "meta-penalty-batch-vector": ("vral-meta", {"meta_input": "batch", "meta_penalty": 5.0}),
     "meta-shifted-means": ("vral-meta", {"mean_fake": -1.0, "mean_real": 2.0}),
     "meta-all-noise": ("vral-meta", {"instance_noise": 0.2, "hidden_noise": 0.3}),
     "meta-mean-batch-norm": ("vral-meta", {"g_objective": "mean", "norm_d": "batch"}),
@@ -256,8 +259,9 @@ class PlainLoop:
         for _ in range(rounds):
             for i in range(k):
                 if meta and (i == 0 or not once):
-                    self.step("F", self.fake_meta(next(draws["F"])))
-                    self.step("R", self.real_meta(next(draws["R"])))
+                    for _ in range(self.set["meta_steps"]):
+                        self.step("F", self.fake_meta(next(draws["F"])))
+                        self.step("R", self.real_meta(next(draws["R"])))
                 self.step("D", self.discriminator(next(draws["D"])))
                 if self.set["clip"]:
                     self.clip(self.set["clip"], self.set["clip_scope"] == "everything")
@@ -295,13 +299,21 @@ class PlainLoop:
     def fake_meta(self, draw: Mapping[str, Tensor]) -> Tensor:
         with torch.no_grad():
             scores = self.judge(self.blurred(self.sample(draw), draw, "fake"), draw, "fake")
-        judge = self.players["F"]
-        return labelled(judge(draw["target_fake"]), 1.0) + labelled(judge(scores), 0.0)
+        return self.meta_loss(self.players["F"], draw["target_fake"], scores)
 
     def real_meta(self, draw: Mapping[str, Tensor]) -> Tensor:
         scores = self.judge(self.blurred(draw["real"], draw, "real"), draw, "real").detach()
-        judge = self.players["R"]
-        return labelled(judge(draw["target_real"]), 1.0) + labelled(judge(scores), 0.0)
+        return self.meta_loss(self.players["R"], draw["target_real"], scores)
+
+    def meta_loss(self, judge: nn.Module, targets: Tensor, scores: Tensor) -> Tensor:
+        loss = labelled(judge(targets), 1.0) + labelled(judge(scores), 0.0)
+        for values in (targets, scores) if self.set["meta_penalty"] else ():
+            at = values.detach().requires_grad_()
+            logits = judge(at)
+            (slope,) = torch.autograd.grad(logits.sum(), at, create_graph=True)
+            squares = slope.square().sum() if judge.batch else slope.square().mean()
+            loss = loss + self.set["meta_penalty"] / 2 * squares
+        return loss
 
     def discriminator(self, draw: Mapping[str, Tensor]) -> Tensor:
         x = self.blurred(draw["real"], draw, "real")

@@ -123,6 +123,34 @@ def test_sample_form_ignores_the_order_and_the_rest_of_the_batch():
     torch.testing.assert_close(network(scores)[:3], network(scores[:3]))
 
 
+@pytest.mark.parametrize("batch", [None, 6])
+def test_the_slope_penalty_and_its_derivative_in_closed_form(batch):
+    """M(s) = Σ a·relu(Ws + b) + c has M' = Σ aW over the units that are on."""
+    pair = MetaPair(MetaDiscriminator(5, batch), 1.0, 0.0, penalty=1.0)
+    random = torch.Generator().manual_seed(0)
+    params = {
+        name: torch.randn(value.shape, generator=random, dtype=torch.float64)
+        for name, value in pair.network.named_parameters()
+    }
+    targets, scores = torch.randn(2, 6, generator=random, dtype=torch.float64)
+    weight, bias, a = params["hidden.weight"], params["hidden.bias"], params["logit.weight"][0]
+    value, outer = 0.0, torch.zeros_like(a)
+    for at in (targets, scores):
+        rows = at[None] if batch else at[:, None]
+        on = (rows @ weight.T + bias > 0).double()  # (judged, unit)
+        slopes = (on * a) @ weight  # (judged, input)
+        value += 0.5 * slopes.square().sum(1).mean().item()
+        outer += (on * (slopes @ weight.T)).mean(0)
+    assert pair.slope_penalty(params, targets, scores).item() == pytest.approx(value, rel=1e-12)
+    gradient = torch.func.grad(pair.slope_penalty)(params, targets, scores)
+    torch.testing.assert_close(gradient["logit.weight"][0], outer, rtol=1e-10, atol=1e-12)
+    assert (gradient["hidden.bias"] == 0).all()  # M' is constant between kinks.
+    gap = pair.meta_loss(params, targets, scores) - MetaPair(pair.network, 1.0, 0.0).meta_loss(
+        params, targets, scores
+    )
+    assert gap.item() == pytest.approx(value, rel=1e-12)
+
+
 def constant_meta(logit_real: float, logit_fake: float, minimax: bool):
     """D's loss where R and F answer with a constant."""
     pair = MetaPair(MetaDiscriminator(2), 1.0, 0.0, minimax=minimax)
@@ -184,6 +212,12 @@ def test_every_schedule_is_k_to_k_to_k_to_one():
     moves = round_moves(Ratio.parse("50"), 0, meta_round)
     assert [moves.count((p,)) for p in "FRDG"] == [50, 50, 50, 1]
     assert moves[-1] == ("G",)
+
+
+def test_more_meta_steps_play_f_and_r_in_turn_before_every_d():
+    pair = (("F",), ("R",))
+    assert tuple(meta_round(2, steps=3)) == (*pair * 3, ("D",)) * 2
+    assert tuple(meta_round(2, once=True, steps=3)) == (*pair * 3, ("D",), ("D",))
 
 
 def test_once_schedule_is_one_to_one_to_k_to_one():

@@ -218,3 +218,14 @@ def test_runs_end_with_an_update_of_d():
     assert [len(run) for run in runs_of_moves(meta, 2)] == [6, 6, 1]
     once = [("F",), ("R",), *[("D",)] * 4, ("G",)]
     assert [len(run) for run in runs_of_moves(once, 2)] == [4, 2, 1]
+
+
+def test_metas_that_move_more_often_begin_runs_of_their_own():
+    """Twenty moves before every D would be one long program; few different ones are shared."""
+    moves = [*[("F",), ("R",)] * 3, ("D",)] * 2 + [("G",)]
+    runs = runs_of_moves(moves, 1)
+    assert [move for run in runs for move in run] == moves
+    assert ["".join(player for (player,) in run) for run in runs] == [
+        *("FR", "FR", "FRD") * 2,
+        "G",
+    ]

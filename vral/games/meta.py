@@ -8,6 +8,7 @@ where p is the density of the fake scores; likewise for R.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
@@ -47,6 +48,8 @@ class MetaPair:
     mean_fake: float
     minimax: bool = False
     """D's loss against R and F: minimax instead of non-saturating."""
+    penalty: float = 0.0
+    """Weight λ of ``slope_penalty`` in the losses of R and F."""
 
     def logits(self, params: Params, scores: Scores) -> Tensor:
         """The network's logits at ``params``."""
@@ -55,7 +58,25 @@ class MetaPair:
     def meta_loss(self, params: Params, targets: Scores, scores: Scores) -> Scalar:
         """E softplus(-M(v)) + E softplus(M(y)): the Gaussian's samples v are the positive class."""
         positive = softplus(-self.logits(params, targets)).mean()
-        return positive + softplus(self.logits(params, scores)).mean()
+        loss = positive + softplus(self.logits(params, scores)).mean()
+        if not self.penalty:
+            return loss
+        return loss + self.penalty * self.slope_penalty(params, targets, scores)
+
+    def slope_penalty(self, params: Params, targets: Scores, scores: Scores) -> Scalar:
+        """½E M'(v)² + ½E M'(y)²: R1 + R2 of one meta-discriminator M, whose samples are scores.
+
+        It damps the rotation of D against R and F. A network that judges a batch as one vector has
+        the squared norm of its gradient in that vector in place of M'². Source: the working code of
+        the paper's co-author Hjelm, 2018, which penalises the meta-discriminators' slope.
+        """
+
+        def half_square(at: Scores) -> Scalar:
+            slope = torch.func.grad(lambda v: self.logits(params, v).sum())(at)
+            judged = self.logits(params, at).shape[0]
+            return 0.5 * (slope**2).sum() / judged
+
+        return half_square(targets) + half_square(scores)
 
     def fooling(self, params: Params, scores: Scores) -> Scalar:
         """D's loss against one meta-discriminator."""
@@ -109,6 +130,10 @@ class MetaGan(Gan):
         return {**super().networks, "R": self.meta.network, "F": self.meta.network}
 
 
-def meta_round(k: int, once: bool = False) -> Sequence[Move]:
-    """D's side of a round: F, R, D in turn k times; with ``once`` F and R move only once."""
-    return (("F",), ("R",), *([("D",)] * k)) if once else (("F",), ("R",), ("D",)) * k
+def meta_round(k: int, once: bool = False, steps: int = 1) -> Sequence[Move]:
+    """D's side of a round: F, R in turn ``steps`` times, then D, all of it k times.
+
+    With ``once`` F and R move before the first D alone.
+    """
+    metas: Sequence[Move] = (("F",), ("R",)) * steps
+    return (*metas, *([("D",)] * k)) if once else (*metas, ("D",)) * k

@@ -88,6 +88,7 @@ def build_gan(
         config.mean_real,
         config.mean_fake,
         minimax=config.meta_game == "minimax",
+        penalty=config.meta_penalty,
     )
     return FusedMetaGan(discriminator_loss=meta.discriminator_loss, meta=meta, **parts)
 
@@ -145,7 +146,8 @@ a call falls with their number, the cost of compiling grows with it."""
 def build_side(config: RunConfig, gan: FusedGan) -> DiscriminatorSide:
     """D's side of a round, by its number of D updates; R and F belong to it."""
     if isinstance(gan, MetaGan):
-        return partial(meta_round, once=config.meta_schedule == "once")
+        once = config.meta_schedule == "once"
+        return partial(meta_round, once=once, steps=config.meta_steps)
     return alternating
 
 
@@ -192,7 +194,7 @@ def build_executor(
     longest = max(1, IN_ONE_PASS // config.batch)
     to_compile = None
     if compiled:
-        of_one_update = len(build_side(config, gan)(1)) + len(gan.penalties)
+        of_one_update = len(dict.fromkeys(build_side(config, gan)(1))) + len(gan.penalties)
         longest = max(1, min(longest, COMPILED_MOVES // of_one_update))
         once = not (rule.sees_everyone or gan.discriminator.mixes_samples)
         fused = replace(gan, factor_last=once)

@@ -200,10 +200,19 @@ class RunConfig(BaseModel):
     meta_game: Literal["nonsaturating", "minimax"] = MEANS(
         "nonsaturating", description="The game that D plays against R and F."
     )
+    meta_steps: Count = MEANS(
+        1,
+        description="Updates of F and of R whenever they move; many keep them near their optimum.",
+    )
+    meta_penalty: Weight = MEANS(
+        0.0,
+        description="Weight λ of R's and F's own penalty (λ/2)(E M'(v)² + E M'(y)²); M is R or F, "
+        "v the Gaussian's samples, y D's scores.",
+    )
     meta_schedule: Literal["every", "once"] = MEANS(
         "every",
-        description="Updates of F, R, D and G in a round at k:1: k, k, k, 1 (every) or 1, 1, k, "
-        "1 (once).",
+        description="Moves of F, R, D and G in a round at k:1: k, k, k, 1 (every) or 1, 1, k, "
+        "1 (once); --meta-steps multiplies those of F and R.",
     )
     parzen_kl: Literal["forward", "backward"] = MEANS(
         "forward",

@@ -107,8 +107,9 @@ def estimate(cells: Sequence[Cell], execution: Execution, jobs: int) -> float:
         d, g = cell.turns
         for (move, recorded), cost in rates[kind].items():
             count = g if move == ("G",) else d
-            if move in (("F",), ("R",)) and cell.config.meta_schedule == "once":
-                count = cell.config.rounds
+            if move in (("F",), ("R",)):
+                once = cell.config.meta_schedule == "once"
+                count = cell.config.meta_steps * (cell.config.rounds if once else d)
             part = 1 / every if recorded else 1 - 1 / every
             seconds += share * count * part * cost
     return seconds / jobs

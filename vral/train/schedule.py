@@ -8,7 +8,7 @@ five of D and then two of G.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 
 from vral.types import Move
 
@@ -82,8 +82,9 @@ def alternating(k: int) -> Sequence[Move]:
 def runs_of_moves(moves: Sequence[Move], longest: int) -> list[list[Move]]:
     """A round cut into runs, each of which one program plays.
 
-    Every move of G is a run of its own. D's side is cut into runs that end with an update of D and
-    hold equally many of them, at most ``longest``.
+    Every move of G is a run of its own. D's side is cut into runs of equally many updates of D, at
+    most ``longest``; a move of another player that would come more often than that in one run
+    begins the next.
     """
     runs: list[list[Move]] = []
     for has_g, group in groupby(moves, key=lambda move: "G" in move):
@@ -91,10 +92,16 @@ def runs_of_moves(moves: Sequence[Move], longest: int) -> list[list[Move]]:
         if has_g:
             runs += [[move] for move in side]
             continue
-        ends = [i + 1 for i, move in enumerate(side) if "D" in move] or [len(side)]
-        size = max(n for n in range(1, longest + 1) if len(ends) % n == 0)
-        cuts = [0, *ends[size - 1 : -1 : size], len(side)]
-        runs += [side[a:b] for a, b in pairwise(cuts)]
+        count = sum("D" in move for move in side) or 1
+        size = max(n for n in range(1, longest + 1) if count % n == 0)
+        run: list[Move] = []
+        for move in side:
+            full = sum("D" in held for held in run) == size
+            if run and (full or run.count(move) == size):
+                runs.append(run)
+                run = []
+            run.append(move)
+        runs.append(run)
     return runs
 
 
