@@ -108,6 +108,27 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "C3.overlap-standard*": (("overlap",), 0.01, 0.3),
     "C3.overlap": (("overlap",), 0.6, 0.1),
     "C3.overlap.held": (("overlap",), 0.6, 0.1),
+    "C0.*": (("coverage",), 0.5, 0.1),
+    "C1.panels.saturating": (("signal_fake",), 0.001, 0.5),
+    "C1.panels.control.*": (("signal_fake",), 0.8, 0.1),
+    "C2.panels.*": (("signal_fake",), 2, 0.5),
+    "C3.panels.mean-fake*": (("held_out_mean_fake",), 0.05, -0.8),
+    "C3.panels.mean-real*": (("held_out_mean_real",), 0.9, 0.2),
+    "C3.panels.variance-fake*": (("held_out_var_fake",), 1.2, 0.2),
+    "C3.panels.variance-real*": (("held_out_var_real",), 1.2, 3.0),
+    "C3.panels.ks-fake*": (("ks_fake",), 0.05, 0.3),
+    "C3.panels.ks-real*": (("ks_real",), 0.05, 0.3),
+    "C3.panels.overlap*": (("overlap",), 0.6, 0.1),
+    "C3.panels.contrast*": (("overlap",), 0.01, 0.3),
+    "C4.panels.vral-*": (("score_var_fake",), 1.0, 0.1),
+    "C4.panels.breaks.*": (("score_var_fake",), 0.01, 0.5),
+    "C5.panels.swing.*": (("grad_norm_fake",), (1, 2), (1, 100)),
+    "C7.panels.keeps.*": (("frechet",), 1, 2),
+    "C7.panels.loses.*": (("frechet",), 3, 1),
+    "C7.panels.matched.*": (("frechet",), 1, 2),
+    "C8.panels.learns.*": (("coverage",), 0.5, 0.1),
+    "C8.panels.*": (("frechet",), 1, 2),
+    "C9.panels.benefit": (("frechet",), 1, 3),
     "C4.vral-*": (("score_var_fake",), 1.0, 0.1),
     "C4.lsgan": (("score_var_fake",), 0.01, 0.5),
     "C4.standard": (("score_var_fake",), 0.01, 2.0),
@@ -172,7 +193,7 @@ def true_and_false(claim: Claim) -> tuple[Evidence, Evidence]:
     if fnmatchcase(claim.id, "C5.seeds.*"):
         good, bad = (0.9, 1.0, 1.05, 1.1, 0.95), (0.1, 0.2, 0.3, 1.0, 100.0)
         return tuple(world((subject, ratio, "grad_norm_fake", v, True)) for v in (good, bad))
-    if fnmatchcase(claim.id, "C5.than.*"):
+    if fnmatchcase(claim.id, "C5.than.*") or fnmatchcase(claim.id, "C5.panels.than.*"):
         other = (claim.arms[1], ratio, "grad_norm_fake", (1, 4))
         return pair("grad_norm_fake", (1, 2), (1, 9), (other,))
     if fnmatchcase(claim.id, "C10.clip=*"):

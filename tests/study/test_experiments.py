@@ -20,11 +20,9 @@ from vral.train.records import read_parts
 def configs(name):
     row = EXPERIMENTS[name]
     for dataset in row.datasets:
-        for ratio in row.ratios:
-            for arm in row.arms:
-                settings = {**row.settings_on(dataset), **arm.settings}
-                settings["ratio"] = arm.ratio or ratio
-                yield resolve(arm.method, {**settings, "variant": arm.variant})
+        for arm in row.arms:
+            for ratio in [arm.ratio] if arm.ratio else row.ratios:
+                yield row.config(arm, ratio, dataset)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -34,6 +32,20 @@ def test_every_arm_is_a_run_with_a_folder_of_its_own(name):
     assert len({config.model_copy(update={"variant": ""}) for config in every}) == len(every)
     assert all(label(config.arm).endswith(config.variant) for config in every)
     assert name in FIGURES
+
+
+def test_the_deck_has_the_authors_batch_norm_and_matched_updates_of_d():
+    runs = {(config.arm, config.ratio): config for config in configs("deck")}
+    assert {config.norm_g for config in runs.values()} == {"batch"}
+    assert {config.norm_d for config in runs.values()} == {"none"}
+    for arm in ("standard", "lsgan", "vral-meta", "vral-meta-10", "vral-parzen"):
+        short, ahead = runs[arm, "1"], runs[arm, "50"]
+        matched = runs[f"{arm}+matched", "1"]
+        assert (short.rounds, ahead.rounds) == (5000, 1000)
+        assert matched.rounds == 50 * ahead.rounds
+        same = {"rounds": 0, "ratio": "1", "variant": "", "record_every": 0, "probe_every": 0}
+        assert short.model_copy(update=same) == matched.model_copy(update=same)
+        assert short.model_copy(update=same) == ahead.model_copy(update=same)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -7,10 +7,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vral.claims import evidence
 from vral.claims.catalogue import CLAIMS, claims_of
 from vral.claims.evidence import Evidence, NotRunError
-from vral.claims.verdict import Claim, Verdict, as_family, judge, judge_number
+from vral.claims.quantities import last
+from vral.claims.verdict import COMPETENT, Claim, Verdict, as_family, judge, judge_number
 from vral.errors import FolderError
 from vral.study import frames
 from vral.study.config import RunConfig, option_name, with_defaults
@@ -107,6 +110,21 @@ def judge_claim(claim: Claim, recorded: Evidence, dataset: str, root: Path) -> V
     )
 
 
+def require_competence(claim: Claim, recorded: Evidence) -> None:
+    """Raise NotRunError where a G that the claim compares with has learned nothing.
+
+    A quotient of two failures says nothing, so such a claim is not testable in this study.
+    """
+    for arm, ratio in claim.competent:
+        coverage = list(last(arm, "coverage", ratio)(recorded).values())
+        reached = float(np.median(np.nan_to_num(coverage, nan=0.0)))
+        if reached < COMPETENT:
+            raise NotRunError(
+                f"not testable: the median coverage of {arm} at {ratio} is {reached:.2g}, asked "
+                f"≥ {COMPETENT:g}"
+            )
+
+
 def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
     """Every claim of a study over seeds, on each of its data sets."""
     for dataset in sorted({report["config"]["dataset"] for _, report in frames.runs(root)}):
@@ -116,6 +134,7 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
             if claim.datasets and dataset not in claim.datasets:
                 continue
             try:
+                require_competence(claim, recorded)
                 verdict = judge_claim(claim, recorded, dataset, root)
             except NotRunError as missing:
                 command = _continuing(root, experiment, dataset)

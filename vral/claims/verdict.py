@@ -31,6 +31,9 @@ from vral.study.statistics import LEVEL, bootstrap_median
 FEWEST_SEEDS = 5
 """The fewest seeds with which a null effect is called confirmed in at most LEVEL of studies."""
 
+COMPETENT = 0.3
+"""The least median coverage of a G that has learned something."""
+
 Judgement = Literal["confirmed", "refuted", "inconclusive"]
 JUDGEMENTS: tuple[Judgement, ...] = get_args(Judgement)
 """Every judgement, in the order of all tables."""
@@ -113,6 +116,9 @@ class Claim:
     """Whether a quotient may change by the threshold's factor either up or down. The seeds must
     agree on the direction: their median decides it, and an interval that holds 1 allows for no
     change."""
+    competent: tuple[tuple[str, str], ...] = ()
+    """(arm, ratio) pairs whose G must reach COMPETENT for the claim to be testable, as what it
+    compares with says nothing otherwise."""
     kind: Kind = "seeds"
     row: Quantity | None = None
     """The row of ``measured.csv`` that a deterministic claim judges."""

@@ -118,8 +118,11 @@ def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
     return drawn
 
 
-def draw_ratios(selection: Selection) -> dict[str, Figure]:
-    """Draw the overview, and each of its kinds of panel on a page of its own."""
+def draw_ratios(selection: Selection, on_samples: str = "Claims C7, C8") -> dict[str, Figure]:
+    """Draw the overview, and each of its kinds of panel on a page of its own.
+
+    ``on_samples`` names the claims that the samples support.
+    """
     records, probes = selection.frame("records"), selection.frame("probes")
     arms, ratios, samples = selection.arms, selection.ratios, selection.samples()
     return {
@@ -129,7 +132,7 @@ def draw_ratios(selection: Selection) -> dict[str, Figure]:
         "histograms": figures.histograms(probes, arms, ratios, selection.targets),
         "gradients": figures.gradients_and_variance(records, arms, ratios),
         "generator": figures.generator_gradients(records, arms, ratios),
-        "samples": figures.sample_grids(samples, arms, ratios, "Claims C7, C8", selection.plane()),
+        "samples": figures.sample_grids(samples, arms, ratios, on_samples, selection.plane()),
     }
 
 
@@ -238,6 +241,7 @@ def draw_transport(selection: Selection) -> dict[str, Figure]:
 FIGURES: dict[str, Drawing] = {
     "well-trained": draw_well_trained,
     "ratios": draw_ratios,
+    "deck": partial(draw_ratios, on_samples="Claims C0, C7, C8"),
     "interpolation": by_ratio("interpolation", _interpolation),
     "parzen": by_ratio("parzen", _parzen),
     "clipping": by_ratio("clipping", _clipping),

@@ -39,6 +39,8 @@ class Experiment:
     """Settings of every arm."""
     on: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Settings of every arm on one data set."""
+    at: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Settings of every arm at one ratio."""
     quick: dict[str, int] = field(default_factory=dict)
     """Rounds and seeds of the quick form."""
 
@@ -47,7 +49,8 @@ class Experiment:
 
     def config(self, arm: Arm, ratio: str, dataset: str, **given: object) -> RunConfig:
         """The configuration of an arm's run; ``given`` settings win. Raises ConfigError."""
-        settings = {**self.settings_on(dataset), **arm.settings, **given, "ratio": ratio}
+        at = {**self.settings_on(dataset), **self.at.get(ratio, {})}
+        settings = {**at, **arm.settings, **given, "ratio": ratio}
         return resolve(arm.method, {**settings, "variant": arm.variant})
 
     @staticmethod
@@ -63,6 +66,11 @@ def plain(*methods: str) -> tuple[Arm, ...]:
 
 DECK = plain("standard", "nonsaturating", "lsgan", "wgan", "wgan-gp", "vral-meta", "vral-parzen")
 """The seven methods of the VRAL deck."""
+
+PANELS = (*DECK[:6], Arm("vral-meta-10"), DECK[6])
+"""The deck's methods, with VRAL's second form beside its first."""
+MATCHED = {"rounds": 50_000, "record_every": 50, "probe_every": 1000}
+"""As many D updates at 1:1 as 1,000 rounds at 50:1 have."""
 
 G_HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
 """G is trained for 200 rounds and then held fixed. D is then trained for 60 rounds at G_HELD_RATIO,
@@ -139,6 +147,32 @@ EXPERIMENTS: dict[str, Experiment] = {
             "frechet": "Fréchet dist.",
             "modes_covered": "modes covered",
             "high_quality": "high quality",
+        },
+        quick={"rounds": 40, "seeds": 2},
+    ),
+    "deck": Experiment(
+        question="Do the deck's panels hold with the authors' batch norm in G?",
+        about="The deck's methods, and VRAL with ten steps of R and F a D update, with batch norm "
+        "in G's hidden layers as the authors had it: 5,000 rounds at 1:1, 1,000 at 50:1, and at "
+        "1:1 as many updates of D as at 50:1. Panels R1, R3, R4 and R5 on MNIST.",
+        arms=(
+            *PANELS,
+            Arm("vral-meta", "mean", {"g_objective": "mean"}, "50"),
+            *(Arm(arm.method, "matched", MATCHED, "1") for arm in PANELS),
+        ),
+        ratios=("1", "50"),
+        datasets=("mnist",),
+        settings={"norm_g": "batch", "rule": "adam:eps=1e-08"},
+        at={
+            "1": {"rounds": 5000, "record_every": 5, "probe_every": 100},
+            "50": {"rounds": 1000, "record_every": 50, "probe_every": 20},
+        },
+        metrics={
+            "score_var_fake": "Var D(G(z))",
+            "signal_fake": "signal to G",
+            "overlap": "overlap",
+            "frechet": "Fréchet dist.",
+            "coverage": "coverage",
         },
         quick={"rounds": 40, "seeds": 2},
     ),

@@ -62,6 +62,12 @@ METHODS: dict[str, Method] = {
         VRAL_META,
         "#d55e00",
     ),
+    "vral-meta-10": Method(
+        "VRAL meta ×10",
+        "the same with ten steps of R and F a D update, which keep them near their optimum",
+        {**VRAL_META, "meta_steps": 10},
+        "#8c3800",
+    ),
     "vral-parzen": Method(
         "VRAL Parzen",
         "D minimises the forward KL of N(0,1), N(1,1) to a Parzen window of its scores",

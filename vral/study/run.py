@@ -28,6 +28,7 @@ from vral.study.folders import locked, make_folder, read_run, write_json
 from vral.study.machine import Execution, compiles, machine
 from vral.study.notes import notes
 from vral.study.probing import write_probe
+from vral.study.provenance import with_this
 from vral.train import checkpoint
 from vral.train.loop import Hooks, train
 from vral.train.records import (
@@ -174,6 +175,7 @@ def _begun(
         "diverged": content["diverged"],
         "quality": parts.quality,
         "machine": machine(execution),
+        "provenance": with_this(earlier.get("provenance", [])),
         "mode": {"compiled": training.executor.compiled, "failure": None},
         "seconds": earlier["seconds"],
         "manifest": manifest,
