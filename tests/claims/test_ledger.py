@@ -15,12 +15,13 @@ from worlds import Column, evidence
 from vral.claims import CLAIMS, examine, ledger
 from vral.claims.markdown import BEGIN, END, as_markdown
 from vral.claims.verdict import as_family
-from vral.claims.wording import family_notes
+from vral.claims.wording import NUMBERS, family_notes, headline
 from vral.cli.main import main
 from vral.errors import FolderError
 from vral.study.experiments import EXPERIMENTS, Arm
 from vral.study.folders import write_json
 from vral.study.measured import MEASURED, Measured
+from vral.study.statistics import LEVEL
 from vral.train.records import write_part
 
 SEEDS = range(5)
@@ -319,10 +320,46 @@ def test_the_command_shows_verdicts_seeds_and_the_family(tmp_path):
     assert "vral reproduce parzen" in result.output
 
 
-def test_the_command_says_that_few_seeds_decide_nothing(tmp_path):
-    result = call(write_study(tmp_path / "study", seeds=2))
-    assert "With fewer than 5 seeds a claim stays inconclusive" in result.output
-    assert "confirmed  " not in result.output
+@pytest.mark.parametrize("seeds", range(2, 7))
+def test_a_verdict_needs_so_many_seeds_that_chance_seldom_confirms(tmp_path, seeds):
+    """A null effect is confirmed where all seeds fall on one side: with probability 2^-seeds."""
+    verdicts, still_open = examine([write_study(tmp_path / "study", seeds=seeds)])
+    too_few = 2.0**-seeds > LEVEL
+    assert bool(verdicts) != too_few
+    first = headline(verdicts, still_open)
+    assert first.startswith(
+        f"{NUMBERS[seeds].capitalize()} seeds: not judged. A verdict needs"
+    ) == (too_few)
+    assert all(entry.seeds in (0, seeds) for entry in still_open)
+
+
+def test_every_form_says_once_and_first_that_few_seeds_are_not_judged(tmp_path):
+    root = write_study(tmp_path / "study", seeds=2)
+    result = call(root)
+    assert result.exit_code == 0
+    assert result.output.startswith("Two seeds: not judged. A verdict needs at least five: ")
+    assert result.output.count("not judged.") == 1
+    assert not re.search("confirmed|refuted|inconclusive|95 %", result.output)
+    assert f"vral reproduce ratios --out {root}" in result.output
+    data = json.loads(call(root, "--json").output)
+    assert data["verdicts"] == []
+    [note] = data["notes"]
+    assert result.output.startswith(note)
+    reasons = {entry["claim"]: entry["reason"] for entry in data["not_run"]}
+    assert reasons["C7.frechet"] == "2 of the 5 seeds that a verdict needs"
+    page = tmp_path / "page.md"
+    page.write_text("<!-- claims -->\n<!-- /claims -->\n")
+    refused = call(root, "--into", page)
+    assert refused.exit_code == 2
+    assert note in refused.stderr
+    assert page.read_text() == "<!-- claims -->\n<!-- /claims -->\n"
+
+
+def test_a_study_with_few_seeds_beside_another_is_named(tmp_path):
+    roots = [write_study(tmp_path / str(seeds), seeds=seeds) for seeds in (2, 5)]
+    verdicts, still_open = examine(roots)
+    assert {verdict.study for verdict in verdicts} == {roots[1]}
+    assert headline(verdicts, still_open).startswith("Two seeds (ratios on digits): not judged. ")
 
 
 def test_json_holds_the_whole_ledger(tmp_path):

@@ -13,7 +13,15 @@ from vral.claims import evidence
 from vral.claims.catalogue import CLAIMS, claims_of
 from vral.claims.evidence import Evidence, NotRunError
 from vral.claims.quantities import last
-from vral.claims.verdict import COMPETENT, Claim, Verdict, as_family, judge, judge_number
+from vral.claims.verdict import (
+    COMPETENT,
+    FEWEST_SEEDS,
+    Claim,
+    Verdict,
+    as_family,
+    judge,
+    judge_number,
+)
 from vral.errors import FolderError
 from vral.study import frames
 from vral.study.config import RunConfig, option_name, with_defaults
@@ -32,6 +40,8 @@ class Unjudged:
     dataset: str
     reason: str
     command: str
+    seeds: int = 0
+    """How many seeds the study has, where these are too few for a verdict."""
 
 
 def ledger(roots: Collection[Path]) -> list[Verdict]:
@@ -134,11 +144,17 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
             if claim.datasets and dataset not in claim.datasets:
                 continue
             try:
-                require_competence(claim, recorded)
                 verdict = judge_claim(claim, recorded, dataset, root)
+                if verdict.seeds >= FEWEST_SEEDS:
+                    require_competence(claim, recorded)
             except NotRunError as missing:
                 command = _continuing(root, experiment, dataset)
                 yield Unjudged(claim, dataset, str(missing), command)
+                continue
+            if verdict.seeds < FEWEST_SEEDS:
+                reason = f"{verdict.seeds} of the {FEWEST_SEEDS} seeds that a verdict needs"
+                command = _continuing(root, experiment, dataset)
+                yield Unjudged(claim, dataset, reason, command, verdict.seeds)
                 continue
             texts = [
                 f"{option_name(name)} {value} (not {usual})"

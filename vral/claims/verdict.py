@@ -7,7 +7,7 @@ within its threshold, refuted if all of it lies outside on one side, else inconc
 How far to trust that: with five seeds the interval is the range, so a null effect (a true median at
 the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted as often, whatever the
 distribution of the values, if they are independent (those of C5.seeds are not, see
-quantities.deviation). With n < 5 it would be more than 5 %; such studies are inconclusive.
+quantities.deviation). With n < 5 it would be more than 5 %; the ledger does not judge such studies.
 
 Two kinds of claim do not rest on seeds and stand outside the family of verdicts that are judged
 jointly. A "deterministic" claim is computed once without chance and judged by its threshold alone.

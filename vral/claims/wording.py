@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from vral.claims.ledger import Unjudged
 from vral.claims.verdict import FEWEST_SEEDS, JUDGEMENTS, Judgement, Verdict
 from vral.claims.withdrawn import WITHDRAWN, doubt
 from vral.study.statistics import LEVEL
@@ -41,10 +42,34 @@ def remarks(verdict: Verdict) -> list[str]:
     return [note for note in (doubt_note(verdict), settings_note(verdict)) if note]
 
 
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+"""Small numbers in words."""
+
+
+def headline(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> str:
+    """What must stand above the verdicts: that nothing is judged, or not on so few seeds.
+
+    Empty where there is no such thing to say.
+    """
+    few = [entry for entry in still_open if entry.seeds]
+    if not few:
+        return "" if verdicts else "No claim can be judged on these studies."
+    counts = sorted({entry.seeds for entry in few})
+    seeds = " or ".join(NUMBERS[count] for count in counts).capitalize()
+    places = dict.fromkeys(f"{entry.claim.experiment} on {entry.dataset}" for entry in few)
+    where = f" ({', '.join(places)})" if verdicts else ""
+    return (
+        f"{seeds} seed{'s' if counts != [1] else ''}{where}: not judged. A verdict needs at least "
+        f"{NUMBERS[FEWEST_SEEDS]}: with fewer, chance alone would confirm a claim in more than "
+        f"{LEVEL:.0%} of studies."
+    )
+
+
 def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
-    """How many claims were judged, at what level, and what that means for all of them together."""
-    if not verdicts:
-        return ["No claim can be judged on these studies."]
+    """How many claims were judged, at what level, and what that means for all of them together.
+
+    Nothing where there are no ``verdicts``.
+    """
     family = [verdict for verdict in verdicts if verdict.in_family]
     notes = _chance_notes(family) if family else []
     computed = [verdict for verdict in verdicts if verdict.claim.kind == "deterministic"]
@@ -100,11 +125,6 @@ def _chance_notes(verdicts: Sequence[Verdict]) -> list[str]:
         "where a seed failed, whose value is infinite). Without such a law none could with five "
         f"seeds: a sign test's smallest p is then 1/16. Fewest seeds: {fewest}.",
     ]
-    if fewest < FEWEST_SEEDS:
-        notes.append(
-            f"With fewer than {FEWEST_SEEDS} seeds a claim stays inconclusive: chance alone would "
-            f"confirm it in more than {LEVEL:.0%} of studies."
-        )
     if any(verdict.diverged for verdict in verdicts):
         notes.append(
             "A seed whose subject (first arm) diverged counts against the claim, or for it where "

@@ -14,7 +14,7 @@ from rich.markup import escape
 from vral.claims import Unjudged, Verdict, examine
 from vral.claims.markdown import BEGIN, END, as_markdown, write_between_marks
 from vral.claims.withdrawn import doubt
-from vral.claims.wording import COLOURS, basis, family_notes, remarks
+from vral.claims.wording import COLOURS, basis, family_notes, headline, remarks
 from vral.cli.options import studies_argument
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
@@ -52,17 +52,18 @@ def command(
     if figures is not None and into is None:
         raise ConfigError(f"--figures: {figures} given without --into, whose links it sets")
     verdicts, still_open = examine(studies)
+    first = headline(verdicts, still_open)
     if into and not verdicts:
-        raise ConfigError(
-            f"--into: no claim can be judged on these studies, so {into} is left as it is"
-        )
+        raise ConfigError(f"--into: {into} is left as it is. {first}")
     if into:
-        notes = " ".join(family_notes(verdicts))
+        notes = " ".join(line for line in (first, *family_notes(verdicts)) if line)
         write_between_marks(into, f"{as_markdown(verdicts, into, figures or PUBLISHED)}\n\n{notes}")
     if as_json:
         click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
         return
     console = open_terminal(highlight=False)
+    if first:
+        console.print(first, style="bold", soft_wrap=True)
     if verdicts:
         _show_verdicts(console, verdicts)
     for line in family_notes(verdicts):
@@ -119,7 +120,9 @@ def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict
     return {
         "level": LEVEL,
         "judged": len(verdicts),
-        "notes": family_notes(verdicts),
+        "notes": [
+            line for line in (headline(verdicts, still_open), *family_notes(verdicts)) if line
+        ],
         "verdicts": [
             {
                 "claim": verdict.claim.id,

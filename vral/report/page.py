@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
 from vral.claims.verdict import JUDGEMENTS
-from vral.claims.wording import family_notes, remarks
+from vral.claims.wording import family_notes, headline, remarks
 from vral.figures import ratio_label
 from vral.files import write_bytes
 from vral.report import contents, settings
@@ -87,6 +87,7 @@ def render(
         section_of={(section.study.root, section.dataset): section for section in sections}
         | {(v.study, v.dataset): theory for theory in theories for v in theory.verdicts},
         several=len(sections) + len(theories) > 1,
+        headline=headline(verdicts, still_open),
         notes=family_notes(verdicts),
         verdicts=verdicts,
         still_open=still_open,
