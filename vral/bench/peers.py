@@ -260,7 +260,9 @@ class Peer:
             return "not installed"
         try:
             self.load()
-        except Exception as error:  # A peer may break in any way on a newer torch.
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # A peer may break in any way on a newer torch, or exit.
             return one_line(error)
         return None
 

@@ -1,15 +1,19 @@
 """``vral conform``: what a training loop really does, seen on the Dirac-GAN."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import rich_click as click
 
-from vral.conformance.conform import conform, parse_expectation, unmet
+from vral.conformance.conform import conform
+from vral.conformance.expectations import parse_expectation, unmet
 from vral.conformance.observe import Trainer
 from vral.errors import ConfigError, UserError
 from vral.objectives import OBJECTIVES
+from vral.signals import Ended, interrupts_marked
 
 
 @click.command("conform")
@@ -35,7 +39,12 @@ from vral.objectives import OBJECTIVES
     "--expect",
     metavar="KEY=VALUE,…",
     help="Exit with code 1 unless the trainer does this: order=simultaneous|D-G|G-D, d_steps=N, "
-    "g_steps=N, gamma=none|half|full|NUMBER (half: ½γ·E‖∇D‖², full: γ·E‖∇D‖²), faults=none.",
+    "g_steps=N, d_every=K, g_every=K (it moves at every K-th call), gamma=none|half|full|NUMBER "
+    "(half: ½γ·E‖∇D‖², full: γ·E‖∇D‖²), penalty_on=reals|fakes|both|between|none, "
+    "optimiser=sgd|momentum|adam|rmsprop, momentum=NUMBER, beta1=NUMBER, beta2=NUMBER (Adam's; "
+    "RMSprop's α), ttur=NUMBER (D's step size over G's), clip=none|NUMBER, "
+    "loss=declared|relativistic-pair|relativistic-average|OBJECTIVE|other, label_real=NUMBER, "
+    "label_fake=NUMBER (D's), scores=reals|fakes (on which D's are high), faults=none.",
 )
 def command(
     trainer: str, objective: str, step_size: float, gamma: float, expect: str | None
@@ -56,27 +65,21 @@ def command(
 
 
 def _guarded(path: str) -> Trainer:
-    """The function at ``path``; what it and its updates raise becomes a ConfigError of one line."""
+    """The function at ``path``; what it and its updates raise becomes one line."""
     module, _, name = path.partition(":")
     if not (module and name):
         raise ConfigError(f"MODULE:FUNCTION: {path!r} given; allowed: as in mypackage.train:setup")
     if "" not in sys.path:
         sys.path.insert(0, "")  # as python -m does, for modules in the current folder
-    try:
+    with _told(f"MODULE:FUNCTION: {path} cannot be imported:"):
         trainer = getattr(import_module(module), name)
-    except Exception as error:
-        raise ConfigError(f"MODULE:FUNCTION: {path} cannot be imported: {_line(error)}") from error
     if not callable(trainer):
         raise ConfigError(f"MODULE:FUNCTION: {path} is a {type(trainer).__name__}, not a function")
 
     def guard(function: Any) -> Any:
         def guarded(*arguments: Any) -> Any:
-            try:
+            with _told(f"{path} raised"):
                 result = function(*arguments)
-            except UserError:
-                raise
-            except Exception as error:
-                raise ConfigError(f"{path} raised {_line(error)}") from error
             return guard(result) if callable(result) else result
 
         return guarded
@@ -84,6 +87,21 @@ def _guarded(path: str) -> Trainer:
     return guard(trainer)
 
 
-def _line(error: Exception) -> str:
-    first = str(error).strip().partition("\n")[0]
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Tell in one line what code of the user raises: SystemExit too, all but a true signal."""
+    try:
+        with interrupts_marked():
+            yield
+    except (UserError, Ended):
+        raise
+    except BaseException as error:
+        raise ConfigError(f"{what} {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    try:
+        first = str(error).strip().partition("\n")[0]
+    except Exception:  # its own __str__ may fail
+        first = ""
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

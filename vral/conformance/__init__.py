@@ -1,9 +1,11 @@
 """What does a training loop really do? Its trajectory on the Dirac-GAN tells.
 
 ``conform(trainer, objective)`` hands a trainer two modules in float64: G gives θ whatever the
-latent, D(x) = ψ·x is a logit that is high on reals, and all reals are 0 (Mescheder et al. 2018).
-Every hypothesis on the loop (order, numbers of steps, penalty; what is detached, cleared and
-stepped) has its trajectory. The report names the hypotheses that agree with the trainer to 1e-9.
+latent, and D(x) = ψ·x is a logit that is high on reals (Mescheder et al. 2018, whose reals are all
+0; here all reals of a start are at a c ≠ 0, so that D's loss on reals moves ψ). Every hypothesis on
+the loop has its trajectory: order, timing and numbers of steps; penalty; losses, labels and their
+weights; optimisers, step sizes and clipping; what is detached, cleared and stepped. The report
+names the hypotheses that agree with the trainer to 1e-9, and what was seen if none does.
 
 A trainer is a function that makes its optimisers and returns one update of its loop. For instance::
 
@@ -32,12 +34,29 @@ A trainer is a function that makes its optimisers and returns one update of its 
     print(conform(trainer, "nonsaturating", step_size=0.2, gamma=0.3).report)
 
 Samples and latents are (batch, 1), scores (batch,). Put the body of your loop into ``update``, or a
-call of a library's trainer. If it uses Adam, give it ``torch.optim.SGD``: only plain gradient
-descent is understood. If its D ends in a sigmoid, add one; make labels in float64. State that calls
-share (a counter for lazy R1, say) belongs into ``trainer``.
+call of a library's trainer. SGD, momentum, Adam and RMSprop are understood, with PyTorch's formulas
+and ε = 1e-8. If your D ends in a sigmoid, add one; make labels in float64. State that calls share (a
+counter for lazy R1, say) belongs into ``trainer``.
 
-Two things the Dirac-GAN cannot show. R1, R2 and a zero-centred penalty between reals and fakes are
-the same there. And with WGAN's linear loss and no penalty, two D steps are one step twice as long.
+Under ``fault`` stands what is not as declared. Optimiser, step sizes, timing and clipping after D's
+step are no faults, but named with their numbers; nor is a D that is negated throughout, which plays
+the same game.
+
+What the Dirac-GAN cannot show:
+
+* A player's step size multiplied by a number is the same as its whole loss multiplied by it, penalty
+  included. With Adam and RMSprop a loss that is multiplied (penalty included) looks like any other.
+* With WGAN's straight loss and no penalty, two D steps are one step twice as long, and a relativistic
+  pair is WGAN itself. Straight losses have no label: there it is a weight.
+* All samples of a batch are the same, so it does not matter which real is compared with which fake: a
+  relativistic average is the relativistic pair with cross-entropy doubled.
+* Where a penalty takes ∇D (R1 at reals, R2 at fakes, both, between) is told by a few calls with a
+  curved D(x) = ψx + ¼x². Half at reals and half at fakes is the same as midway between them. At random
+  points between them it is told for SGD with one D step a call, otherwise not.
+* D has one weight: nothing is seen of biases, norms or of what an optimiser leaves out. Scores stay
+  moderate: a clamp that acts at scores of ±50 is not seen.
+* Whether fakes are detached cannot show where G's gradients are cleared before its step, and does no
+  harm there.
 
 This package writes the Dirac-GAN down twice, as modules (``observe``) and by hand (``dynamics``),
 and takes neither from ``vral.games``: a referee must not share a mistake with the players.

@@ -1,14 +1,18 @@
 """The hypotheses on what a training loop does in one call.
 
 A loop in PyTorch moves parameters only by an optimiser's step, and that step follows the contents
-of ``.grad``. So a hypothesis says which steps a call makes, and how gradients get into ``.grad``,
-stay there and are cleared. Its faults are consequences of these, not special cases.
+of ``.grad``. So a hypothesis composes independent habits: which steps a call makes; how gradients
+get into ``.grad``, stay there and are cleared (``Habits``); of which losses they are (``Loss``);
+and how they become moves (``Manner``).
 """
 
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
+from math import inf
 from typing import NamedTuple
+
+from vral.conformance.losses import DECLARED
 
 BATCH = 5
 """Reals and latents in a call. It is no power of two, so that a wrong factor 1/B is recognised."""
@@ -28,7 +32,15 @@ the start of a call, never."""
 SCALES = (1.0, 0.5, 2.0, float(BATCH))
 """Factors of a loss: none, a half, two, and that of a sum over the batch."""
 
-SCALE_TEXTS = {0.5: "halved", 2.0: "doubled", float(BATCH): "summed over the batch, not averaged"}
+OPTIMISER_KINDS = SGD, MOMENTUM, ADAM, RMSPROP = ("sgd", "momentum", "adam", "rmsprop")
+"""Optimisers that are told apart, with PyTorch's formulas."""
+
+AFTER, BEFORE = "after", "before"
+
+
+SOFTPLUS, SIGMOID = "softplus", "sigmoid"
+THROUGH = {SOFTPLUS: 1 / 4, SIGMOID: 1 / 16}
+"""Square of the slope at 0 of the functions through which ∇D is taken by mistake."""
 
 
 class Penalty(NamedTuple):
@@ -36,7 +48,7 @@ class Penalty(NamedTuple):
 
     It adds ``weight``·γ·(ψ - ``centre``·sign ψ) to D's gradient at every ``every``-th step of D. A
     ``separate`` penalty makes a further step after D's. ``mean_weight`` times γ is the effective γ
-    of the convention ½γ E‖∇D‖².
+    of the convention ½γ E‖∇D‖², for a penalty ``through`` a function that at the equilibrium.
     """
 
     text: str
@@ -44,17 +56,19 @@ class Penalty(NamedTuple):
     centre: float = 0.0
     every: int = 1
     separate: bool = False
+    through: str = ""
+    """A function of the logit, "softplus" or "sigmoid", whose ∇ is penalised instead of ∇D."""
     fault: str = ""
 
     @property
     def mean_weight(self) -> float:
-        """The weight of the penalty, averaged over D's steps."""
-        return self.weight / self.every
+        """The weight of the penalty, averaged over D's steps; at D = 0 if it is ``through``."""
+        return self.weight / self.every * THROUGH.get(self.through, 1.0)
 
 
-def _gradient_of(text: str, factor: float) -> Iterator[Penalty]:
+def _gradient_of(text: str, factor: float = 1.0, through: str = "") -> Iterator[Penalty]:
     for form, weight in (("½γ·E‖∇D‖²", 1.0), ("γ·E‖∇D‖²", 2.0)):
-        yield Penalty(f"{form} {text}", weight * factor, fault=f"R1 {text}")
+        yield Penalty(f"{form} {text}", weight * factor, through=through, fault=f"R1 {text}")
 
 
 def _lazy(every: int, separate: bool) -> Iterator[Penalty]:
@@ -87,13 +101,18 @@ PENALTIES: tuple[Penalty, ...] = (
     Penalty("½γ·E(‖∇D‖ - 1)², centred at 1", 1.0, centre=1.0),
     Penalty("γ·E(‖∇D‖ - 1)², centred at 1 (WGAN-GP)", 2.0, centre=1.0),
     Penalty("γ·E‖∇D‖² without the ½, on reals and on fakes", 4.0),
-    *_gradient_of("with ∇D taken after a softplus: a factor σ(0)² = 1/4 on reals", 1 / 4),
-    *_gradient_of("with ∇D taken after a sigmoid: a factor σ'(0)² = 1/16 on reals", 1 / 16),
+    *_gradient_of(
+        "with ∇D taken after a softplus: a factor σ(-D)², 1/4 at D = 0", through=SOFTPLUS
+    ),
+    *_gradient_of("with ∇D taken after a sigmoid: a factor σ'(D)², 1/16 at D = 0", through=SIGMOID),
     *_gradient_of("with ∇D of the mean score: a factor 1/B²", 1 / BATCH**2),
     *_gradient_of("summed over the batch: a factor B", float(BATCH)),
 )
-"""The penalties that are told apart. On the Dirac-GAN ∇D is ψ everywhere, so R1, R2 and a
-zero-centred penalty between reals and fakes are the same."""
+"""The penalties that are told apart where D is straight: ∇D is ψ everywhere, so it does not matter
+whether it is taken at reals, at fakes or between them. PLACES are told apart by a curved D."""
+
+REALS, FAKES, BOTH, BETWEEN = PLACES = ("reals", "fakes", "both", "between")
+"""Where a penalty takes ∇D; "both" is the mean over reals and fakes."""
 
 
 class Habits(NamedTuple):
@@ -126,6 +145,75 @@ class Habits(NamedTuple):
         )
 
 
+class Rule(NamedTuple):
+    """A player's optimiser: its kind, its step size over h, and its decay rates.
+
+    ``first`` is the momentum or Adam's β₁, ``second`` Adam's β₂ or RMSprop's α.
+    """
+
+    kind: str = SGD
+    step: float = 1.0
+    first: float = 0.0
+    second: float = 0.0
+
+
+class Timing(NamedTuple):
+    """A player moves in the calls (from 0) that leave ``rest`` when divided by ``every``."""
+
+    every: int = 1
+    rest: int = 0
+
+    def due(self, call: int) -> bool:
+        """Whether the player moves in this call."""
+        return call % self.every == self.rest
+
+
+class Manner(NamedTuple):
+    """How gradients become moves: two optimisers, when they step, and D's weight clipping."""
+
+    rule_d: Rule = Rule()
+    rule_g: Rule = Rule()
+    timing_d: Timing = Timing()
+    timing_g: Timing = Timing()
+    clip: float = inf
+    clipped: str = AFTER
+    """When D's weight is clipped to ±``clip``: AFTER or BEFORE each of its steps."""
+
+    @property
+    def departures(self) -> int:
+        """Number of things that are not plain gradient descent with the given step size."""
+        d, g = self.rule_d, self.rule_g
+        return (
+            len({d.kind, g.kind} - {SGD})
+            + len({d.step, g.step} - {1.0})
+            + (self.clip < inf)
+            + (self.clip < inf and self.clipped == BEFORE)
+        )
+
+
+class Loss(NamedTuple):
+    """What D and G minimise: keys of ``d_losses`` and ``g_losses``, and numbers in them.
+
+    D's slope at reals is multiplied by ``weight_real`` and shifted by ``shift_real``; its slope at
+    fakes and G's slope likewise.
+    """
+
+    d: str = DECLARED
+    g: str = DECLARED
+    weight_real: float = 1.0
+    shift_real: float = 0.0
+    weight_fake: float = 1.0
+    shift_fake: float = 0.0
+    shift_g: float = 0.0
+
+    @property
+    def departures(self) -> int:
+        """Number of things that are not as declared."""
+        return len({self.d, self.g} - {DECLARED}) + sum(
+            number != default for number, default in zip(self[2:], Loss()[2:], strict=True)
+        )
+
+
 class Hypothesis(NamedTuple):
     """A call that makes ``d_steps`` and ``g_steps`` in ``order``, or one step of both at once."""
 
@@ -133,56 +221,14 @@ class Hypothesis(NamedTuple):
     d_steps: int
     g_steps: int
     habits: Habits
+    loss: Loss = Loss()
+    manner: Manner = Manner()
 
     @property
     def departures(self) -> int:
+        """Number of things that are not as declared, or not as in PyTorch's tutorials."""
         mixed = self.order == SIMULTANEOUS and not self.habits.frozen
-        return self.habits.departures + mixed
-
-    @property
-    def faults(self) -> tuple[str, ...]:
-        """What is not as declared, in one phrase each."""
-        h = self.habits
-        faults = [h.penalty.fault]
-        if not h.detached:
-            faults.append("fakes not detached: the gradient of D's loss reaches G")
-        if self.order == SIMULTANEOUS and not h.frozen:
-            faults.append("the gradient of G's loss reaches D's step")
-        if h.optimisers == "shared":
-            alone = ", but each phase clears its own player alone" if h.by_module else ""
-            faults.append(f"one optimiser steps G in D's phase and D in G's phase{alone}")
-        if h.optimisers == "D's holds G":
-            faults.append("D's optimiser also steps G: G is touched in D's phase")
-        if h.optimisers == "G's holds D":
-            faults.append("G's optimiser also steps D: D is touched in G's phase")
-        for player, other, clearing in (("D", "G", h.clear_d), ("G", "D", h.clear_g)):
-            how = {
-                "after": f"cleared only after its step, so what {other}'s backward pass leaves in "
-                f"{player} is stepped",
-                "call": "cleared only once a call, so that they add up within it",
-                "never": "never cleared (missing zero_grad), so that they add up",
-            }
-            if clearing != "before":
-                faults.append(f"{player}'s gradients are {how[clearing]}")
-        for player, scale in (("D", h.scale_d), ("G", h.scale_g)):
-            if scale != 1:
-                faults.append(f"{player}'s loss is {SCALE_TEXTS[scale]}")
-        return tuple(fault for fault in faults if fault)
-
-    @property
-    def scheme(self) -> str:
-        """Order and numbers of steps in words."""
-        counts = f"{_count(self.d_steps, 'D')} and {_count(self.g_steps, 'G')} a call"
-        if self.order == SIMULTANEOUS:
-            return "simultaneous, one step of D and G a call"
-        if not (self.d_steps and self.g_steps):
-            return f"only {'D' if self.d_steps else 'G'} moves: {counts}"
-        first, last = self.order.split("-")
-        return f"alternating, {first} then {last}, {counts}"
-
-
-def _count(number: int, player: str) -> str:
-    return f"{number} {player} step{'s' * (number != 1)}"
+        return self.habits.departures + mixed + self.loss.departures + self.manner.departures
 
 
 @cache
