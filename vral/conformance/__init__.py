@@ -34,8 +34,8 @@ A trainer is a function that makes its optimisers and returns one update of its 
     print(conform(trainer, "nonsaturating", step_size=0.2, gamma=0.3).report)
 
 Samples and latents are (batch, 1), scores (batch,). Put the body of your loop into ``update``, or a
-call of a library's trainer. SGD, momentum, Adam and RMSprop are understood, with PyTorch's formulas
-and ε = 1e-8. If your D ends in a sigmoid, add one; make labels in float64. State that calls share (a
+call of a library's trainer. SGD, momentum, Adam and RMSprop are understood, with PyTorch's
+formulas. If your D ends in a sigmoid, add one; make labels in float64. State that calls share (a
 counter for lazy R1, say) belongs into ``trainer``.
 
 Under ``fault`` stands what is not as declared. Optimiser, step sizes, timing and clipping after D's
@@ -44,19 +44,19 @@ the same game.
 
 What the Dirac-GAN cannot show:
 
-* A player's step size multiplied by a number is the same as its whole loss multiplied by it, penalty
-  included. With Adam and RMSprop a loss that is multiplied (penalty included) looks like any other.
-* With WGAN's straight loss and no penalty, two D steps are one step twice as long, and a relativistic
-  pair is WGAN itself. Straight losses have no label: there it is a weight.
-* All samples of a batch are the same, so it does not matter which real is compared with which fake: a
-  relativistic average is the relativistic pair with cross-entropy doubled.
+* A player's step size multiplied by a number is the same as its whole loss multiplied by it,
+  penalty included. With Adam and RMSprop such a loss is the same as another ε, and does little.
+* With WGAN's straight loss and no penalty, two D steps are one step twice as long, and a
+  relativistic pair is WGAN itself. Straight losses have no label: there it is a weight.
+* All samples of a batch are the same, so it does not matter which real is compared with which fake:
+  with cross-entropy, a relativistic average is the relativistic pair doubled.
 * Where a penalty takes ∇D (R1 at reals, R2 at fakes, both, between) is told by a few calls with a
-  curved D(x) = ψx + ¼x². Half at reals and half at fakes is the same as midway between them. At random
-  points between them it is told for SGD with one D step a call, otherwise not.
+  curved D(x) = ψx + ¼x². Half at reals and half at fakes is the same as midway between them. Points
+  drawn between them are told for SGD with one D step a call, otherwise not.
 * D has one weight: nothing is seen of biases, norms or of what an optimiser leaves out. Scores stay
   moderate: a clamp that acts at scores of ±50 is not seen.
-* Whether fakes are detached cannot show where G's gradients are cleared before its step, and does no
-  harm there.
+* Whether fakes are detached cannot show where G's gradients are cleared before its step, and does
+  no harm there.
 
 This package writes the Dirac-GAN down twice, as modules (``observe``) and by hand (``dynamics``),
 and takes neither from ``vral.games``: a referee must not share a mistake with the players.

@@ -34,10 +34,6 @@ from vral.conformance.hypotheses import (
 from vral.conformance.losses import d_losses, g_losses, slopes
 from vral.types import map_tensors
 
-ADAM_EPSILON = 1e-8
-"""The ε of Adam and RMSprop, PyTorch's default."""
-
-
 TOLERANCE = 1e-9
 """Largest deviation of a match, relative to max(1, |θ|, |ψ|)."""
 
@@ -72,9 +68,11 @@ NUMBERS: dict[str, Callable[[Loss, Manner], float]] = {
     "step_d": lambda loss, manner: manner.rule_d.step,
     "first_d": lambda loss, manner: manner.rule_d.first,
     "second_d": lambda loss, manner: manner.rule_d.second,
+    "epsilon_d": lambda loss, manner: manner.rule_d.epsilon,
     "step_g": lambda loss, manner: manner.rule_g.step,
     "first_g": lambda loss, manner: manner.rule_g.first,
     "second_g": lambda loss, manner: manner.rule_g.second,
+    "epsilon_g": lambda loss, manner: manner.rule_g.epsilon,
     "clip": lambda loss, manner: manner.clip,
     "weight_real": lambda loss, manner: loss.weight_real,
     "shift_real": lambda loss, manner: loss.shift_real,
@@ -298,7 +296,9 @@ class Dynamics(NamedTuple):
             h = h * moved
         if kind == SGD:
             return -h * grad, memory
-        first, second = lanes.numbers[f"first_{player}"], lanes.numbers[f"second_{player}"]
+        first, second, epsilon = (
+            lanes.numbers[f"{name}_{player}"] for name in ("first", "second", "epsilon")
+        )
         mean, square, ones, square_ones = memory.unbind(-1)
         mean = first * mean + (grad if kind == MOMENTUM else (1 - first) * grad)
         square = second * square + (1 - second) * grad.square()
@@ -310,9 +310,9 @@ class Dynamics(NamedTuple):
         if kind == MOMENTUM:
             return -h * mean, after
         if kind == RMSPROP:
-            return -h * grad / (square.sqrt() + ADAM_EPSILON), after
+            return -h * grad / (square.sqrt() + epsilon), after
         assert kind == ADAM
-        return -h * mean / ones / ((square / square_ones).sqrt() + ADAM_EPSILON), after
+        return -h * mean / ones / ((square / square_ones).sqrt() + epsilon), after
 
     def _clip(self, lanes: Lanes, state: State, when: str) -> State:
         if self.scheme.manner.clipped != when:

@@ -192,6 +192,8 @@ def _rule_numbers(player: str, kind: str) -> list[tuple[tuple[str, ...], dict[st
         RMSPROP: ((second,), {second: 0.95}),
     }[kind]
     usual = [((step,), {first: a, second: b}, 1) for a, b in DECAYS[kind]]
+    if kind != MOMENTUM:
+        usual += [((step, f"epsilon_{player}"), start, 2) for _, start, _ in usual]
     return [*usual, ((step, *free), guess, 1 + (kind != MOMENTUM))]
 
 
@@ -266,7 +268,10 @@ def _solved(
             column = list(NUMBERS).index(name)
             numbers[:, column] = numbers[:, column].clamp(0, 0.99999)
     near = numbers.round(decimals=6)
-    return index, near.where((numbers - near).abs() < 1e-9, numbers)
+    near = near.where((numbers - near).abs() < 1e-9, numbers)
+    small = [list(NUMBERS).index(name) for name in ("epsilon_d", "epsilon_g")]
+    near[:, small] = numbers[:, small]
+    return index, near
 
 
 class _Follower(NamedTuple):
@@ -320,7 +325,7 @@ class _Follower(NamedTuple):
 def _with(scheme: Hypothesis, habits: Habits, number: dict[str, float]) -> Hypothesis:
     manner = scheme.manner
     rule_d, rule_g = (
-        Rule(rule.kind, number[f"step_{p}"], number[f"first_{p}"], number[f"second_{p}"])
+        Rule(rule.kind, *(number[f"{n}_{p}"] for n in Rule._fields[1:]))
         for p, rule in ((D, manner.rule_d), (G, manner.rule_g))
     )
     loss = scheme.loss._replace(**{n: number[n] for n in Loss._fields[2:]})

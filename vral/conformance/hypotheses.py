@@ -35,6 +35,9 @@ SCALES = (1.0, 0.5, 2.0, float(BATCH))
 OPTIMISER_KINDS = SGD, MOMENTUM, ADAM, RMSPROP = ("sgd", "momentum", "adam", "rmsprop")
 """Optimisers that are told apart, with PyTorch's formulas."""
 
+EPSILON = 1e-8
+"""The ε of Adam and RMSprop, PyTorch's default."""
+
 AFTER, BEFORE = "after", "before"
 
 
@@ -146,7 +149,7 @@ class Habits(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A player's optimiser: its kind, its step size over h, and its decay rates.
+    """A player's optimiser: its kind, its step size over h, its decay rates, and ε.
 
     ``first`` is the momentum or Adam's β₁, ``second`` Adam's β₂ or RMSprop's α.
     """
@@ -155,6 +158,7 @@ class Rule(NamedTuple):
     step: float = 1.0
     first: float = 0.0
     second: float = 0.0
+    epsilon: float = EPSILON
 
 
 class Timing(NamedTuple):
@@ -186,6 +190,7 @@ class Manner(NamedTuple):
         return (
             len({d.kind, g.kind} - {SGD})
             + len({d.step, g.step} - {1.0})
+            + len({d.epsilon, g.epsilon} - {EPSILON})
             + (self.clip < inf)
             + (self.clip < inf and self.clipped == BEFORE)
         )

@@ -13,6 +13,7 @@ from vral.conformance.hypotheses import (
     BEFORE,
     BETWEEN,
     BOTH,
+    EPSILON,
     FAKES,
     MOMENTUM,
     REALS,
@@ -238,11 +239,11 @@ def _manner(hypothesis: Hypothesis, setting: Setting) -> list[str]:
         )
     elif d.step != 1:
         lines.append(f"step size: {d.step * h:g} for both, {d.step:g} times the given h = {h:g}")
-    scaled = " and ".join(
-        f"{p}'s whole loss multiplied by {r.step:g}"
+    factors = (
+        (p, r.step if r.kind in (SGD, MOMENTUM) else EPSILON / r.epsilon)
         for p, r in (("D", d), ("G", g))
-        if r.step != 1 and r.kind in (SGD, MOMENTUM)
     )
+    scaled = " and ".join(f"{p}'s whole loss multiplied by {f:g}" for p, f in factors if f != 1)
     if scaled:
         lines.append(f"  which is the same here as {scaled}")
     if hypothesis.manner.clip < inf and hypothesis.manner.clipped != BEFORE:
@@ -253,11 +254,12 @@ def _manner(hypothesis: Hypothesis, setting: Setting) -> list[str]:
 
 
 def _rule(rule: Rule) -> str:
+    epsilon = f", ε = {rule.epsilon:g}" if rule.epsilon != EPSILON else ""
     return {
         SGD: "plain gradient descent",
         MOMENTUM: f"gradient descent with momentum {rule.first:g}",
-        ADAM: f"Adam with β₁ = {rule.first:g}, β₂ = {rule.second:g}",
-        RMSPROP: f"RMSprop with α = {rule.second:g}",
+        ADAM: f"Adam with β₁ = {rule.first:g}, β₂ = {rule.second:g}{epsilon}",
+        RMSPROP: f"RMSprop with α = {rule.second:g}{epsilon}",
     }[rule.kind]
 
 
