@@ -128,7 +128,9 @@ def test_arguments_that_are_no_studies_are_named_and_left_out(theory, tmp_path):
     (tmp_path / "README.md").touch()
     result = report(tmp_path / "README.md", theory)
     left_out, error = result.stderr.splitlines()
-    assert left_out == f"STUDY: left out, without a study.json: {tmp_path / 'README.md'}"
+    assert (
+        left_out == f"STUDY: left out, without a study.json or a run.json: {tmp_path / 'README.md'}"
+    )
     assert "only studies without seeds given" in error
 
 

@@ -85,9 +85,13 @@ def experiment_of(root: Path) -> str:
     """
     marker = root / "study.json"
     if not marker.is_file():
+        runs = sum(1 for _ in root.rglob("run.json"))
+        holds = f"{runs} run{'s' if runs > 1 else ''} and no study" if runs else "no study.json"
         raise FolderError(
-            f"STUDY: {root} given, which holds no study.json; "
+            f"STUDY: {root} given, which holds {holds}; "
             "allowed: folders that vral reproduce has written"
+            + ", as there is nothing to judge in a run by itself (vral report draws it)"
+            * bool(runs)
         )
     name, _ = read_marker(root)
     known = list(dict.fromkeys([*EXPERIMENTS, *(c.experiment for c in CLAIMS.values())]))

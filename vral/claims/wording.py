@@ -46,6 +46,12 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 """Small numbers in words."""
 
 
+def nothing_to_judge(runs: int) -> str:
+    """What stands in the place of verdicts where there are ``runs`` and no study."""
+    what = "One run" if runs == 1 else f"{runs} runs"
+    return f"{what} and no study: nothing to judge. Claims are about studies of vral reproduce."
+
+
 def headline(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> str:
     """What must stand above the verdicts: that nothing is judged, or not on so few seeds.
 

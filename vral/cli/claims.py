@@ -26,7 +26,7 @@ PUBLISHED = "runs/published"
 
 
 @click.command("claims")
-@studies_argument
+@studies_argument()
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, for programs.")
 @click.option(
     "--into",

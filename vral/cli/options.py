@@ -127,37 +127,42 @@ def execution_options(folder: str) -> Callable[[Callable], Callable]:
     return decorate
 
 
-def studies_argument(command: Callable) -> Callable:
-    """Take STUDY…, folders of studies.
+def is_study(path: Path) -> bool:
+    """Whether ``path`` is the folder of a study."""
+    return (path / "study.json").is_file()
 
-    Of a shell's ``runs/*`` the command gets the studies; what is left out is named on stderr. If
-    none is a study the command gets all of them, to refuse them.
+
+def studies_argument(
+    fits: Callable[[Path], bool] = is_study, what: str = "a study.json"
+) -> Callable[[Callable], Callable]:
+    """Take STUDY…, folders that ``fits`` accepts for ``what`` they hold.
+
+    Of a shell's ``runs/*`` the command gets these; what is left out is named on stderr. If none
+    fits, a single folder goes to the command, to refuse it.
     """
+
+    def only_fitting(
+        ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]
+    ) -> tuple[Path, ...]:
+        fitting = tuple(path for path in paths if fits(path))
+        others = ", ".join(str(path) for path in paths if path not in fitting)
+        if not fitting and len(paths) > 1:
+            raise ConfigError(
+                f"STUDY: {others} given, none of which holds {what}; "
+                "allowed: folders that vral reproduce has written"
+            )
+        if fitting and others:
+            click.echo(f"STUDY: left out, without {what}: {others}", err=True)
+        return fitting or paths
+
     return click.argument(
         "studies",
         metavar="STUDY...",
         nargs=-1,
         required=True,
         type=click.Path(path_type=Path),
-        callback=_only_studies,
-    )(command)
-
-
-def _only_studies(
-    ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]
-) -> tuple[Path, ...]:
-    studies = tuple(path for path in paths if (path / "study.json").is_file())
-    others = [str(path) for path in paths if path not in studies]
-    if not studies and len(paths) > 1:
-        raise ConfigError(
-            f"STUDY: {', '.join(others)} given, none of which holds a study.json; "
-            "allowed: folders that vral reproduce has written"
-        )
-    if not studies:
-        return paths
-    if others:
-        click.echo(f"STUDY: left out, without a study.json: {', '.join(others)}", err=True)
-    return studies
+        callback=only_fitting,
+    )
 
 
 def refuse_unused(config: RunConfig, settings: Mapping[str, Any]) -> None:

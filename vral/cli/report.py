@@ -10,17 +10,17 @@ import rich_click as click
 
 from vral.claims import examine
 from vral.claims.ledger import experiment_of
-from vral.cli.options import studies_argument
+from vral.cli.options import is_study, studies_argument
 from vral.cli.terminal import open_terminal
 from vral.errors import ConfigError
-from vral.report.contents import read_study, read_theory, sections
+from vral.report.contents import holds_runs, read_runs, read_study, read_theory, sections
 from vral.report.page import is_ours, render, write_page
 from vral.report.pictures import write_pdf
 from vral.study.experiments import EXPERIMENTS
 
 
 @click.command("report")
-@studies_argument
+@studies_argument(holds_runs, "a study.json or a run.json")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -32,22 +32,28 @@ from vral.study.experiments import EXPERIMENTS
 def command(studies: Sequence[Path], out: Path | None) -> None:
     """Write the verdicts, figures, settings and curves of studies as one HTML page.
 
-    The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote. Its
-    figures also go into a PDF, except those of experiments without seeds, such as dirac.
+    The page needs no network and no other file. A STUDY is a folder that vral reproduce wrote, or
+    one with runs of vral train, which are shown without verdicts. Figures also go into a PDF,
+    except those of experiments without seeds, such as dirac.
     """
     roots = list({root.resolve(): root for root in studies}.values())
-    computed = [root for root in roots if experiment_of(root) not in EXPERIMENTS]
-    over_seeds = [read_study(root) for root in roots if root not in computed]
+    judgeable = [root for root in roots if is_study(root)]
+    computed = [root for root in judgeable if experiment_of(root) not in EXPERIMENTS]
+    over_seeds = [
+        (read_study if root in judgeable else read_runs)(root)
+        for root in roots
+        if root not in computed
+    ]
     if not over_seeds:
         raise ConfigError(
             "STUDY: only studies without seeds given; allowed: these beside one with seeds, such "
-            "as the folder of vral reproduce ratios"
+            "as the folder of vral reproduce ratios, or beside a run"
         )
     out = out or Path(commonpath([root.resolve() for root in roots]), "report.html")
     pdf = out.with_suffix(".pdf")
     _check(out, pdf)
     console = open_terminal()
-    judged, still_open = examine(roots)
+    judged, still_open = examine(judgeable) if judgeable else ([], [])
     parts = []
     for number, study in enumerate(over_seeds, 1):
         console.print(f"{study.root}: drawing", soft_wrap=True, markup=False)
@@ -58,7 +64,8 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
     shown = len(figures) + sum(len(theory.figures) for theory in theories)
     write_pdf(pdf, "; ".join(dict.fromkeys(part.study.row.question for part in parts)), figures)
     write_page(out, page)
-    console.print(f"{len(judged)} verdicts, {shown} figures → {out}, {pdf}", soft_wrap=True)
+    verdicts = f"{len(judged)} verdicts" if judgeable else "no study, so no verdicts"
+    console.print(f"{verdicts}, {shown} figures → {out}, {pdf}", soft_wrap=True)
 
 
 def _check(out: Path, pdf: Path) -> None:

@@ -81,24 +81,9 @@ Entry = Mapping[str, Any]
 def ends_of(
     root: Path, select: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame
 ) -> list[dict[str, Any]]:
-    """Every seed under ``root`` that diverged or exploded or whose G gets no gradient.
-
-    An entry holds the run's COORDINATES, "seed", "what" and, in words, "how". Those stay that
-    ``select`` keeps of a frame with a row for each.
-    """
-    ends = [
-        {
-            **entry,
-            "what": "diverged",
-            "how": f"{entry['reading']} = {entry['value']} at D update {entry['d_update']:,}",
-        }
-        for entry in frames.diverged(root)
-    ]
-    ends += [{**note, "how": notes.in_words(note)} for note in notes.of_study(root)]
-    if not ends:
-        return []
-    names = (*frames.COORDINATES, "seed", "what", "how")
-    return select(pl.DataFrame([{name: end[name] for name in names} for end in ends])).to_dicts()
+    """``notes.ends`` of ``root``: those that ``select`` keeps of a frame with a row for each."""
+    ends = notes.ends(root)
+    return select(pl.DataFrame(ends)).to_dicts() if ends else []
 
 
 def counted_ends(ends: Iterable[Entry]) -> list[str]:

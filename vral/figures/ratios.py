@@ -43,6 +43,10 @@ def _last_scores(probes: pl.DataFrame) -> list[tuple[NDArray, NDArray]]:
     return [(real.to_numpy(), fake.to_numpy()) for real, fake in pairs]
 
 
+LEAST_HEIGHT = 2.9
+"""Inches that one method needs: title, heading and small print take half of them."""
+
+
 def histograms(
     probes: pl.DataFrame,
     arms: Sequence[str],
@@ -51,7 +55,8 @@ def histograms(
 ) -> Figure:
     """D's output on held-out real and fake samples at the end of training, arms × ratios."""
     with rc_context(STYLE):
-        figure, axes = grid(len(arms), len(ratios), 2.9 if len(ratios) > 1 else 4.8, 1.25)
+        height = max(1.25, LEAST_HEIGHT / len(arms))
+        figure, axes = grid(len(arms), len(ratios), 2.9 if len(ratios) > 1 else 4.8, height)
         for row, arm in zip(axes, arms, strict=True):
             for ax, ratio in zip(row, ratios, strict=True):
                 _histogram_panel(ax, probes, arm, ratio, targets)
@@ -96,7 +101,8 @@ def gradients_and_variance(
 ) -> Figure:
     """‖∇D‖ and Var D(G(z)) over time, one row per arm, one column per ratio."""
     with rc_context(STYLE):
-        figure, axes = grid(len(arms), len(ratios), 3.2, 1.45)
+        height = max(1.45, LEAST_HEIGHT / len(arms))
+        figure, axes = grid(len(arms), len(ratios), 3.2, height)
         for row, arm in zip(axes, arms, strict=True):
             for ax, ratio in zip(row, ratios, strict=True):
                 draw_gradient_and_variance(ax, arm, cell(records, arm, ratio), clock)
@@ -161,7 +167,8 @@ def sample_grids(
 ) -> Figure:
     """Samples of the first seed at the end of training, arms × ratios; points over ``real``."""
     with rc_context(STYLE):
-        figure, axes = grid(len(ratios), len(arms), 1.6, 1.75)
+        size = max(1.6, LEAST_HEIGHT / len(arms)), max(1.75, LEAST_HEIGHT / len(ratios))
+        figure, axes = grid(len(ratios), len(arms), *size)
         for row, ratio in zip(axes, ratios, strict=True):
             for ax, arm in zip(row, arms, strict=True):
                 draw_samples(ax, samples.get((arm, ratio)), colour_of(arm), real)

@@ -20,12 +20,20 @@ from vral.errors import FolderError
 from vral.figures import ratio_label
 from vral.report.explorer import explored
 from vral.report.pictures import Picture, figures_of, picture, saved_picture
-from vral.report.settings import portable_command
-from vral.study import frames
+from vral.report.settings import portable_command, train_command
+from vral.study import frames, notes
+from vral.study.config import differences, with_defaults
 from vral.study.experiments import EXPERIMENTS, Experiment
 from vral.study.folders import read_marker
 from vral.study.methods import arm_order, label
 from vral.study.numbers import typeset
+
+ENDS = {
+    "diverged": "Seeds that diverged",
+    notes.EXPLODED: "Seeds that exploded",
+    notes.NO_GRADIENT: "Seeds whose G gets no gradient",
+}
+"""What the page calls the ends of ``Section.ends``."""
 
 ArmAtRatio = tuple[str, str]
 
@@ -55,12 +63,25 @@ The text of any other figure gives the first three of the experiment's readings.
 """
 
 
+RUN_METRICS = (
+    EXPERIMENTS["ratios"].metrics
+    | {"coverage": "coverage", "w1": "W1"}
+    | {"auc": "held-out AUC", "overlap": "overlap"}
+)
+"""Columns of the final values of runs that belong to no study."""
+
+
+MOST_NAMES = 3
+"""Methods that the title of runs names; more are counted."""
+
+
 @dataclass(frozen=True)
 class Study:
-    """A study folder with what was read from it."""
+    """A study folder, or one with runs that belong to none, with what was read from it."""
 
     root: Path
     experiment: str
+    """Empty where the runs belong to no study."""
     commands: tuple[str, ...]
     reports: tuple[dict[str, Any], ...]
     """The run.json files."""
@@ -68,8 +89,22 @@ class Study:
     probes: pl.DataFrame
 
     @property
+    def name(self) -> str:
+        """What the page calls it."""
+        return self.experiment or ("run" if len(self.reports) == 1 else "runs")
+
+    @cached_property
     def row(self) -> Experiment:
-        return EXPERIMENTS[self.experiment]
+        """Its experiment; for runs that belong to none, a row that says what they are."""
+        if self.experiment:
+            return EXPERIMENTS[self.experiment]
+        places = [frames.coordinates(report["config"]) for report in self.reports]
+        arms = list(dict.fromkeys(label(place["method"]) for place in places))
+        names = ", ".join(arms) if len(arms) <= MOST_NAMES else f"{len(arms)} methods"
+        ratios = dict.fromkeys(ratio_label(place["ratio"]) for place in places)
+        title = f"{names} at {', '.join(ratios)} on {', '.join(self.datasets)}"
+        about = "Trained by vral train. No claim is judged on runs that belong to no study."
+        return Experiment(title, about, (), (), RUN_METRICS)
 
     @property
     def datasets(self) -> list[str]:
@@ -90,6 +125,57 @@ def read_study(root: Path) -> Study:
         raise FolderError(f"STUDY: {root} has no readings yet; its command continues it")
     reports = tuple(report for _, report in frames.runs(root))
     return Study(root, experiment, tuple(dict.fromkeys(commands)), reports, records, probes)
+
+
+def holds_runs(path: Path) -> bool:
+    """Whether ``path`` is the folder of a study, or one with runs in it."""
+    return (path / "study.json").is_file() or next(path.rglob("run.json"), None) is not None
+
+
+def read_runs(root: Path) -> Study:
+    """The runs in ``root``, which is the folder of one, or one that holds them and no study.
+
+    Raises FolderError where it is neither, where nothing was recorded, and where runs have the same
+    seed, or settings that differ under the same name, so that they cannot be shown as one.
+    """
+    studies = sorted(str(path.parent) for path in root.rglob("study.json"))
+    if studies:
+        raise FolderError(f"STUDY: {root} holds studies; allowed: these, {', '.join(studies)}")
+    found = list(frames.runs(root))
+    if not found:
+        raise FolderError(
+            f"STUDY: {root} given, which holds no study.json and no run.json; "
+            "allowed: folders that vral reproduce or vral train has written"
+        )
+    _refuse_mixed(found)
+    records, probes = frames.read(root, "records"), frames.read(root, "probes")
+    if records.is_empty() or probes.is_empty():
+        raise FolderError(f"STUDY: {root} has no readings, so there is nothing to draw")
+    reports = tuple(report for _, report in found)
+    commands = tuple(dict.fromkeys(train_command(report["config"]) for report in reports))
+    return Study(root, "", commands, reports, records, probes)
+
+
+def _refuse_mixed(found: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
+    """Raise FolderError for two runs of one name that are not seeds of the same."""
+    seen: dict[tuple[str, ...], list[tuple[Path, Mapping[str, Any]]]] = {}
+    for folder, report in found:
+        config = with_defaults(report["config"])
+        earlier = seen.setdefault(tuple(frames.coordinates(config).values()), [])
+        for other, settings in earlier:
+            same = {name: config.get(name) for name in ("seeds", *PACE)}
+            changed = differences({**settings, **same}, config)
+            if changed or set(settings["seeds"]) & set(config["seeds"]):
+                why = "; ".join(changed) or "the same seeds"
+                raise FolderError(
+                    f"STUDY: {other} and {folder} are runs of one name with {why}; allowed: each "
+                    "by itself, as two folders"
+                )
+        earlier.append((folder, config))
+
+
+PACE = ("rounds", "record_every", "probe_every")
+"""Settings in which seeds of one method may differ, as one is longer than another."""
 
 
 @dataclass(frozen=True)
@@ -186,15 +272,26 @@ class Section:
         """The seeds that diverged here, as ``frames.diverged`` gives them."""
         return [e for e in frames.diverged(self.study.root) if e["dataset"] == self.dataset]
 
+    @cached_property
+    def ends(self) -> list[dict[str, Any]]:
+        """The seeds that diverged or exploded or whose G gets no gradient, by ``notes.ends``."""
+        return [e for e in notes.ends(self.study.root) if e["dataset"] == self.dataset]
+
+    @property
+    def rounds(self) -> str:
+        """The number of rounds of its runs, the least and the most where they differ."""
+        counts = [config["rounds"] for config in self.configs]
+        return " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+
     @property
     def unfinished(self) -> list[dict[str, Any]]:
         """The run.json files of runs whose readings end before their last round."""
         return [r for r in self.reports if r["status"] not in ("finished", "diverged")]
 
     @property
-    def hours(self) -> float:
+    def seconds(self) -> float:
         """Sum of the wall times of all runs."""
-        return sum(report.get("seconds", 0) for report in self.reports) / 3600
+        return sum(report.get("seconds", 0) for report in self.reports)
 
     @property
     def machines(self) -> list[dict[str, Any]]:
@@ -213,7 +310,7 @@ class Section:
         curves = explored(
             self.study.records.filter(here), self.study.probes.filter(here), self.final, g_held
         )
-        return {"anchor": self.anchor, "title": f"{self.study.experiment}, {self.dataset}"} | curves
+        return {"anchor": self.anchor, "title": f"{self.study.name}, {self.dataset}"} | curves
 
     def plates(self) -> list[Plate]:
         """Every figure, whether it supports verdicts or not."""
@@ -262,12 +359,25 @@ def sections(study: Study, number: int, ledger: Sequence[Verdict]) -> list[Secti
             Section(
                 study,
                 dataset,
-                f"study{number}-{slug(study.experiment)}-{slug(dataset)}",
+                f"study{number}-{slug(study.name)}-{slug(dataset)}",
                 verdicts,
-                figures_of(study.experiment, study.root, configs),
+                _figures_of(study, configs),
             )
         )
     return result
+
+
+def _figures_of(study: Study, configs: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    """The figures of the study's experiment; for other runs those of ``ratios``.
+
+    Runs with readings along segments have those drawn too.
+    """
+    if study.experiment:
+        return figures_of(study.experiment, study.root, configs)
+    drawn = figures_of("ratios", study.root, configs)
+    if not frames.read(study.root, "interpolation").is_empty():
+        drawn |= figures_of("interpolation", study.root, configs)
+    return drawn
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
 from vral.claims.verdict import JUDGEMENTS
-from vral.claims.wording import family_notes, headline, remarks
+from vral.claims.wording import family_notes, headline, nothing_to_judge, remarks
 from vral.figures import ratio_label
 from vral.files import write_bytes
 from vral.report import contents, settings
@@ -31,7 +31,7 @@ from vral.report.explorer import CLOCKS, POINTS, READINGS
 from vral.report.pictures import CREATOR
 from vral.study.frames import FINAL_SHARE
 from vral.study.methods import label
-from vral.study.numbers import typeset
+from vral.study.numbers import duration, typeset
 
 STRIP = 100
 """Width of a verdict's drawing, in its own units."""
@@ -64,6 +64,7 @@ def render(
         "typeset": typeset,
         "setting": settings.setting,
         "label": label,
+        "duration": duration,
         "remarks": remarks,
         "ratio": ratio_label,
         "base64": lambda data: base64.b64encode(data).decode(),
@@ -74,6 +75,7 @@ def render(
         (verdict for part in (*sections, *theories) for verdict in part.verdicts),
         key=lambda verdict: list(CLAIMS).index(verdict.claim.id),
     )
+    judged = theories or any(section.study.experiment for section in sections)
     tally = Counter(v.verdict for v in verdicts if v.claim.kind != "identity")
     return environment.get_template("page.html").render(
         creator=CREATOR,
@@ -87,12 +89,16 @@ def render(
         section_of={(section.study.root, section.dataset): section for section in sections}
         | {(v.study, v.dataset): theory for theory in theories for v in theory.verdicts},
         several=len(sections) + len(theories) > 1,
-        headline=headline(verdicts, still_open),
+        headline=headline(verdicts, still_open)
+        if judged
+        else nothing_to_judge(sum(len(section.reports) for section in sections)),
         notes=family_notes(verdicts),
         verdicts=verdicts,
         still_open=still_open,
         tally=[(judgement, tally[judgement]) for judgement in JUDGEMENTS],
         strip=strip,
+        ends=contents.ENDS,
+        judged=judged,
         share=FINAL_SHARE,
         points=POINTS,
         common_settings=settings.common_settings,

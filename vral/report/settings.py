@@ -5,8 +5,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vral.errors import ConfigError
 from vral.figures import ratio_label
 from vral.study import frames
+from vral.study.config import option_name, resolve, with_defaults
 from vral.study.numbers import typeset
 
 PLACE = ("method", "variant", "ratio", "dataset", "seeds")
@@ -62,6 +64,27 @@ def setting(value: Any) -> str:
     if value is None:
         return "–"
     return typeset(value) if isinstance(value, float) else str(value)
+
+
+def train_command(config: Mapping[str, Any]) -> str:
+    """The command, without "vral", that trains a run of these settings."""
+    recorded = with_defaults(config)
+    method, seeds = recorded["method"], ",".join(map(str, recorded["seeds"]))
+    words = ["train", method, "--dataset", recorded["dataset"], "--seed", seeds]
+    given = {"dataset": recorded["dataset"], "rounds": recorded["rounds"]}
+    try:
+        usual = resolve(method, given)
+        if recorded["network"] != usual.network:  # It has a width of its own.
+            usual = resolve(method, given | {"network": recorded["network"]})
+            words += ["--network", usual.network]
+    except ConfigError:  # A method or a data set that this version does not have.
+        return shlex.join(words)
+    settled = {"record_every": usual.recorded_every, "probe_every": usual.probed_every}
+    for name, value in usual.model_dump(mode="json").items():
+        its = recorded.get(name)
+        if name not in ("method", "dataset", "seeds") and its not in (value, settled.get(name)):
+            words += [option_name(name), str(its)]
+    return shlex.join([*words, "--rounds", str(recorded["rounds"])])
 
 
 LOCAL_OPTIONS = ("--out", "--data-root")

@@ -182,6 +182,15 @@ class _Divergence(BaseModel):
     value: str
 
 
+class _Note(BaseModel):
+    model_config = ConfigDict(strict=True)
+    seed: NonNegativeInt
+    what: str
+    reading: str
+    value: float
+    d_update: NonNegativeInt
+
+
 class _Report(BaseModel):
     """The types of what is read from run.json."""
 
@@ -190,6 +199,8 @@ class _Report(BaseModel):
     status: str
     rounds_done: NonNegativeInt
     diverged: list[_Divergence] = []
+    notes: list[_Note] | None = None
+    """None in a run of an earlier version, and in one under way."""
     quality: dict[str, float | None] = {}
     machine: dict[str, Any] = {}
     mode: dict[str, Any] = {}

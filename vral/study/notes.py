@@ -80,6 +80,24 @@ def of_study(root: Path) -> list[dict[str, Any]]:
     return found
 
 
+def ends(root: Path) -> list[dict[str, Any]]:
+    """Every seed under ``root`` that diverged, exploded or whose G gets no gradient.
+
+    An entry holds the run's COORDINATES, "seed", "what" and, in words, "how".
+    """
+    diverged = [
+        {
+            **entry,
+            "what": "diverged",
+            "how": f"{entry['reading']} = {entry['value']} at D update {entry['d_update']:,}",
+        }
+        for entry in frames.diverged(root)
+    ]
+    noted = [{**note, "how": in_words(note)} for note in of_study(root)]
+    names = (*frames.COORDINATES, "seed", "what", "how")
+    return [{name: entry[name] for name in names} for entry in (*diverged, *noted)]
+
+
 def in_words(note: Mapping[str, Any]) -> str:
     """What a note of ``of_study`` says: reading, number and D update."""
     reading, value, update = note["reading"], number(note["value"], 2), f"{note['d_update']:,}"
