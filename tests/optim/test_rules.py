@@ -584,7 +584,7 @@ def test_a_checkpoint_continues_bit_for_bit(rule, tmp_path):
     first = build(config, data)
     middle = go_on(first, first.initial, 2)
     path = tmp_path / "checkpoint.pt"
-    checkpoint.save(path, config.identity, middle, first.stream, Clock(2), [])
+    checkpoint.save(path, config.identity, middle, first.stream, Clock(2), [], {})
     through = go_on(first, middle, 2)
     loaded = checkpoint.load(path, config.identity, torch.device("cpu"))
     again = build(config, data)
