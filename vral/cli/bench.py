@@ -1,5 +1,7 @@
 """``vral bench``: our update timed against the loops that people write."""
 
+import errno
+import os
 import re
 import shlex
 import sys
@@ -79,7 +81,7 @@ def _listed(what: str, option: str) -> str:
 @click.option("--modes", metavar="NAMES", help=_listed("Modes of vral's step", "modes"))
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000),
     help="Turns of each contender. [dim](default: 7)[/]",
 )
 @click.option(
@@ -167,11 +169,13 @@ def _ratios(text: str | None) -> tuple[int, ...]:
 
 
 def _check_new(out: Path) -> None:
-    """Raise ConfigError unless ``out`` can be created; leaves nothing behind."""
+    """Raise ConfigError unless ``out`` is new and can be written; leaves nothing under its name."""
     try:
-        with open(out, "x"):
-            pass
-        out.unlink()
+        if os.path.lexists(out):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        probe = out.with_name(f".{out.name}.{os.getpid()}.tmp")  # as it will be written
+        probe.touch(exist_ok=False)
+        probe.unlink()
     except OSError as error:
         allowed = "a new file in a folder that can be written"
         raise ConfigError(f"--out: {out} given ({error.strerror}); allowed: {allowed}") from None

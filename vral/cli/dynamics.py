@@ -69,7 +69,7 @@ def rounds_option(default: int) -> Callable[[Callable], Callable]:
     """--rounds: the length of a trajectory."""
     return click.option(
         "--rounds",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, 10_000_000),
         default=default,
         show_default=True,
         help="Rounds of a trajectory.",
@@ -281,7 +281,7 @@ def dirac(
 @click.command("dirac-basins")
 @click.option(
     "--points",
-    type=click.IntRange(min=2),
+    type=click.IntRange(2, 10_000),
     default=41,
     show_default=True,
     help="Starts along each axis of [-2, 2]².",
@@ -354,7 +354,7 @@ def _setup_help(name: str, text: str) -> str:
 @click.command(mixture_spectrum.EXPERIMENT)
 @click.option(
     "--rounds",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 10_000_000),
     help=_setup_help("rounds", "Rounds of training; 50,000 in the paper."),
 )
 @click.option(
@@ -370,14 +370,16 @@ def _setup_help(name: str, text: str) -> str:
     help=_setup_help("gamma", "Weight γ of consensus optimization."),
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), help=_setup_help("seed", "Seed of both trainings.")
+    "--seed",
+    type=click.IntRange(0, 999_999_999),
+    help=_setup_help("seed", "Seed of both trainings."),
 )
 @click.option(
     "--quick", is_flag=True, help="A small network and few rounds, in a folder of its own."
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_024),
     default=1,
     show_default=True,
     help="Threads of the computation.",

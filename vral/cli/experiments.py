@@ -74,7 +74,7 @@ def study_options(row: Experiment) -> Callable[[Callable], Callable]:
         ),
         click.option(
             "--jobs",
-            type=click.IntRange(min=1),
+            type=click.IntRange(1, 1_024),
             help="Runs that train at the same time. [dim](default: one a core, 1 on a GPU)[/]",
         ),
         click.option(

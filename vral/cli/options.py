@@ -95,7 +95,7 @@ def execution_options(folder: str) -> Callable[[Callable], Callable]:
         ),
         click.option(
             "--threads",
-            type=click.IntRange(min=1),
+            type=click.IntRange(1, 1_024),
             help="Threads of each process. [dim](default: 1; for one run of a convolutional "
             "network all cores)[/]",
         ),

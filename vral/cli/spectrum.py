@@ -59,13 +59,13 @@ class Settings:
 )
 @click.option(
     "--samples",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     help="Fixed real and latent samples, this many of each, that losses are averaged over. "
     f"[dim](default: {SAMPLES})[/]",
 )
 @click.option(
     "--arnoldi",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     metavar="N",
     help="Look for the N rightmost, N largest and N fastest rotating eigenvalues by Arnoldi "
     f"iteration instead of all. [dim](default: all up to {DENSE_LIMIT} parameters, 10 of each "
@@ -92,7 +92,7 @@ class Settings:
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_024),
     default=1,
     show_default=True,
     help="Threads of the computation.",
@@ -185,7 +185,7 @@ def _note(folder: Path, trained: TrainedRun, settings: Settings) -> None:
     content = {"config": config, "settings": asdict(settings), "commands": []}
     path = folder / MARK
     if path.exists():
-        old = read_json(path, list(content))
+        old = read_json(path, {name: type(value) for name, value in content.items()})
         changed = differences(
             {**old["config"], **old["settings"]}, {**config, **content["settings"]}
         )

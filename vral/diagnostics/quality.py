@@ -93,7 +93,7 @@ def train_classifier(data: Dataset) -> Classifier:
     return network.requires_grad_(False)
 
 
-def source_digest(*made_by: object) -> str:
+def source_digest(*made_by: Callable) -> str:
     """A digest of the source text of functions and classes."""
     text = "\n".join(map(inspect.getsource, made_by))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -112,7 +112,7 @@ def classifier_file(data: Dataset) -> str:
     """
     digest = hashlib.sha256(f"{CODE} {UPDATES} {data.shape}".encode())
     for tensor in (data.train, _labels(data.train_labels)):
-        digest.update(tensor.contiguous().numpy())
+        digest.update(tensor.contiguous().numpy().data)
     return f"classifier-{data.name}-{digest.hexdigest()[:32]}.pt"
 
 

@@ -150,7 +150,7 @@ def _keep_setup(root: Path, setup: Setup) -> None:
     """Write ``setup`` into the folder. Raises FolderError where it holds another one."""
     path = root / "setup.json"
     if path.exists():
-        changed = differences(read_json(path, asdict(setup)), asdict(setup))
+        changed = differences(read_json(path, dict.fromkeys(asdict(setup), object)), asdict(setup))
         if changed:
             raise FolderError(
                 f"--out: {root} holds another setup ({'; '.join(changed)}); take that, or name "

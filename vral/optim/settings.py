@@ -64,7 +64,9 @@ class Setting(NamedTuple):
             return ", ".join(self.choices)
         least, most = self.bounds["at least"], self.bounds["at most"]
         if isinstance(self.default, int) and least is not None and most is not None:
-            return " or ".join(str(value) for value in range(int(least), int(most) + 1))
+            few = most - least < 3
+            values = [str(value) for value in range(int(least), int(most) + 1)] if few else []
+            return " or ".join(values) or f"a whole number from {least} to {most}"
         kind = "a whole number" if isinstance(self.default, int) else "a finite number"
         limits = [f"{words} {limit:g}" for words, limit in self.bounds.items() if limit is not None]
         return f"{kind} {' and '.join(limits)}".strip()

@@ -23,7 +23,9 @@ class Unrolled(FirstOrder):
     G's draw. The opponents' own gradients, and G's reported loss, are the game's.
     """
 
-    steps: int = setting(5, meaning="steps of its opponents that G looks through", least=0)
+    steps: int = setting(
+        5, meaning="steps of its opponents that G looks through", least=0, most=1000
+    )
     lr: float = setting(
         0.0, meaning="size of those steps; 0: each opponent's own learning rate", least=0.0
     )

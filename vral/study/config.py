@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.fields import FieldInfo
 
 from vral.data.datasets import DATASETS
-from vral.errors import ConfigError
+from vral.errors import ConfigError, shown
 from vral.nets import NETWORKS, NORMS
 from vral.objectives import OBJECTIVES
 from vral.optim.rules import name_of, player_text, rule_names, rule_text, transform_text
@@ -31,6 +31,11 @@ from vral.train.schedule import PLAYS, Ratio
 from vral.train.step import PRECISIONS
 
 MOST_SEEDS = 1000
+SEEDS_BELOW = 10**9
+MOST_ROUNDS = 10**9
+"""Far more than any machine trains; whatever is counted from it fits in 64 bits."""
+MOST_UNITS = 2**16
+"""Width of a layer of which one matrix takes 16 GiB."""
 
 
 def _seeds(value: Any) -> Any:
@@ -64,7 +69,8 @@ def _text(canonical: Callable[[str], str]) -> Callable[[Any], Any]:
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Rounds = Annotated[int, Field(ge=0, le=MOST_ROUNDS)]
+Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 Norm = Literal[*NORMS]
 PlayerRule = Annotated[str, BeforeValidator(_text(player_text))]
 
@@ -102,11 +108,13 @@ class RunConfig(BaseModel):
         description="Who moves first in a round; simultaneous: all at once, at ratio 1 only.",
     )
     seeds: Annotated[
-        tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_seeds), Field(min_length=1)
+        tuple[Annotated[int, Field(ge=0, lt=SEEDS_BELOW)], ...],
+        BeforeValidator(_seeds),
+        Field(min_length=1, max_length=MOST_SEEDS),
     ] = RUN(
         (0,), description="Seeds that train side by side: one (3), a range (0-4) or a list (0,2,5)."
     )
-    rounds: Count = RUN(
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] = RUN(
         description="Rounds to train for; at k:1 a round is k D updates and one G update."
     )
     batch: Annotated[int, Field(ge=2)] = RUN(64, description="Batch size of every update.")
@@ -119,7 +127,7 @@ class RunConfig(BaseModel):
         "trained",
         description="held: G does not move; its turns are read and counted as usual.",
     )
-    warmup: Annotated[int, Field(ge=0)] = RUN(
+    warmup: Rounds = RUN(
         0,
         description="Rounds of LSGAN at 1:1 that train G first; the run then starts with a new D.",
     )
@@ -131,10 +139,10 @@ class RunConfig(BaseModel):
     network: Literal[*NETWORKS] = NETS(
         description="Pair of networks, D and G; vral ls networks explains each."
     )
-    width: Count = NETS(
+    width: Units = NETS(
         description="Width of both networks: hidden units, or base channels of convolutions."
     )
-    latent: Count = NETS(description="Dimensions of G's input z ~ N(0, I).")
+    latent: Units = NETS(description="Dimensions of G's input z ~ N(0, I).")
     norm_d: Norm = NETS(
         "none",
         description="Normalisation in D; batch takes the statistics of the batch at hand, so that "
@@ -196,11 +204,11 @@ class RunConfig(BaseModel):
     meta_input: Literal["sample", "batch"] = MEANS(
         "sample", description="R and F judge single scores, or the scores of a batch as one vector."
     )
-    meta_width: Count = MEANS(28, description="Hidden units of R and of F.")
+    meta_width: Units = MEANS(28, description="Hidden units of R and of F.")
     meta_game: Literal["nonsaturating", "minimax"] = MEANS(
         "nonsaturating", description="The game that D plays against R and F."
     )
-    meta_steps: Count = MEANS(
+    meta_steps: Annotated[int, Field(ge=1, le=1000)] = MEANS(
         1,
         description="Updates of F and of R whenever they move; many keep them near their optimum.",
     )
@@ -242,12 +250,12 @@ class RunConfig(BaseModel):
         "float32", description="bf16: matrix products take bfloat16 factors."
     )
 
-    record_every: Annotated[int, Field(ge=0)] = RECORDS(
+    record_every: Rounds = RECORDS(
         0,
         description="Keep the readings of every n-th D update, counted back from a round's last; "
         "0: about 10,000 readings in all.",
     )
-    probe_every: Annotated[int, Field(ge=0)] = RECORDS(
+    probe_every: Rounds = RECORDS(
         0,
         description="Rounds between probes on held-out data; 0: a tenth of the run.",
     )
@@ -381,7 +389,7 @@ def _messages(error: ValidationError) -> Iterator[str]:
             continue
         option = option_name(str(entry["loc"][0]))
         reason = reason.replace("Input should be", "allowed:")
-        yield f"{option}: {entry['input']!r} given; {reason}"
+        yield f"{option}: {shown(entry['input'])} given; {reason}"
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

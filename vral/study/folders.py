@@ -5,7 +5,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_origin
@@ -27,7 +27,7 @@ from vral.study.upgrade import upgrade
 from vral.train.records import is_manifest
 from vral.train.schedule import Ratio
 
-STUDY = ("experiment", "commands")
+STUDY = {"experiment": str, "commands": list}
 """Keys of study.json: the name of its experiment, and every command that was given for it."""
 
 
@@ -48,13 +48,19 @@ def folder_name(config: RunConfig) -> Path:
     )
 
 
-def read_json(path: Path, needed: Collection[str]) -> dict[str, Any]:
-    """The JSON object in ``path``; raises FolderError where it lacks one of the keys ``needed``."""
+def read_json(path: Path, needed: Mapping[str, type]) -> dict[str, Any]:
+    """The JSON object in ``path``.
+
+    Raises FolderError where it cannot be read, and where it lacks one of the keys ``needed`` or
+    holds a value of another type there.
+    """
     try:
         content = json.loads(read_file(path))
     except (ValueError, RecursionError):
         content = None
-    if isinstance(content, dict) and content.keys() >= set(needed):
+    if isinstance(content, dict) and all(
+        name in content and isinstance(content[name], kind) for name, kind in needed.items()
+    ):
         return content
     raise corrupt_file(path)
 
@@ -64,8 +70,6 @@ def read_marker(root: Path) -> tuple[str, list[str]]:
     marker = root / "study.json"
     content = read_json(marker, STUDY)
     experiment, commands = content["experiment"], content["commands"]
-    if not isinstance(commands, list) or not isinstance(experiment, str):
-        raise corrupt_file(marker)
     if not all(isinstance(command, str) for command in commands):
         raise corrupt_file(marker)
     return experiment, commands
@@ -234,7 +238,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
     path = folder / "run.json"
     if not os.path.lexists(path):
         return None
-    report = read_json(path, ("config", "status", "rounds_done"))
+    report = read_json(path, {"config": dict, "status": str, "rounds_done": int})
     try:
         _Report.model_validate(report)
         config = upgrade(report["config"])

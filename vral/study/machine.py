@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
-from vral.data.datasets import Dataset, data_root, load_dataset
+from vral.data.datasets import DATASETS, Dataset, data_root, load_dataset
+from vral.errors import ConfigError
+from vral.nets import NETWORKS, OUTPUTS
 from vral.study.config import RunConfig
 from vral.train.schedule import Ratio
 
@@ -34,6 +36,36 @@ class Execution:
 
     def load(self, dataset: str) -> Dataset:
         return load_dataset(dataset, data_root(self.data_root), self.download)
+
+
+def check_memory(config: RunConfig, device: torch.device) -> None:
+    """Refuse networks of which the weights and their gradients alone exceed the device's memory.
+
+    Raises:
+        ConfigError: what they take, and what there is.
+    """
+    row, pair, seeds = DATASETS[config.dataset], NETWORKS[config.network], len(config.seeds)
+    with torch.device("meta"):  # shapes without memory
+        output = OUTPUTS[row.output]()
+        networks = (
+            pair.discriminator(row.shape, config.width, config.norm_d),
+            pair.generator(row.shape, config.latent, config.width, config.norm_g, output),
+        )
+    weights = sum(value.numel() for network in networks for value in network.parameters())
+    needed, there = 2 * 4 * weights * seeds / 2**30, memory(device) / 2**30
+    if needed > there:
+        raise ConfigError(
+            f"--width: {config.width} given, which with --latent {config.latent} and {seeds} "
+            f"seed{'s' if seeds > 1 else ''} takes {needed:,.0f} GiB or more, and there are "
+            f"{there:,.0f}; allowed: smaller ones, or fewer seeds in one run"
+        )
+
+
+def memory(device: torch.device) -> int:
+    """Bytes of memory that ``device`` has, in use or not."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 COMPILED_FROM = {"lanes": 10_000, "alone": 2_000}
@@ -77,7 +109,7 @@ def machine(execution: Execution) -> dict[str, object]:
 
 def _processor() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

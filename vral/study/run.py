@@ -25,7 +25,7 @@ from vral.files import drop_temporaries
 from vral.study.build import GanTraining, Parts, compose, warmed_up
 from vral.study.config import RunConfig, differences, with_defaults
 from vral.study.folders import locked, make_folder, read_run, write_json
-from vral.study.machine import Execution, compiles, machine
+from vral.study.machine import Execution, check_memory, compiles, machine
 from vral.study.notes import notes
 from vral.study.probing import write_probe
 from vral.study.provenance import with_this
@@ -124,8 +124,8 @@ def execute(
     ``progress`` is called with the number of rounds done.
 
     Raises FolderError where ``folder`` belongs to another run or its files cannot be read,
-    ConfigError where the run was begun on another kind of device, and DataError where the data set
-    is missing.
+    ConfigError where the run was begun on another kind of device or does not fit into memory, and
+    DataError where the data set is missing.
     """
     report = read_run(folder)
     ended = report is not None and report["status"] in ("finished", "diverged")
@@ -133,6 +133,7 @@ def execute(
         settled_config(config, folder, report)
         verify(folder, report.get("manifest", {}))
         return report
+    check_memory(config, on_its_device(execution, folder).torch_device)
     on_cpu = execution.load(config.dataset)
     make_folder(folder, "run.json")
     with locked(folder):

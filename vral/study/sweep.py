@@ -19,7 +19,7 @@ from vral.signals import Ended, stop_on_signal
 from vral.study.build import build
 from vral.study.config import RunConfig
 from vral.study.folders import folder_name, read_run
-from vral.study.machine import Execution
+from vral.study.machine import Execution, check_memory
 from vral.study.processes import end_with_parent, start_without_signals
 from vral.study.run import execute, settled_config
 from vral.train.schedule import Ratio
@@ -120,6 +120,7 @@ def _move_seconds(config: RunConfig, execution: Execution) -> dict[tuple[Move, b
     import torch
 
     torch.set_num_threads(execution.threads)
+    check_memory(config, execution.torch_device)
     training = build(config, execution.load(config.dataset).to(execution.torch_device))
     state, costs = training.initial, {}
     for (move, recorded), step in training.steps.items():
