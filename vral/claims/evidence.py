@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from vral.errors import corrupt_file
 from vral.study import frames
 from vral.study.measured import MEASURED, SCHEMA, Quantity
+from vral.tables import read_csv
 
 Values = dict[int, float]
 """Seed to value; NaN where the seed diverged or the value does not exist."""
@@ -139,11 +139,7 @@ def read_rows(root: Path) -> Rows:
     path = root / MEASURED
     if not path.exists():
         return []
-    try:
-        frame = pl.read_csv(path, schema=SCHEMA)
-    except (pl.exceptions.PolarsError, OSError):
-        raise corrupt_file(path) from None
-    return frame.rows()
+    return read_csv(path, SCHEMA).rows()
 
 
 def read_numbers(root: Path) -> Numbers:

@@ -228,7 +228,7 @@ def _measure_one(
     try:
         timings = in_own_process(comparison, *how)
     except ComparisonError as error:
-        console.print(f"{comparison}: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"{comparison}: {error}", style="red", soft_wrap=True)
         results["failed"].append({"cell": names, "why": str(error)})
         return FAILED
     peak = results["machine"]["rates"]["sgemm_gflops"]
@@ -236,7 +236,7 @@ def _measure_one(
     _show(console, str(comparison), rows)
     results["rows"] += rows
     for peer, why in timings.left_out.items():
-        console.print(f"without {peer}: {why}", style="dim", markup=False, soft_wrap=True)
+        console.print(f"without {peer}: {why}", style="dim", soft_wrap=True)
         results["left_out"].append({"cell": names, "peer": peer, "why": why})
     if timings.difference is None:
         return 0

@@ -61,7 +61,7 @@ def command(
     if as_json:
         click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
         return
-    console = open_terminal(highlight=False)
+    console = open_terminal()
     if first:
         console.print(first, style="bold", soft_wrap=True)
     if verdicts:
@@ -111,8 +111,8 @@ def _show_open(console: Console, still_open: Sequence[Unjudged]) -> None:
     if groups:
         console.print("\nNot judged yet:", style="bold")
     for (command, reason), names in groups.items():
-        console.print(f"  {escape(command)}", style="cyan", soft_wrap=True)
-        console.print(f"    {escape(reason)}: {escape(', '.join(names))}", soft_wrap=True)
+        console.print(f"  {command}", style="cyan", soft_wrap=True)
+        console.print(f"    {reason}: {', '.join(names)}", soft_wrap=True)
 
 
 def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict[str, Any]:

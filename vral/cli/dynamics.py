@@ -128,7 +128,7 @@ def run_experiment(
     name: str, out: Path | None, dry_run: bool, plan: str, compute: Callable[[], Measured]
 ) -> None:
     """Compute, write numbers and figures and print the numbers; or print ``plan`` alone."""
-    root, console = out or Path("runs", name), open_terminal(highlight=False)
+    root, console = out or Path("runs", name), open_terminal()
     if dry_run:
         console.print(f"{plan} → {root}", soft_wrap=True)
         return
@@ -402,7 +402,7 @@ def spectrum_mog(
     setup = mixture_spectrum.Setup(**{**quick_setup, **chosen})
     name = mixture_spectrum.EXPERIMENT
     root = out or Path("runs", f"{name}-quick" if quick else name)
-    console = open_terminal(highlight=False)
+    console = open_terminal()
     if dry_run:
         console.print(setup.plan, soft_wrap=True)
         return
@@ -410,9 +410,7 @@ def spectrum_mog(
     make_folder(root, "study.json")
     with locked(root):
         note_command(root, name)
-        mixture_spectrum.run(
-            root, setup, lambda line: console.print(line, soft_wrap=True, markup=False)
-        )
+        mixture_spectrum.run(root, setup, lambda line: console.print(line, soft_wrap=True))
     console.print(f"figures → {root / 'figures'}", soft_wrap=True)
 
 

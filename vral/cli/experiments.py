@@ -236,7 +236,7 @@ def _train(
             report(cell, cell.rounds_done)
         result = run_cells(cells, execution, jobs, report)
     for cell, error in result.errors.items():
-        console.print(f"{cell.folder}: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(f"{cell.folder}: {error}", style="red", soft_wrap=True)
     if result.ended is not None:
         raise result.ended
     return result.errors

@@ -30,7 +30,7 @@ def command(section: str | None) -> None:
     pipe every row is one line.
     """
     sections = [words for words in read_words()["ls"] if section in (None, words["name"])]
-    console = open_terminal(highlight=False)
+    console = open_terminal()
     for number, words in enumerate(sections):
         if number:
             console.print()

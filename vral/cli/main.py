@@ -15,11 +15,10 @@ from typing import Any
 
 import rich_click as click
 from click.exceptions import NoArgsIsHelpError
-from rich.console import Console
 from rich.text import Text
 
 from vral.cli.stubs import HELP_OPTIONS, StubGroup, read_words
-from vral.cli.terminal import HelpFormatter
+from vral.cli.terminal import HelpFormatter, open_terminal
 from vral.errors import UserError
 from vral.signals import ended_by_signals, exit_code, what_ended
 
@@ -110,7 +109,7 @@ def _visible(error: click.NoSuchOption) -> list[str]:
 
 def _show_error(text: str) -> None:
     message = Text.assemble(("Error: ", "bold red"), text)
-    Console(stderr=True, highlight=False).print(message, soft_wrap=True)
+    open_terminal(stderr=True).print(message, soft_wrap=True)
 
 
 def _of_the_machine(error: BaseException) -> str | None:
@@ -152,7 +151,7 @@ def one_line_errors(ctx: click.Context) -> Iterator[None]:
         _show_error(text)
         ctx.exit(2)
     except KeyboardInterrupt as error:
-        Console(highlight=False).print(f"{what_ended(error)}.")
+        open_terminal().print(f"{what_ended(error)}.")
         ctx.exit(exit_code(error))
 
 

@@ -56,7 +56,7 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
     judged, still_open = examine(judgeable) if judgeable else ([], [])
     parts = []
     for number, study in enumerate(over_seeds, 1):
-        console.print(f"{study.root}: drawing", soft_wrap=True, markup=False)
+        console.print(f"{study.root}: drawing", soft_wrap=True)
         parts += sections(study, number, judged)
     theories = [read_theory(root, i, judged) for i, root in enumerate(computed, 1)]
     page = render(parts, theories, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)

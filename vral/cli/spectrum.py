@@ -206,7 +206,7 @@ def _report(
     gammas: Sequence[float] | None,
     folder: Path,
 ) -> None:
-    console = open_terminal(highlight=False)
+    console = open_terminal()
     config = trained.config
     subject = f"{label(config.arm)} at {ratio_label(config.ratio)} on {config.dataset}"
     console.print(
@@ -223,7 +223,7 @@ def _report(
         for name, linearised in at.maps():
             spectra[name] = _spectrum(linearised, settings.arnoldi)
             console.print(f"{NAMES[name]}:", style="cyan")
-            console.print(spectra[name].summary(), soft_wrap=True, markup=False)
+            console.print(spectra[name].summary(), soft_wrap=True)
         write_csv(folder / f"eigenvalues-seed{seed}.csv", _eigenvalues(spectra))
         write_csv(folder / f"counts-seed{seed}.csv", _counts(spectra))
         title = f"{subject}, seed {seed}, {trained.rounds} rounds"
@@ -232,7 +232,7 @@ def _report(
         if gammas is not None:
             sweep = gamma_sweep(at.with_r1, at.profile, at.draw, gammas)
             console.print("R1 of weight γ added to the run's losses:", style="cyan")
-            console.print(_sweep_text(sweep), soft_wrap=True, markup=False)
+            console.print(_sweep_text(sweep), soft_wrap=True)
             name = f"gamma-{gammas[0]:g}-{gammas[-1]:g}-{len(gammas)}-seed{seed}"
             rows = {"gamma": sweep.gammas, "abscissa": sweep.abscissae}
             write_csv(folder / f"{name}.csv", pl.DataFrame(rows))

@@ -104,7 +104,6 @@ def show_ends(console: Console, ends: Iterable[Entry]) -> None:
             f"{end['what']}: {end['method']} at {end['ratio']} on {end['dataset']}, "
             f"seed {end['seed']}: {end['how']}",
             style="yellow",
-            markup=False,
             soft_wrap=True,
         )
 
@@ -161,7 +160,6 @@ def show_batch_norm(console: Console, root: Path) -> None:
             f"batch norm in D ({', '.join(arms)}): ‖∇D‖, the signal to G and D along segments are "
             "not those of single samples, since a score depends on its whole batch",
             style="yellow",
-            markup=False,
             soft_wrap=True,
         )
 
@@ -169,6 +167,4 @@ def show_batch_norm(console: Console, root: Path) -> None:
 def show_not_compiled(console: Console, root: Path) -> None:
     """Print a line for every run under ``root`` that was to be compiled and could not."""
     for folder, reason in frames.not_compiled(root):
-        console.print(
-            f"not compiled: {folder}: {reason}", style="yellow", markup=False, soft_wrap=True
-        )
+        console.print(f"not compiled: {folder}: {reason}", style="yellow", soft_wrap=True)

@@ -30,9 +30,14 @@ GAP = 2
 
 
 def open_terminal(**settings: Any) -> Console:
-    """A console as wide as the terminal or as COLUMNS says, and without limit in a pipe."""
+    """A console as wide as the terminal or as COLUMNS says, and without limit in a pipe.
+
+    It prints text as it is: a folder's name may hold what Rich takes for markup ("[bold]", "[/]")
+    or for an emoji (":x:").
+    """
     in_pipe = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(width=IN_PIPE if in_pipe else None, **settings)
+    plain = {"highlight": False, "markup": False, "emoji": False}
+    return Console(width=IN_PIPE if in_pipe else None, **plain, **settings)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def show_table(
     a line for each cell.
     """
     console.print(title, style="italic")
-    cells = [[Text.from_markup(cell) for cell in row] for row in rows]
+    cells = [[Text.from_markup(cell, emoji=False) for cell in row] for row in rows]
     flat = [[_side_by_side(cell) for cell in row] for row in cells]
     if _excess(columns, _natural(columns, flat), console.width) <= 0:
         cells = flat

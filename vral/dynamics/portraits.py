@@ -233,7 +233,8 @@ def animate(panels: Sequence[Portrait], file: Path, frames: int = FRAMES) -> Non
             draw_field(ax, panel)
             ax.set(xlabel="θ", title=f"{panel.algorithm}: {eigenvalue_text(panel.eigenvalues)}")
         axes[0].set_ylabel("ψ")
-        visible = temporary.with_name(f"{temporary.name}{file.suffix}")
+        # ffmpeg reads a path that begins with - as an option, and a: as a protocol.
+        visible = temporary.with_name(f"{temporary.name}{file.suffix}").absolute()
         try:
             with writer.saving(drawing, str(visible), dpi=100):
                 for at in np.unique(np.linspace(0, times - 1, frames).round().astype(int)):
