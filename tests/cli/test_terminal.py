@@ -13,6 +13,7 @@ from vral.claims.catalogue import CLAIMS
 from vral.claims.verdict import judge
 from vral.cli import bench, claims, dynamics, stubs
 from vral.cli.main import main
+from vral.cli.tables import progress_bar
 from vral.cli.terminal import Column, show_table
 from vral.study.measured import Measured, Row
 
@@ -55,6 +56,17 @@ def test_a_table_that_fits_has_a_line_a_row_and_a_narrow_one_a_line_a_cell():
     assert [line.split() for line in wide[2:]] == [list(row) for row in flat]
     told = printed(15, show_table, "Plan", COLUMNS, flat)
     assert "wgan\n  D updates: 15" in "\n".join(line.rstrip() for line in told.splitlines())
+
+
+@pytest.mark.parametrize("width", WIDTHS[:-1])
+def test_the_bar_keeps_its_numbers(width):
+    def show(console):
+        with progress_bar(console) as bar:
+            bar.add_task("vral-parzen-backward 50", total=2, completed=1)
+
+    text = printed(width, show)
+    assert "…" not in text
+    assert re.search(r"50\.0 % +\d:\d\d:\d\d +left +-:--:--", text)
 
 
 def plan(**environment: str) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from vral.cli.terminal import Column, show_table
+from vral.cli.terminal import NARROW, Column, show_table
 from vral.study import frames, notes
 from vral.study.methods import label
 from vral.study.numbers import duration, number
@@ -18,10 +18,16 @@ from vral.study.sweep import Cell
 
 
 def progress_bar(console: Console) -> Progress:
-    """A bar with the share that is done, the time that has passed and the time that is left."""
-    return Progress(
+    """A bar with the share that is done, the time that has passed and the time that is left.
+
+    A narrow terminal has room for the numbers alone.
+    """
+    wide = [
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=None if console.is_terminal else 40),
+    ]
+    return Progress(
+        *(wide if console.width >= NARROW else ()),
         TextColumn("{task.percentage:>5.1f} %"),
         TimeElapsedColumn(),
         TextColumn("left"),
