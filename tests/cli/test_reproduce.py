@@ -158,3 +158,14 @@ def test_two_studies_do_not_share_a_folder(vral, tmp_path):
         text = one_line_error(vral("reproduce", "ratios", "--rounds", 1, *SMALL, "--out", root))
     assert "another process is writing" in text
     assert json.loads((root / "study.json").read_text()) == about
+
+
+@pytest.mark.slow
+def test_a_study_names_what_exploded_in_its_table_and_last(vral, tmp_path):
+    result = vral(
+        *("reproduce", "ratios", "--dataset", "ring", "--methods", "wgan", "--ratios", "1"),
+        *("--seeds", 2, "--rounds", 12, "--clip", 0, "--lr", 10, "--jobs", 1, *SMALL),
+    )
+    assert result.exit_code == 0, result.output
+    assert "to note" in result.output
+    assert result.output.splitlines()[-1].startswith("exploded: wgan at 1 on ring, seed 1: ")

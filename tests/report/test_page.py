@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from studies import FOLDER, HOSTILE, report
 from wcag import contrast
 
-from vral.claims import CLAIMS, Threshold, Verdict, examine
+from vral.claims import CLAIMS, Threshold, Unjudged, Verdict, examine
 from vral.errors import FolderError
 from vral.report import contents, page
+from vral.report.contents import Theory
 from vral.study.folders import write_json
 from vral.study.measured import MEASURED, Measured, Row
 
@@ -113,6 +114,20 @@ def test_what_has_no_seeds_stands_on_the_page_as_deterministic(theory):
     assert 'width="150" height="100"' in text
     assert str(escape(HOSTILE)) in text
     assert HOSTILE not in text
+
+
+def test_few_seeds_are_told_once_above_everything_and_no_verdict_is_listed():
+    claims = [claim for claim in CLAIMS.values() if claim.experiment == "ratios"][:3]
+    few = [
+        Unjudged(claim, "digits", "2 of 5 seeds", "vral reproduce ratios", 2) for claim in claims
+    ]
+    text = page.render([], [Theory(Path("x"), "errata", "t", [], [], {})], few, "vral", "x.pdf")
+    assert text.count("not judged.") == 1
+    assert text.index("Two seeds: not judged. A verdict needs at least five") < text.index(
+        "not-run"
+    )
+    assert 'class="badge' not in text
+    assert 'class="tally' not in text
 
 
 def test_only_studies_without_seeds_make_no_page(theory):
