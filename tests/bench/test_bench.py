@@ -124,13 +124,21 @@ def test_a_peer_is_left_out_with_the_reason(monkeypatch):
     def breaks() -> None:
         raise ImportError("no torch._six\nand more")
 
-    for name, module in (("absent", "no_such_package"), ("broken", "json")):
+    def leaves() -> None:
+        raise SystemExit(0)
+
+    for name, module, load in (
+        ("absent", "no_such_package", breaks),
+        ("broken", "json", breaks),
+        ("leaving", "json", leaves),
+    ):
         monkeypatch.setitem(
-            PEERS, name, Peer(module, breaks, LOOPS["plain loop"], ("nonsaturating",))
+            PEERS, name, Peer(module, load, LOOPS["plain loop"], ("nonsaturating",))
         )
     missing = installed("nonsaturating", 5)[1]
     assert missing["absent"] == "not installed"
     assert missing["broken"] == "ImportError: no torch._six"
+    assert missing["leaving"] == "SystemExit: 0"
     assert missing["CGDs"] == "moves both players at once, so 1:1 only"
     assert installed("r1", 1)[1]["torchgan"] == "has no r1"
 

@@ -248,6 +248,10 @@ def test_backward_of_both_losses_before_the_steps_mixes_them():
     found = conform(partial(simultaneous, clean=False), "lsgan")
     assert found.order == "simultaneous"
     assert found.faults == ("the gradient of G's loss reaches D's step",)
+
+
+@pytest.mark.slow
+def test_three_faults_at_once_are_named():
     found = conform(partial(simultaneous, clean=False, detach=False), "lsgan")
     assert found.detached is False
     assert len(found.faults) == 3

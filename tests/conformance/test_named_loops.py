@@ -16,6 +16,7 @@ from vral.conformance.dynamics import TOLERANCE
 from vral.conformance.expectations import parse_expectation, unmet
 from vral.conformance.observe import observe
 from vral.conformance.search import STARTS
+from vral.errors import ConfigError
 from vral.objectives import OBJECTIVES
 
 slow = pytest.mark.slow
@@ -227,9 +228,8 @@ def test_a_wrong_loss_on_reals_is_named(trainer, objective, fault):
 def test_every_wrong_loss_on_reals_is_named_for_every_objective(objective):
     assert conform(swapped(objective), objective).faults[0].startswith(SWAPPED)
     assert conform(weighted(objective, 0.0), objective).faults == (NO_REAL,)
-    for weight in (100.0, 0.9):
-        named = f"D's loss on reals is multiplied by {weight:g}"
-        assert conform(weighted(objective, weight), objective).faults == (named,)
+    named = "D's loss on reals is multiplied by 100"
+    assert conform(weighted(objective, 100.0), objective).faults == (named,)
     for other in ("lsgan-01", "wgan", "nonsaturating"):
         real = LOSSES[other][0]
         (fault, *more) = conform(other_real(objective, real), objective).faults or ("",)
@@ -258,7 +258,7 @@ def test_a_smoothed_label_is_measured(objective, label_loss):
 
 
 @slow
-@settings(max_examples=20, deadline=None, database=None, derandomize=True)
+@settings(max_examples=8, deadline=None, database=None, derandomize=True)
 @given(
     st.sampled_from(list(OBJECTIVES)),
     st.floats(-3, 3).filter(lambda w: abs(w - 1) > 1e-3),
@@ -280,7 +280,7 @@ def test_an_unknown_loss_on_reals_is_measured_and_not_misnamed():
     found = conform(other_real("nonsaturating", lambda s: torch.exp(-s)), "nonsaturating")
     assert found.matches == ()
     assert "no hypothesis matches" in found.report
-    assert "-0.549 at D(real) = 0.6 (declared -0.354)" in found.report  # -exp(-0.6), -σ(-0.6)
+    assert "-3.32 at D(real) = -1.2 (declared -0.769)" in found.report  # -exp(1.2), -σ(1.2)
     assert "G alone is explained: 1 G step a call, after D moves" in found.report
     assert "fault" not in found.report
 
@@ -292,8 +292,8 @@ def optimised(optimiser, **options):
     return lambda objective: loop(LOSSES[objective], optimiser=optimiser, **options)
 
 
-def momentum(value, **options):
-    return optimised(partial(SGD, momentum=value), **options)
+def momentum(value, *, nesterov=False, **options):
+    return optimised(partial(SGD, momentum=value, nesterov=nesterov), **options)
 
 
 def adam(*betas, **options):
@@ -313,6 +313,7 @@ LOOPS = {
     "ttur-g": (optimised(SGD, g_times=0.3), "ttur=3.333333333333", "a ratio of 3.33333", ""),
     "momentum": (momentum(0.9), "momentum=0.9,optimiser=momentum,ttur=1", "momentum 0.9", ""),
     "momentum-r1": (momentum(0.5, penalty=r1), "momentum=0.5,gamma=half", "momentum 0.5", ""),
+    "nesterov": (momentum(0.9, nesterov=True), "optimiser=nesterov,momentum=0.9", "Nesterov", ""),
     "adam": (adam(0.9, 0.999), "optimiser=adam,beta1=0.9,beta2=0.999", "β₁ = 0.9, β₂ = 0.999", ""),
     "adam-odd": (adam(0.3, 0.97), "beta1=0.3,beta2=0.97", "β₁ = 0.3, β₂ = 0.97", ""),
     "adam-ttur": (adam(0.5, 0.999, d_times=4), "beta1=0.5,ttur=4", "D 0.8 and G 0.2", ""),
@@ -355,9 +356,32 @@ def test_a_usual_loop_is_named_with_its_numbers(name, objective):
 
 
 @slow
-def test_clipping_with_five_steps_of_rmsprop_is_named():
-    found = conform(clipping(0.05, False, d_steps=5, optimiser=RMSprop)("wgan"), "wgan")
-    assert not unmet(found, parse_expectation("clip=0.05,optimiser=rmsprop,d_steps=5,faults=none"))
+@pytest.mark.parametrize("first", [False, True])
+def test_clipping_with_five_steps_of_rmsprop_is_named(first):
+    """WGAN's first code, which clips before D's steps, and as it should be."""
+    found = conform(clipping(0.01, first, d_steps=5, optimiser=RMSprop)("wgan"), "wgan")
+    assert not unmet(found, parse_expectation("clip=0.01,optimiser=rmsprop,d_steps=5"))
+    assert len(found.faults) == first
+
+
+@slow
+def test_a_penalty_of_its_own_weight_and_weight_decay_are_measured():
+    found = conform(loop(LOSSES["wgan"], penalty=lambda *a: 3 * r1(*a)), "wgan")
+    assert found.effective_gamma == pytest.approx(0.9)
+    assert [fault[:27] for fault in found.faults] == ["the penalty weighs 3 times "]
+    decaying = loop(LOSSES["lsgan"], penalty=lambda D, real, fake: 0.5 * D.psi.square().sum())
+    found = conform(decaying, "lsgan")
+    assert found.penalty_on == "weight"
+    assert "weight decay" in found.report
+
+
+@slow
+def test_the_halves_of_many_collections_are_harmless_with_adam():
+    """D's loss halved, as PyTorch-GAN does: with Adam only ε can tell."""
+    halves = (*(lambda s, f=f: f(s) / 2 for f in LOSSES["lsgan"][:2]), LOSSES["lsgan"][2])
+    found = conform(loop(halves, optimiser=partial(Adam, betas=(0.5, 0.999))), "lsgan")
+    assert found.faults == ()
+    assert "D's whole loss multiplied by 0.5" in found.report
 
 
 @slow
@@ -479,3 +503,22 @@ def test_a_step_size_and_a_scale_of_the_loss_are_both_named():
     assert not unmet(found, {"ttur": "0.5"})
     assert unmet(found, {"faults": "none"})  # unless two step sizes are expected
     assert not unmet(found, {"faults": "none", "ttur": "0.5"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ttur=-1", "allowed for ttur: a number from 0 up"),
+        ("optimiser=sdg", "allowed for optimiser: sgd, momentum, nesterov, adam, rmsprop"),
+        ("label_real=high", "allowed for label_real: none, a number"),
+        ("clip=nan", "allowed for clip: none, a number from 0 up"),
+        ("labels=1", "allowed: key=value with key of order, d_steps"),
+    ],
+)
+def test_an_expectation_that_cannot_be_is_refused(text, said):
+    with pytest.raises(ConfigError, match=said):
+        parse_expectation(text)
+
+
+def test_the_label_of_fakes_may_be_negative():
+    assert parse_expectation("label_fake=-1") == {"label_fake": "-1"}

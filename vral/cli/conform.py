@@ -40,9 +40,9 @@ from vral.signals import Ended, interrupts_marked
     metavar="KEY=VALUE,…",
     help="Exit with code 1 unless the trainer does this: order=simultaneous|D-G|G-D, d_steps=N, "
     "g_steps=N, d_every=K, g_every=K (it moves at every K-th call), gamma=none|half|full|NUMBER "
-    "(half: ½γ·E‖∇D‖², full: γ·E‖∇D‖²), penalty_on=reals|fakes|both|between|none, "
-    "optimiser=sgd|momentum|adam|rmsprop, momentum=NUMBER, beta1=NUMBER, beta2=NUMBER (Adam's; "
-    "RMSprop's α), ttur=NUMBER (D's step size over G's), clip=none|NUMBER, "
+    "(half: ½γ·E‖∇D‖², full: γ·E‖∇D‖²), penalty_on=reals|fakes|both|between|weight|none, "
+    "optimiser=sgd|momentum|nesterov|adam|rmsprop, momentum=NUMBER, beta1=NUMBER, beta2=NUMBER "
+    "(Adam's; RMSprop's α), ttur=NUMBER (D's step size over G's), clip=none|NUMBER, "
     "loss=declared|relativistic-pair|relativistic-average|OBJECTIVE|other, label_real=NUMBER, "
     "label_fake=NUMBER (D's), scores=reals|fakes (on which D's are high), faults=none.",
 )

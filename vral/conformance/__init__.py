@@ -50,9 +50,10 @@ What the Dirac-GAN cannot show:
   relativistic pair is WGAN itself. Straight losses have no label: there it is a weight.
 * All samples of a batch are the same, so it does not matter which real is compared with which fake:
   with cross-entropy, a relativistic average is the relativistic pair doubled.
-* Where a penalty takes ∇D (R1 at reals, R2 at fakes, both, between) is told by a few calls with a
-  curved D(x) = ψx + ¼x². Half at reals and half at fakes is the same as midway between them. Points
-  drawn between them are told for SGD with one D step a call, otherwise not.
+* Where a penalty takes ∇D (R1 at reals, R2 at fakes, both, between; or at ψ, which is weight decay)
+  is told by a few calls with a curved D(x) = ψx + ¼x². Half at reals and half at fakes is the same
+  as midway between them. Points drawn between them are told for SGD with one D step a call,
+  otherwise not.
 * D has one weight: nothing is seen of biases, norms or of what an optimiser leaves out. Scores stay
   moderate: a clamp that acts at scores of ±50 is not seen.
 * Whether fakes are detached cannot show where G's gradients are cleared before its step, and does

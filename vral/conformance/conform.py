@@ -7,7 +7,15 @@ from torch import Tensor
 
 from vral.conformance import wording
 from vral.conformance.dynamics import TOLERANCE, Setting, trajectories
-from vral.conformance.hypotheses import BETWEEN, BOTH, FAKES, MOMENTUM, REALS, SGD, Hypothesis
+from vral.conformance.hypotheses import (
+    BETWEEN,
+    BOTH,
+    FAKES,
+    NOT_ADAPTIVE,
+    REALS,
+    WEIGHT,
+    Hypothesis,
+)
 from vral.conformance.observe import Trainer, observe
 from vral.conformance.search import CALLS, STARTS, agrees, search
 from vral.errors import ConfigError
@@ -90,7 +98,7 @@ class Conformance:
         )
         lines.append(accounts[0])
         if self.detached is not False:
-            hidden = "as if detached: G's gradients are cleared before its steps, so it cannot show"
+            hidden = "detached or not, it is the same: G's gradients are cleared before its steps"
             lines.append(f"fakes: {'detached' if self.detached else hidden}")
         for other in accounts[1:]:
             lines += ["or, indistinguishable on these trajectories:", other]
@@ -165,11 +173,11 @@ def _place(hypothesis: Hypothesis, setting: Setting, curved: Tensor) -> str | No
     """Where the penalty takes ∇D, told by a D whose gradient is ψ + κx."""
     if not hypothesis.habits.penalty.weight:
         return None
-    for place in (REALS, FAKES, BOTH):
-        if agrees(hypothesis, setting, curved, STARTS, CURVATURE, place):
+    for place in (REALS, FAKES, BOTH, WEIGHT):
+        if agrees(hypothesis, setting, curved, CURVATURE, place):
             return place
     rule = hypothesis.manner.rule_d.kind
-    if rule not in (SGD, MOMENTUM) or hypothesis.d_steps != 1:
+    if rule not in NOT_ADAPTIVE or hypothesis.d_steps != 1:
         return None
     # ψ after the first step is linear in the mean place of ∇D.
     real, fake = (
@@ -177,4 +185,5 @@ def _place(hypothesis: Hypothesis, setting: Setting, curved: Tensor) -> str | No
         for place in (REALS, FAKES)
     )
     share = (curved[0, :, 1] - real) / (fake - real)
-    return BETWEEN if bool(((share > 0) & (share < 1)).all()) else None
+    midway = torch.allclose(share, torch.tensor(0.5, dtype=share.dtype))
+    return BETWEEN if bool(((share > 0) & (share < 1)).all()) and not midway else None

@@ -20,12 +20,15 @@ from vral.conformance.hypotheses import (
     FAKES,
     G_THEN_D,
     MOMENTUM,
+    NESTEROV,
+    NOT_ADAPTIVE,
     REALS,
     RMSPROP,
     SGD,
     SIGMOID,
     SIMULTANEOUS,
     SOFTPLUS,
+    WEIGHT,
     Habits,
     Hypothesis,
     Loss,
@@ -79,8 +82,9 @@ NUMBERS: dict[str, Callable[[Loss, Manner], float]] = {
     "weight_fake": lambda loss, manner: loss.weight_fake,
     "shift_fake": lambda loss, manner: loss.shift_fake,
     "shift_g": lambda loss, manner: loss.shift_g,
+    "penalty": lambda loss, manner: 1.0,
 }
-"""The free numbers of a hypothesis."""
+"""The free numbers of a hypothesis; "penalty" is a further factor of a penalty's weight."""
 
 
 class Lanes(NamedTuple):
@@ -236,13 +240,15 @@ class Dynamics(NamedTuple):
 
     def _penalty(self, lanes: Lanes, state: State, step: int) -> Tensor:
         """The penalty's gradient in ψ at D's step ``step``."""
-        weight = self.setting.gamma * lanes.weight.where(step % lanes.every == 0, 0.0)
+        weight = self.setting.gamma * lanes.numbers["penalty"] * lanes.weight
+        weight = weight.where(step % lanes.every == 0, 0.0)
         if self.place == FAKES:
             return weight * self._penalty_at(state.theta, state.psi, lanes)
         if self.place == BOTH:
             points = (self.reals, state.theta)
             return weight / 2 * sum(self._penalty_at(x, state.psi, lanes) for x in points)
-        return weight * self._penalty_at(self.reals, state.psi, lanes)
+        x = torch.zeros_like(self.reals) if self.place == WEIGHT else self.reals
+        return weight * self._penalty_at(x, state.psi, lanes)
 
     def _penalty_at(self, x: Tensor, psi: Tensor, lanes: Lanes) -> Tensor:
         """d/dψ ½(‖q(D(x))·D'(x)‖ - centre)², where q is the slope of the function after D."""
@@ -300,7 +306,7 @@ class Dynamics(NamedTuple):
             lanes.numbers[f"{name}_{player}"] for name in ("first", "second", "epsilon")
         )
         mean, square, ones, square_ones = memory.unbind(-1)
-        mean = first * mean + (grad if kind == MOMENTUM else (1 - first) * grad)
+        mean = first * mean + (grad if kind in NOT_ADAPTIVE else (1 - first) * grad)
         square = second * square + (1 - second) * grad.square()
         ones = first * ones + (1 - first)
         square_ones = second * square_ones + (1 - second)
@@ -309,6 +315,8 @@ class Dynamics(NamedTuple):
             after = after.where(moved[..., None] > 0, memory)
         if kind == MOMENTUM:
             return -h * mean, after
+        if kind == NESTEROV:
+            return -h * (grad + first * mean), after
         if kind == RMSPROP:
             return -h * grad / (square.sqrt() + epsilon), after
         assert kind == ADAM

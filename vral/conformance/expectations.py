@@ -10,6 +10,7 @@ from vral.conformance.hypotheses import (
     FAKES,
     MOMENTUM,
     MOST_STEPS,
+    NESTEROV,
     OPTIMISER_KINDS,
     ORDERS,
     PLACES,
@@ -75,7 +76,7 @@ EXPECTATIONS = {
     "gamma": Key(_gamma, (NONE, "half", "full"), number=True),
     "penalty_on": Key(lambda _, found: found.penalty_on or NONE, (NONE, *PLACES)),
     "optimiser": Key(_optimiser, OPTIMISER_KINDS),
-    "momentum": Key(_decay("first", MOMENTUM), (NONE,), number=True),
+    "momentum": Key(_decay("first", MOMENTUM, NESTEROV), (NONE,), number=True),
     "beta1": Key(_decay("first", ADAM), (NONE,), number=True),
     "beta2": Key(_decay("second", ADAM, RMSPROP), (NONE,), number=True),
     "ttur": Key(lambda m, _: m.manner.rule_d.step / m.manner.rule_g.step, number=True),
@@ -109,7 +110,8 @@ def parse_expectation(text: str) -> dict[str, str]:
         given = _number(value)
         least = -math.inf if key.startswith("label") else 0
         if value not in words and not (number and given is not None and given >= least):
-            allowed = ", ".join((*words, *("a number",) * number))
+            range_ = "a number" if least < 0 else "a number from 0 up"
+            allowed = ", ".join((*words, *(range_,) * number))
             raise ConfigError(f"expect: {piece!r} given; allowed for {key}: {allowed}")
         expected[key] = value
     return expected

@@ -32,7 +32,9 @@ from vral.conformance.hypotheses import (
     D_THEN_G,
     G_THEN_D,
     MOMENTUM,
+    NESTEROV,
     NO_PENALTY,
+    NOT_ADAPTIVE,
     PENALTIES,
     RMSPROP,
     SGD,
@@ -61,10 +63,15 @@ TIERS = 3
 
 DECAYS = {
     MOMENTUM: ((0.9, 0.0),),
+    NESTEROV: ((0.9, 0.0),),
     ADAM: ((0.9, 0.999), (0.5, 0.999), (0.0, 0.99), (0.0, 0.9), (0.5, 0.9)),
     RMSPROP: ((0.0, 0.99), (0.0, 0.9)),
 }
 """Usual (first, second) decay rates, where fits start."""
+
+
+CLIPS = (0.1, 0.01)
+"""Bounds where fits of a clipping before D's steps start."""
 
 
 class Side(NamedTuple):
@@ -99,10 +106,11 @@ def fitted(
 
     ``seen`` says at which calls the players move, and the bound of a clipping after steps.
     """
-    groups = (SGD, MOMENTUM), (ADAM, RMSPROP)
+    groups = NOT_ADAPTIVE, (ADAM, RMSPROP)
     sides: dict[str, list[Side]] = {}
-    for player, column in ((D, 1), (G, 0)):
-        likely, other = reversed(groups) if steady(observed, starts, column) else groups
+    adaptive = any(steady(observed, starts, column) for column in (0, 1))
+    likely, other = reversed(groups) if adaptive else groups
+    for player in (D, G):
         efforts = [(likely, tier) for tier in range(tiers)]
         efforts += [(other, tier) for tier in range(min(tiers, TIERS - 1))]
         for kinds, tier in efforts:
@@ -175,10 +183,14 @@ def _ways(player: str, scheme: Hypothesis, setting: Setting, tier: int) -> Itera
     if tier == TIERS - 1:
         penalties = tuple(p for p in penalties if p.every == 1 and not p.separate and not p.fault)
     losses = _loss_numbers(player, setting.objective) if plain else [()]
+    if len(penalties) > 1:
+        losses = [*losses, ("penalty",)]
     for (free, guess, odd), more in product(_rule_numbers(player, rule.kind), losses):
         if min(odd + len(more) + len(clip) + (not plain), TIERS - 1) == tier:
-            start = guess | dict.fromkeys(clip, 0.1)
-            yield from (Way(Habits(p), (*free, *more, *clip), start) for p in penalties)
+            some = penalties if "penalty" not in more else [p for p in penalties if p.standard]
+            for penalty, bound in product(some, CLIPS if clip else CLIPS[:1]):
+                start = guess | dict.fromkeys(clip, bound)
+                yield Way(Habits(penalty), (*free, *more, *clip), start)
 
 
 def _rule_numbers(player: str, kind: str) -> list[tuple[tuple[str, ...], dict[str, float], int]]:
@@ -188,13 +200,14 @@ def _rule_numbers(player: str, kind: str) -> list[tuple[tuple[str, ...], dict[st
         return [((), {}, 0), ((step,), {}, 1)]
     free, guess = {
         MOMENTUM: ((first,), {first: 0.5}),
+        NESTEROV: ((first,), {first: 0.5}),
         ADAM: ((first, second), {first: 0.6, second: 0.95}),
         RMSPROP: ((second,), {second: 0.95}),
     }[kind]
     usual = [((step,), {first: a, second: b}, 1) for a, b in DECAYS[kind]]
-    if kind != MOMENTUM:
+    if kind not in NOT_ADAPTIVE:
         usual += [((step, f"epsilon_{player}"), start, 2) for _, start, _ in usual]
-    return [*usual, ((step, *free), guess, 1 + (kind != MOMENTUM))]
+    return [*usual, ((step, *free), guess, 1 + (kind not in NOT_ADAPTIVE))]
 
 
 def _loss_numbers(player: str, objective: str) -> list[tuple[str, ...]]:
@@ -329,6 +342,8 @@ def _with(scheme: Hypothesis, habits: Habits, number: dict[str, float]) -> Hypot
         for p, rule in ((D, manner.rule_d), (G, manner.rule_g))
     )
     loss = scheme.loss._replace(**{n: number[n] for n in Loss._fields[2:]})
+    if number["penalty"] != 1:
+        habits = habits._replace(penalty=habits.penalty.times(number["penalty"]))
     manner = manner._replace(rule_d=rule_d, rule_g=rule_g, clip=number["clip"])
     return scheme._replace(habits=habits, loss=loss, manner=manner)
 
@@ -337,4 +352,5 @@ def _sensible(hypothesis: Hypothesis, player: str) -> bool:
     """Whether it is no other hypothesis in disguise: a step of the wrong sign, no decay."""
     manner = hypothesis.manner
     rule = manner.rule_d if player == D else manner.rule_g
-    return rule.step > 0 and (rule.kind != MOMENTUM or 1e-6 < rule.first < 0.9999)
+    decays = rule.kind not in (MOMENTUM, NESTEROV) or 1e-6 < rule.first < 0.9999
+    return rule.step > 0 and decays and hypothesis.habits.penalty.weight >= 0

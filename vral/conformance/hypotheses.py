@@ -32,8 +32,17 @@ the start of a call, never."""
 SCALES = (1.0, 0.5, 2.0, float(BATCH))
 """Factors of a loss: none, a half, two, and that of a sum over the batch."""
 
-OPTIMISER_KINDS = SGD, MOMENTUM, ADAM, RMSPROP = ("sgd", "momentum", "adam", "rmsprop")
+OPTIMISER_KINDS = SGD, MOMENTUM, NESTEROV, ADAM, RMSPROP = (
+    "sgd",
+    "momentum",
+    "nesterov",
+    "adam",
+    "rmsprop",
+)
 """Optimisers that are told apart, with PyTorch's formulas."""
+
+NOT_ADAPTIVE = (SGD, MOMENTUM, NESTEROV)
+"""Those whose steps are linear in the gradients."""
 
 EPSILON = 1e-8
 """The ε of Adam and RMSprop, PyTorch's default."""
@@ -62,6 +71,21 @@ class Penalty(NamedTuple):
     through: str = ""
     """A function of the logit, "softplus" or "sigmoid", whose ∇ is penalised instead of ∇D."""
     fault: str = ""
+
+    @property
+    def standard(self) -> bool:
+        """Whether it has the form with ½ and acts at every step of D."""
+        plain = self.every == 1 and not (self.separate or self.fault)
+        return plain and self.weight == 1
+
+    def times(self, factor: float) -> "Penalty":
+        """This penalty with a weight of the user's own."""
+        form = "½γ·E(‖∇D‖ - 1)², centred at 1" if self.centre else "½γ·E‖∇D‖²"
+        return self._replace(
+            text=f"{factor:g} times {form}",
+            weight=self.weight * factor,
+            fault=f"the penalty weighs {factor:g} times {form}, not 1 or 2 times",
+        )
 
     @property
     def mean_weight(self) -> float:
@@ -114,8 +138,8 @@ PENALTIES: tuple[Penalty, ...] = (
 """The penalties that are told apart where D is straight: ∇D is ψ everywhere, so it does not matter
 whether it is taken at reals, at fakes or between them. PLACES are told apart by a curved D."""
 
-REALS, FAKES, BOTH, BETWEEN = PLACES = ("reals", "fakes", "both", "between")
-"""Where a penalty takes ∇D; "both" is the mean over reals and fakes."""
+REALS, FAKES, BOTH, BETWEEN, WEIGHT = PLACES = ("reals", "fakes", "both", "between", "weight")
+"""Where a penalty takes ∇D: "both" is the mean over reals and fakes, "weight" is ψ itself."""
 
 
 class Habits(NamedTuple):

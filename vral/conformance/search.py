@@ -16,13 +16,16 @@ from vral.conformance.dynamics import (
     initial,
     numbers_of,
     sizes,
-    trajectories,
 )
 from vral.conformance.fit import DECAYS, TIERS, Side, fitted, joined, steady
 from vral.conformance.hypotheses import (
     ADAM,
     MOMENTUM,
     MOST_STEPS,
+    NO_PENALTY,
+    R1_FULL,
+    R1_HALF,
+    REALS,
     RMSPROP,
     SIMULTANEOUS,
     Habits,
@@ -39,7 +42,7 @@ from vral.conformance.observe import LARGEST
 
 STARTS = torch.tensor(
     [
-        [1.0, 1.0, 0.6],
+        [1.0, 2.0, -0.6],
         [0.5, -1.5, -0.8],
         [-0.7, 0.45, 0.9],
         [-1.1, -0.3, -0.4],
@@ -103,17 +106,19 @@ def _with_longer_steps(
 ) -> list[Hypothesis]:
     """Also those with one longer step where several are the same, as with a straight loss."""
     longer = []
-    for match in matches:
+    several = [match for match in matches if max(match.d_steps, match.g_steps) > 1]
+    for match, penalty in product(several, (NO_PENALTY, R1_HALF, R1_FULL)):
         d, g = match.manner.rule_d, match.manner.rule_g
         once = match._replace(
             d_steps=min(match.d_steps, 1),
             g_steps=min(match.g_steps, 1),
+            habits=match.habits._replace(penalty=penalty),
             manner=match.manner._replace(
                 rule_d=d._replace(step=d.step * max(match.d_steps, 1)),
                 rule_g=g._replace(step=g.step * max(match.g_steps, 1)),
             ),
         )
-        if once != match and once not in matches and agrees(once, setting, observed):
+        if once not in matches + longer and agrees(once, setting, observed):
             longer.append(once)
     return matches + longer
 
@@ -122,16 +127,34 @@ def agrees(
     hypothesis: Hypothesis,
     setting: Setting,
     observed: Tensor,
-    starts: Tensor = STARTS,
     curvature: float = 0.0,
-    place: str = "reals",
+    place: str = REALS,
 ) -> bool:
     """Whether a hypothesis moves (θ, ψ) along ``observed`` from every start."""
-    path = trajectories(hypothesis, setting, starts, len(observed), curvature, place)
-    return all(
-        bool((_gap(p[None], seen) <= TOLERANCE).all())
-        for p, seen in zip(path, observed, strict=True)
-    )
+    dynamics = Dynamics(setting, hypothesis, STARTS[:, 2], curvature, place)
+    lanes = Lanes.of([hypothesis.habits], hypothesis.loss, hypothesis.manner)
+    return bool(len(_survivors(dynamics, lanes, 1, STARTS, observed)))
+
+
+def _survivors(
+    dynamics: Dynamics, lanes: Lanes, count: int, starts: Tensor, observed: Tensor
+) -> Tensor:
+    """Indices of the ``count`` lanes that agree with every call.
+
+    Each call begins where the trainer was seen: a path that explodes multiplies rounding errors.
+    """
+    state, index = initial(starts, count), torch.arange(count)
+    for number, seen in enumerate(observed):
+        state = dynamics.call(lanes, state, number)
+        gap = _gap(torch.stack([state.theta, state.psi], -1), seen)
+        alive = (gap <= TOLERANCE).nonzero()[:, 0]
+        if len(alive) < len(index):
+            index, lanes, state = index[alive], lanes.keep(alive), state.keep(alive)
+        if not len(index):
+            break
+        theta, psi = (column.expand(len(index), -1) for column in seen.unbind(-1))
+        state = state._replace(theta=theta, psi=psi)
+    return index
 
 
 def _gap(predicted: Tensor, seen: Tensor) -> Tensor:
@@ -216,20 +239,15 @@ def _agreeing(
     if not ways:
         return []
     lanes = lanes.with_numbers(numbers_of(scheme.loss, scheme.manner))
-    index = torch.arange(len(ways))
     # After the first call from the first start few hypotheses are left to try from all starts.
-    for starts, calls in ((STARTS[:1], 1), (STARTS, len(observed))):
-        dynamics = Dynamics(setting, scheme, starts[:, 2])
-        state = initial(starts, len(index))
-        for number, seen in enumerate(observed[:calls, : len(starts)]):
-            state = dynamics.call(lanes, state, number)
-            gap = _gap(torch.stack([state.theta, state.psi], -1), seen)
-            alive = (gap <= TOLERANCE).nonzero()[:, 0]
-            if not len(alive):
-                return []
-            if len(alive) < len(index):
-                index, lanes, state = index[alive], lanes.keep(alive), state.keep(alive)
-    return [scheme._replace(habits=ways[i]) for i in index.tolist()]
+    first = _survivors(
+        Dynamics(setting, scheme, STARTS[:1, 2]), lanes, len(ways), STARTS[:1], observed[:1, :1]
+    )
+    if not len(first):
+        return []
+    dynamics = Dynamics(setting, scheme, STARTS[:, 2])
+    left = first[_survivors(dynamics, lanes.keep(first), len(first), STARTS, observed)]
+    return [scheme._replace(habits=ways[i]) for i in left.tolist()]
 
 
 @cache

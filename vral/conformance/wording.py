@@ -16,10 +16,13 @@ from vral.conformance.hypotheses import (
     EPSILON,
     FAKES,
     MOMENTUM,
+    NESTEROV,
+    NOT_ADAPTIVE,
     REALS,
     RMSPROP,
     SGD,
     SIMULTANEOUS,
+    WEIGHT,
     Hypothesis,
     Loss,
     Rule,
@@ -49,6 +52,7 @@ PLACE_TEXTS = {
     FAKES: "at fakes (R2)",
     BOTH: "half at reals and half at fakes (R1 and R2), or midway between them",
     BETWEEN: "at points between reals and fakes",
+    WEIGHT: "nowhere: D's weight itself is penalised, as by weight decay",
 }
 
 
@@ -240,7 +244,7 @@ def _manner(hypothesis: Hypothesis, setting: Setting) -> list[str]:
     elif d.step != 1:
         lines.append(f"step size: {d.step * h:g} for both, {d.step:g} times the given h = {h:g}")
     factors = (
-        (p, r.step if r.kind in (SGD, MOMENTUM) else EPSILON / r.epsilon)
+        (p, r.step if r.kind in NOT_ADAPTIVE else EPSILON / r.epsilon)
         for p, r in (("D", d), ("G", g))
     )
     scaled = " and ".join(f"{p}'s whole loss multiplied by {f:g}" for p, f in factors if f != 1)
@@ -258,6 +262,7 @@ def _rule(rule: Rule) -> str:
     return {
         SGD: "plain gradient descent",
         MOMENTUM: f"gradient descent with momentum {rule.first:g}",
+        NESTEROV: f"gradient descent with Nesterov's momentum {rule.first:g}",
         ADAM: f"Adam with β₁ = {rule.first:g}, β₂ = {rule.second:g}{epsilon}",
         RMSPROP: f"RMSprop with α = {rule.second:g}{epsilon}",
     }[rule.kind]
@@ -288,7 +293,8 @@ def seen(observed: Tensor, setting: Setting, sides: Mapping[str, Sequence[Side]]
         if sides.get(player):
             best = sides[player][0]
             lines.append(f"{name} alone is explained: {_side(best, name, setting)}")
-    if not sides.get("d"):
+    plain_g = any(side.hypothesis.manner.rule_g.kind == SGD for side in sides.get("g", ()))
+    if plain_g and not sides.get("d"):
         implied = (-moves[:, 1] / setting.step_size - fake * theta) / c
         lines.append(
             "if D makes one plain step, without penalty and with the declared loss on fakes, its "
