@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from vral.errors import corrupt_file
-from vral.files import read_file, write_bytes
+from vral.files import write_bytes
 
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 """What polars raises on bytes that are no table; a panic is no Exception."""
@@ -35,19 +35,25 @@ def from_parquet(content: bytes, path: Path) -> pl.DataFrame:
         raise corrupt_file(path) from None
 
 
-def write_csv(path: Path, frame: pl.DataFrame) -> None:
-    """Write ``frame`` whole or not at all. Raises FolderError where it cannot be written."""
+def write_csv(path: Path, frame: pl.DataFrame) -> bytes:
+    """Write ``frame`` whole or not at all; returns the file's content.
+
+    Raises FolderError where it cannot be written.
+    """
     content = frame.write_csv().encode()
     if not (path.is_file() and path.read_bytes() == content):  # It may lie on a read-only disk.
         write_bytes(path, content)
+    return content
 
 
-def read_csv(path: Path, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
-    """The table in ``path``; its columns are those of ``schema`` where one is given.
+def from_csv(
+    content: bytes, path: Path, schema: Mapping[str, pl.DataType] | None = None
+) -> pl.DataFrame:
+    """The table that ``write_csv`` made ``content`` of, with the columns of ``schema`` if given.
 
-    Raises FolderError where the file cannot be read, or does not have these columns.
+    Raises FolderError naming ``path``, where it was read, if it is no table or has other columns.
     """
     try:
-        return pl.read_csv(io.BytesIO(read_file(path)), schema=schema)
+        return pl.read_csv(io.BytesIO(content), schema=schema)
     except UNREADABLE:
         raise corrupt_file(path) from None

@@ -17,6 +17,7 @@ from vral.diagnostics.spectrum import spectrum
 from vral.dynamics.trained import open_run
 from vral.study.build import build_gan
 from vral.study.config import resolve
+from vral.study.folders import write_json
 from vral.study.machine import Execution
 from vral.study.run import execute
 from vral.train.state import TrainState
@@ -263,13 +264,13 @@ def of_other_inputs(folder, runs):
 def unknown_setting(folder, runs):
     report = json.loads((folder / "run.json").read_text())
     report["config"]["objective"] = "hinted"
-    (folder / "run.json").write_text(json.dumps(report))
+    write_json(folder / "run.json", report)
 
 
 def everything_clipped(folder, runs):
     report = json.loads((folder / "run.json").read_text())
     report["config"] |= {"clip": 0.1, "clip_scope": "everything"}
-    (folder / "run.json").write_text(json.dumps(report))
+    write_json(folder / "run.json", report)
 
 
 def not_a_number(folder, runs):

@@ -12,7 +12,7 @@ from cases import CPU_HERE, tiny
 from vral.errors import FolderError
 from vral.figures import save_figures
 from vral.files import replace_file, write_bytes
-from vral.study.folders import locked, make_folder, read_run, write_json
+from vral.study.folders import locked, make_folder, read_json, read_run, write_json
 from vral.study.run import execute
 
 CONFIG = tiny("lsgan", dataset="ring", rounds=2, probe_every=1)
@@ -131,7 +131,7 @@ def test_a_temporary_file_that_is_a_link_is_not_written_through(tmp_path):
     (tmp_path / f".run.json.{os.getpid()}.tmp").symlink_to(tmp_path / "precious")
     write_json(tmp_path / "run.json", {"a": 1})
     assert (tmp_path / "precious").read_text() == "precious"
-    assert json.loads((tmp_path / "run.json").read_text()) == {"a": 1}
+    assert read_json(tmp_path / "run.json", {}) == {"a": 1}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["precious", "run.json"]
 
 
@@ -219,7 +219,7 @@ def test_a_full_or_read_only_disk_is_named_and_leaves_the_old_file(tmp_path, mon
             write_json(path, {"new": 1})
     with pytest.raises(FolderError, match="No space left"):
         write_half(path)
-    assert json.loads(path.read_text()) == {"old": 1}
+    assert read_json(path, {}) == {"old": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
@@ -283,7 +283,7 @@ def test_a_run_json_with_values_of_other_types_is_corrupt(run, key, value):
     place = report[parents[0]] if parents else report
     assert last in place
     place[last] = value
-    (run / "run.json").write_text(json.dumps(report))
+    write_json(run / "run.json", report)
     with pytest.raises(FolderError, match=r"run\.json is corrupt; restore it"):
         read_run(run)
 
@@ -298,7 +298,7 @@ def test_a_run_json_that_is_no_report_is_corrupt(run, text):
 def test_a_report_reads_back_as_it_was_written(run):
     """The types that are asked for are those that a run writes."""
     report = read_run(run)
-    assert report == json.loads((run / "run.json").read_text())
+    assert report == read_json(run / "run.json", {})
 
 
 def test_a_path_that_is_no_utf_8_reads_back(tmp_path):

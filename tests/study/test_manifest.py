@@ -16,13 +16,16 @@ from test_earlier import ARCHIVE
 from test_run import assert_same, content
 
 from vral.claims import examine
+from vral.claims.evidence import read_numbers
 from vral.cli.main import main
 from vral.errors import FolderError
 from vral.report.contents import read_study, sections
-from vral.study import frames, run
+from vral.study import frames, measured, run
 from vral.study.folders import folder_name, read_run, write_json
 from vral.study.machine import Execution
+from vral.study.measured import Measured, Row, read_table, write_tables
 from vral.study.run import execute
+from vral.tables import write_csv
 from vral.train import checkpoint
 
 CPU = Execution(device="cpu")
@@ -252,7 +255,7 @@ def without_manifest(folder):
     """As the version before left it."""
     report = json.loads((folder / "run.json").read_text())
     del report["manifest"]
-    (folder / "run.json").write_text(json.dumps(report))
+    write_json(folder / "run.json", report)
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)
     del saved["manifest"]
     torch.save(saved, folder / "checkpoint.pt")
@@ -334,3 +337,73 @@ def test_a_flipped_bit_of_a_checkpoint_changes_nothing_or_is_noticed(study):
         except FolderError:
             noticed += 1
     assert noticed > 150
+
+
+# --- what is said about the parts -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["run.json", "study.json"])
+def test_any_other_value_in_a_json_file_is_noticed(study, name):
+    """One digit, letter or sign in the place of another leaves JSON that can be read."""
+    path = next(study.rglob(name))
+    text = path.read_text()
+    values = range(text.rindex('"sha256"'))  # Without its name a checksum is not looked for.
+    places = [i for i in values if text[i].isalnum() and text[i - 1] != "\\"]
+    for place in random.Random(0).sample(places, min(len(places), 200)):
+        other = {"0": "1", "a": "b", "A": "B"}.get(text[place], "0" if text[place] != "0" else "1")
+        path.write_text(text[:place] + other + text[place + 1 :])
+        with pytest.raises(FolderError, match=rf"{name} is corrupt"):
+            examine([study])
+    path.write_text(text)
+    examine([study])
+
+
+def test_a_json_file_of_an_earlier_version_or_edited_by_hand_needs_no_checksum(study):
+    path = next(study.rglob("run.json"))
+    before = read_run(path.parent)
+    report = json.loads(path.read_text())
+    assert before == {name: value for name, value in report.items() if name != "sha256"}
+    del report["sha256"]
+    path.write_text(json.dumps(report))
+    assert read_run(path.parent) == before
+
+
+@pytest.mark.parametrize("damage", [missing, cut_short, flipped])
+def test_a_damaged_table_of_numbers_without_chance_is_named(tmp_path, damage):
+    case = Measured([Row("case", "quantity", 0.125)])
+    write_json(tmp_path / "study.json", {"experiment": "dirac", "commands": []})
+    write_tables(tmp_path, {"measured.csv": case.frame(), "more.csv": pl.DataFrame({"a": [1]})})
+    assert read_numbers(tmp_path) == {("case", "quantity"): 0.125}
+    table = tmp_path / "measured.csv"
+    content = table.read_text()
+    damage(table)
+    for read in (read_numbers, lambda root: examine([root])):
+        with pytest.raises(FolderError, match=r"measured\.csv is (missing|corrupt)"):
+            read(tmp_path)
+    table.write_text(content.replace("0.125", "0.126"))
+    with pytest.raises(FolderError, match="its SHA-256 is another"):
+        read_numbers(tmp_path)
+    write_tables(tmp_path, {"measured.csv": case.frame()})
+    assert read_numbers(tmp_path) == {("case", "quantity"): 0.125}
+    assert read_table(tmp_path, "more.csv")["a"].to_list() == [1]
+
+
+def test_a_kill_between_two_tables_leaves_no_false_alarm(tmp_path, monkeypatch):
+    tables = {"measured.csv": Measured([Row("case", "quantity", 1.0)]).frame()}
+    write_tables(tmp_path, tables)
+    written = measured.write_csv
+
+    def killed(path, frame):
+        written(path, frame)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measured, "write_csv", killed)
+    tables = {"measured.csv": Measured([Row("case", "quantity", 2.0)]).frame()}
+    with pytest.raises(KeyboardInterrupt):
+        write_tables(tmp_path, tables)
+    assert read_numbers(tmp_path) == {("case", "quantity"): 2.0}
+
+
+def test_numbers_of_an_earlier_version_are_read_without_a_list(tmp_path):
+    write_csv(tmp_path / "measured.csv", Measured([Row("case", "quantity", 1.0)]).frame())
+    assert read_numbers(tmp_path) == {("case", "quantity"): 1.0}

@@ -9,6 +9,7 @@ from cases import tiny
 
 from vral.study import notes
 from vral.study.config import resolve
+from vral.study.folders import write_json
 from vral.study.machine import Execution
 from vral.study.notes import EXPLODED, NO_GRADIENT
 from vral.study.run import execute
@@ -115,7 +116,7 @@ def test_notes_are_the_same_after_an_interruption(tmp_path):
 def test_a_run_of_an_earlier_version_is_noted_from_its_records(tmp_path):
     report = execute(exploding(record_every=2), tmp_path, CPU)
     path = tmp_path / "run.json"
-    path.write_text(json.dumps({k: v for k, v in report.items() if k != "notes"}))
+    write_json(path, {k: v for k, v in report.items() if k != "notes"})
     found = notes.of_study(tmp_path)
     assert [{k: note[k] for k in report["notes"][0]} for note in found] == report["notes"]
     assert all(note["method"] == "wgan" for note in found)

@@ -18,6 +18,7 @@ from vral.diagnostics import optimality, quality
 from vral.errors import ConfigError, FolderError
 from vral.study import build, run
 from vral.study.config import resolve
+from vral.study.folders import write_json
 from vral.study.machine import Execution
 from vral.study.methods import METHODS
 from vral.study.run import execute
@@ -276,7 +277,7 @@ def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(tmp_path):
     for newer in ("precision", "variant", "generator", "play", "transform"):
         del report["config"][newer]
     del report["mode"]
-    (old / "run.json").write_text(json.dumps(report))
+    write_json(old / "run.json", report)
     execute(ring(rounds=6), old, CPU)
     assert_frame_equal(content(old)["records"], content(whole)["records"])
     with pytest.raises(FolderError, match="--precision: float32 → bf16"):
@@ -302,7 +303,7 @@ def as_if_on_a_gpu(folder) -> None:
     torch.save(saved, folder / "checkpoint.pt")
     report = json.loads((folder / "run.json").read_text())
     report["machine"]["device"] = "NVIDIA H100 80GB HBM3"
-    (folder / "run.json").write_text(json.dumps(report))
+    write_json(folder / "run.json", report)
 
 
 @pytest.mark.parametrize(

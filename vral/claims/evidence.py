@@ -13,8 +13,7 @@ import numpy as np
 import polars as pl
 
 from vral.study import frames
-from vral.study.measured import MEASURED, SCHEMA, Quantity
-from vral.tables import read_csv
+from vral.study.measured import MEASURED, SCHEMA, Quantity, has_table, read_table
 
 Values = dict[int, float]
 """Seed to value; NaN where the seed diverged or the value does not exist."""
@@ -136,10 +135,9 @@ def read_rows(root: Path) -> Rows:
 
     Raises FolderError where the file does not have the columns that such a study writes.
     """
-    path = root / MEASURED
-    if not path.exists():
+    if not has_table(root, MEASURED):
         return []
-    return read_csv(path, SCHEMA).rows()
+    return read_table(root, MEASURED, SCHEMA).rows()
 
 
 def read_numbers(root: Path) -> Numbers:

@@ -27,8 +27,7 @@ from vral.figures import save_figures
 from vral.games.dirac import GAMMA_CONVENTIONS
 from vral.games.toy import one_of
 from vral.study.folders import locked, make_folder, note_command
-from vral.study.measured import MEASURED, Measured
-from vral.tables import write_csv
+from vral.study.measured import MEASURED, Measured, write_tables
 
 
 def checked(allowed: str, fits: Callable[[float], bool]) -> Callable[..., Any]:
@@ -147,8 +146,7 @@ def write_results(root: Path, result: Measured) -> None:
     """Write ``measured.csv``, the other tables, and every figure as PNG and PDF."""
     frames = {MEASURED: result.frame()}
     frames |= {f"{name}.csv": frame for name, frame in result.tables.items()}
-    for name, frame in frames.items():
-        write_csv(root / name, frame)
+    write_tables(root, frames)
     save_figures(root / "figures", result.figures)
 
 

@@ -28,8 +28,7 @@ from vral.games.toy import Toy
 from vral.optim import Consensus, FirstOrder, RmsProp
 from vral.study.config import differences
 from vral.study.folders import read_json, write_json
-from vral.study.measured import MEASURED, Measured, Quantity, Row
-from vral.tables import read_csv, write_csv
+from vral.study.measured import MEASURED, Measured, Quantity, Row, read_table, write_tables
 from vral.train.paths import trajectories
 from vral.types import Profile, map_tensors
 
@@ -137,12 +136,11 @@ def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
             tell(f"{PANELS[row][1]}, {time} training")
             tell(at.summary())
             spectra[row, time] = at
-        for name, frame in tables(spectra).items():
-            write_csv(root / f"{name}.csv", frame)
-    counts, eigenvalues = (read_csv(root / f"{it}.csv") for it in ("counts", "eigenvalues"))
+        write_tables(root, {f"{name}.csv": frame for name, frame in tables(spectra).items()})
+    counts, eigenvalues = (read_table(root, f"{it}.csv") for it in ("counts", "eigenvalues"))
     spectra = from_tables(counts, eigenvalues)
     changed = [f"--{name} {value:g}" for name, value in setup.differences()]
-    write_csv(root / MEASURED, Measured(rows_of(spectra)).under(changed).frame())
+    write_tables(root, {MEASURED: Measured(rows_of(spectra)).under(changed).frame()})
     save_figures(root / "figures", {EXPERIMENT: figure(setup, spectra)})
 
 

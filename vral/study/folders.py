@@ -1,6 +1,7 @@
 """The folders of runs and studies: their names, markers and locks."""
 
 import fcntl
+import hashlib
 import json
 import os
 import shlex
@@ -24,11 +25,15 @@ from vral.errors import FolderError, corrupt_file
 from vral.files import is_temporary, read_file, refuse_links, write_bytes
 from vral.study.config import RunConfig
 from vral.study.upgrade import upgrade
-from vral.train.records import is_manifest
+from vral.train.records import CHANGED, is_manifest
 from vral.train.schedule import Ratio
 
 STUDY = {"experiment": str, "commands": list}
 """Keys of study.json: the name of its experiment, and every command that was given for it."""
+
+
+CHECKSUM = "sha256"
+"""Key of a JSON file's own checksum."""
 
 
 def folder_name(config: RunConfig) -> Path:
@@ -49,20 +54,31 @@ def folder_name(config: RunConfig) -> Path:
 
 
 def read_json(path: Path, needed: Mapping[str, type]) -> dict[str, Any]:
-    """The JSON object in ``path``.
+    """The JSON object in ``path``, without its checksum.
 
-    Raises FolderError where it cannot be read, and where it lacks one of the keys ``needed`` or
-    holds a value of another type there.
+    Raises FolderError where it cannot be read, where it was changed since ``write_json`` wrote it,
+    and where it lacks one of the keys ``needed`` or holds a value of another type there. A file of
+    an earlier version has no checksum.
     """
     try:
         content = json.loads(read_file(path))
     except (ValueError, RecursionError):
         content = None
+    if isinstance(content, dict) and CHECKSUM in content:
+        checksum = content.pop(CHECKSUM)
+        if checksum != _checksum(content):
+            raise corrupt_file(path, CHANGED)
     if isinstance(content, dict) and all(
         name in content and isinstance(content[name], kind) for name, kind in needed.items()
     ):
         return content
     raise corrupt_file(path)
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of ``content`` as JSON with sorted keys, without spaces and in ASCII."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_marker(root: Path) -> tuple[str, list[str]]:
@@ -76,11 +92,14 @@ def read_marker(root: Path) -> tuple[str, list[str]]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` whole or not at all.
+    """Write ``content`` with a checksum, whole or not at all.
 
     A byte of a path that is no UTF-8 is a lone surrogate in Python; its escape is JSON too.
     """
-    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    read = json.loads(json.dumps(content))  # As it will be read: keys are strings there.
+    read.pop(CHECKSUM, None)
+    read[CHECKSUM] = _checksum(read)
+    text = json.dumps(read, indent=1, ensure_ascii=False) + "\n"
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 

@@ -3,10 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isnan, nan
+from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 from matplotlib.figure import Figure
+
+from vral.errors import corrupt_file
+from vral.study.folders import read_json, write_json
+from vral.tables import from_csv, write_csv
+from vral.train.records import Part, is_part, part_of, read_bytes
 
 MEASURED = "measured.csv"
 """Name of the file with the rows, in the study's folder."""
@@ -92,3 +98,48 @@ class Measured:
             for row in self.rows
         ]
         return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+# ---- on disk -----------------------------------------------------------------------------------
+
+LISTED = "tables.json"
+"""Name of the file that knows the study's tables, as a run's manifest knows its parts."""
+
+
+def write_tables(root: Path, tables: Mapping[str, pl.DataFrame]) -> None:
+    """Write ``tables`` by their file names, and what is to be known of each.
+
+    At any moment a table in the folder is either the listed one or not listed.
+    """
+    others = {name: part for name, part in _listed(root).items() if name not in tables}
+    write_json(root / LISTED, {"tables": others})
+    for name, frame in tables.items():
+        others[name] = part_of(write_csv(root / name, frame), len(frame))
+    write_json(root / LISTED, {"tables": others})
+
+
+def has_table(root: Path, name: str) -> bool:
+    """Whether the study wrote such a table, be it that it is missing now."""
+    return name in _listed(root) or (root / name).exists()
+
+
+def read_table(
+    root: Path, name: str, schema: Mapping[str, pl.DataType] | None = None
+) -> pl.DataFrame:
+    """A table of the study, with the columns of ``schema`` where one is given.
+
+    Raises FolderError where it is missing, has other columns, or is not what was written; of an
+    earlier version's table that is not known.
+    """
+    path = root / name
+    return from_csv(read_bytes(path, _listed(root).get(name)), path, schema)
+
+
+def _listed(root: Path) -> dict[str, Part]:
+    path = root / LISTED
+    if not path.exists():
+        return {}
+    tables = read_json(path, {"tables": dict})["tables"]
+    if not all(map(is_part, tables.values())):
+        raise corrupt_file(path)
+    return tables

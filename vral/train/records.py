@@ -167,6 +167,10 @@ NAME = re.compile(r"round-([0-9]{8,})\.(parquet|npz)")
 """A part's file, named by the rounds that are done when it is complete."""
 
 
+CHANGED = "is corrupt (changed since it was written: its SHA-256 is another)"
+"""What is wrong with a file that is not the one its checksum was taken of."""
+
+
 class Part(TypedDict):
     """What a run knows of a file that it has written."""
 
@@ -180,14 +184,18 @@ Manifest = dict[str, Part]
 """A run's parts in the order of writing, by their paths in its folder, records/round-….parquet."""
 
 
+def is_part(value: Any) -> bool:
+    """Whether ``value``, which a file held, is what is known of a file."""
+    return isinstance(value, dict) and value.keys() == Part.__annotations__.keys()
+
+
 def is_manifest(value: Any) -> bool:
     """Whether ``value``, which a file held, is a manifest."""
     return isinstance(value, dict) and all(
         isinstance(name, str)
         and name.partition("/")[0] in (*TABLES, SAMPLES)
         and NAME.fullmatch(name.partition("/")[2])
-        and isinstance(part, dict)
-        and part.keys() == Part.__annotations__.keys()
+        and is_part(part)
         for name, part in value.items()
     )
 
@@ -205,10 +213,11 @@ def write_bytes(path: Path, content: bytes, rows: int | None = None) -> Manifest
     """
     make_subfolder(path.parent)
     files.write_bytes(path, content)
-    return {f"{path.parent.name}/{path.name}": _part(content, rows)}
+    return {f"{path.parent.name}/{path.name}": part_of(content, rows)}
 
 
-def _part(content: bytes, rows: int | None) -> Part:
+def part_of(content: bytes, rows: int | None) -> Part:
+    """What is known of a file with this content."""
     return {
         "rows": rows,
         "bytes": len(content),
@@ -226,9 +235,7 @@ def read_bytes(path: Path, part: Part | None) -> bytes:
     if part is not None and len(content) != part["bytes"]:
         raise _wrong_size(path, len(content), part)
     if part is not None and hashlib.sha256(content).hexdigest() != part["sha256"]:
-        raise corrupt_file(
-            path, "is corrupt (changed since it was written: its SHA-256 is another)"
-        )
+        raise corrupt_file(path, CHANGED)
     return content
 
 
@@ -274,7 +281,7 @@ def take_stock(folder: Path, rounds: int) -> Manifest:
                 continue
             content = read_bytes(path, None)
             rows = len(from_parquet(content, path)) if kind in TABLES else None
-            manifest[f"{kind}/{path.name}"] = _part(content, rows)
+            manifest[f"{kind}/{path.name}"] = part_of(content, rows)
     return manifest
 
 
