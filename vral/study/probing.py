@@ -8,7 +8,7 @@ import io
 import itertools
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -33,19 +33,21 @@ FIRST_JUDGING_SEED = 10**9
 """First of the seeds of the optimality probe's draws; no run is trained with such a seed."""
 
 
-def write_probe(
-    config: RunConfig,
-    folder: Path,
-    parts: Parts,
-    state: TrainState,
-    clock: Clock,
-    diverged: Collection[int],
-) -> Manifest:
-    """Measure the lanes of all seeds that have not ``diverged``, and write what was measured.
+class Probe(NamedTuple):
+    """What one probe has measured, of the round that is under way like the records."""
 
-    Like the records, what is written belongs to the round that is under way. Returns what the run's
-    manifest gains.
-    """
+    rows: list[dict[str, Any]]
+    """The readings of each seed."""
+    along: list[dict[str, Any]]
+    """D along segments."""
+    grids: dict[str, np.ndarray]
+    """Samples of each seed."""
+
+
+def measure(
+    config: RunConfig, parts: Parts, state: TrainState, clock: Clock, diverged: Collection[int]
+) -> Probe:
+    """Measure the lanes of all seeds that have not ``diverged``."""
     final = clock.round == config.rounds - 1
     rows, along, grids = [], [], {}
     measured = per_lane(state.profile, len(config.seeds), parts.probe)
@@ -61,13 +63,18 @@ def write_probe(
             profile = map_tensors(lambda t, i=lane: t[i], state.profile)
             along += [{"seed": seed, **clocks, **place} for place in parts.probe.segments(profile)]
         grids[f"seed{seed}"] = compact(grid, parts.data.output)
-    if not rows:
+    return Probe(rows, along, grids)
+
+
+def write_probe(probe: Probe, folder: Path, rounds: int) -> Manifest:
+    """Write ``probe`` as parts of so many rounds; returns what the run's manifest gains."""
+    if not probe.rows:
         return {}
-    rounds, buffer = clock.round + 1, io.BytesIO()
-    written = write_part(pl.DataFrame(rows), folder / "probes", rounds)
-    if along:
-        written |= write_part(pl.DataFrame(along), folder / "interpolation", rounds)
-    np.savez_compressed(buffer, **grids)
+    written = write_part(pl.DataFrame(probe.rows), folder / "probes", rounds)
+    if probe.along:
+        written |= write_part(pl.DataFrame(probe.along), folder / "interpolation", rounds)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **probe.grids)
     return written | write_bytes(folder / SAMPLES / f"round-{rounds:08d}.npz", buffer.getvalue())
 
 

@@ -27,7 +27,7 @@ from vral.study.config import RunConfig, differences, with_defaults
 from vral.study.folders import locked, make_folder, read_run, write_json
 from vral.study.machine import Execution, check_memory, compiles, machine
 from vral.study.notes import notes
-from vral.study.probing import write_probe
+from vral.study.probing import measure, write_probe
 from vral.study.provenance import with_this
 from vral.train import checkpoint
 from vral.train.loop import Hooks, train
@@ -278,10 +278,9 @@ class _Run:
         final = clock.round == self.config.rounds - 1
         if clock.round % self.config.probe_every == 0 or final:
             diverged = {entry["seed"] for entry in self.diverged}
+            probe = measure(self.config, self.parts, state, clock, diverged)
             self.check_lock()
-            self.manifest.update(
-                write_probe(self.config, self.folder, self.parts, state, clock, diverged)
-            )
+            self.manifest.update(write_probe(probe, self.folder, clock.round + 1))
 
     def check_lock(self) -> None:
         """Raise FolderError where the folder is no longer the one that this process has locked."""
