@@ -1,6 +1,7 @@
 """The signals that end a command."""
 
 import errno
+import gc
 import os
 import signal
 
@@ -87,6 +88,25 @@ def test_a_command_that_cleans_up_is_not_cut_short_by_the_same_wish(clock, numbe
         clock[0] += 1
         with pytest.raises(Ended):
             send(number)
+
+
+@pytest.mark.filterwarnings("error")  # as it would be if Python printed the traceback
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_that_a_callback_swallows_is_not_lost(number):
+    """Python drops what is raised in a finaliser, and goes on."""
+
+    class Finalised:
+        def __del__(self):
+            send(number)
+
+    with ended_by_signals():
+        unseen = Finalised()
+        del unseen
+        gc.collect()
+        with stop_on_signal() as ended:
+            by = ended()
+    assert by is not None
+    assert exit_code(by) == 128 + number
 
 
 @pytest.mark.parametrize("number", ENDING)

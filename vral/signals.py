@@ -8,9 +8,10 @@ import errno
 import os
 import select
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -43,20 +44,38 @@ def _number(error: KeyboardInterrupt) -> signal.Signals:
     return error.number if isinstance(error, Ended) else signal.SIGINT
 
 
+class _Raiser:
+    """A handler that raises Ended, and remembers it in case that nobody gets to see it.
+
+    Python drops what is raised within a callback, such as those of imports.
+    """
+
+    ended: Ended | None = None
+
+    def __init__(self) -> None:
+        self.last = -PAIR_SECONDS
+
+    def __call__(self, number: int, _: object) -> None:
+        now = time.monotonic()
+        if number == signal.SIGINT or now - self.last >= PAIR_SECONDS:
+            self.last = now
+            self.ended = Ended(number)
+            drop_dead_outputs()
+            raise self.ended
+
+
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """In this block SIGTERM and SIGHUP raise Ended, as Ctrl-C raises KeyboardInterrupt."""
-    last = -PAIR_SECONDS
-
-    def end(number: int, _: object) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PAIR_SECONDS:
-            last = time.monotonic()
-            drop_dead_outputs()
-            raise Ended(number)
-
-    with _answered(ENDING[1:], end):
-        yield
+    """In this block the signals of ENDING raise Ended."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda dropped: (
+        None if isinstance(dropped.exc_value, Ended) else hook(dropped)
+    )
+    try:
+        with _answered(_Raiser()):
+            yield
+    finally:
+        sys.unraisablehook = hook
 
 
 @contextmanager
@@ -73,8 +92,9 @@ def interrupts_marked() -> Iterator[None]:
 @contextmanager
 def stop_on_signal() -> Iterator[Callable[[], Ended | None]]:
     """Yield a function that says which signal of ENDING has come; a second signal is raised."""
-    asked: Ended | None = None
-    first = 0.0
+    handlers = map(signal.getsignal, ENDING)
+    asked = next((h.ended for h in handlers if isinstance(h, _Raiser) and h.ended), None)
+    first = time.monotonic()
 
     def ask(number: int, _: object) -> None:
         nonlocal asked, first
@@ -87,7 +107,7 @@ def stop_on_signal() -> Iterator[Callable[[], Ended | None]]:
     def ended() -> Ended | None:
         return asked
 
-    with _answered(ENDING, ask):
+    with _answered(ask):
         try:
             yield ended
         except OSError as error:  # Something was printed before the handler could run.
@@ -126,14 +146,12 @@ def drop_dead_outputs() -> None:
 
 
 @contextmanager
-def _answered(
-    numbers: Sequence[signal.Signals], handler: Callable[[int, object], None]
-) -> Iterator[None]:
-    """Let ``handler`` answer the signals that Python may answer and that are not ignored."""
+def _answered(handler: Callable[[int, object], None]) -> Iterator[None]:
+    """Let ``handler`` answer the signals of ENDING that Python may answer and nobody ignores."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in ENDING}
     mine = [number for number, now in before.items() if now not in (signal.SIG_IGN, None)]
     for number in mine:
         signal.signal(number, handler)
