@@ -20,6 +20,7 @@ import matplotlib.figure
 import scipy.stats  # noqa: F401
 import sklearn.metrics  # noqa: F401
 import torch
+import torch._dynamo  # what the first gradient imports
 
 from vral.cli import experiments, train  # noqa: F401
 from vral.cli.main import main

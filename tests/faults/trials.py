@@ -25,7 +25,7 @@ import polars as pl
 import torch
 from forked import Event, Fault
 
-PATIENCE = 300
+PATIENCE = 120
 """Seconds after which a command that has not ended counts as one that hangs."""
 
 SIZE = ["--dataset", "ring", "--width", "4", "--latent", "2", "--batch", "8", "--compile", "off"]

@@ -145,16 +145,17 @@ Answer = dict[str, Any] | str | None
 
 
 def _serve(requests: Connection, rounds: Any, stop: Any) -> None:
-    """A worker's life: train the cell of each request (index, cell, execution) and answer it.
+    """A worker's life: train the cell of each request (index, cell, execution), and answer it.
+
+    The request None ends it.
 
     ``rounds`` and ``stop`` are plain shared memory, and ``requests`` is this worker's alone: one
     that is killed, at whatever instant, holds no lock that anybody could wait for.
     """
     end_with_parent()
-    with suppress(EOFError):  # There are no more requests.
-        while True:
-            index, cell, execution = requests.recv()
-            requests.send(_answer(index, cell, execution, rounds, stop))
+    while (request := requests.recv()) is not None:
+        index, cell, execution = request
+        requests.send(_answer(index, cell, execution, rounds, stop))
 
 
 def _answer(index: int, cell: Cell, execution: Execution, rounds: Any, stop: Any) -> Answer:
@@ -170,7 +171,7 @@ def _answer(index: int, cell: Cell, execution: Execution, rounds: Any, stop: Any
 
 
 ENDING_SECONDS = 10
-"""Seconds that a worker without work has to end by itself."""
+"""Seconds that a worker without work has to end by itself, which it does at once."""
 
 
 class _Worker:
@@ -204,9 +205,11 @@ class _Worker:
 
     def end(self, at_once: bool) -> None:
         """End the process; ``at_once`` cuts its work short, which leaves nothing half written."""
-        self.pipe.close()
         if not at_once:
+            with suppress(OSError):
+                self.pipe.send(None)
             self.process.join(ENDING_SECONDS)
+        self.pipe.close()
         self.process.kill()
         self.process.join()
 
