@@ -207,6 +207,7 @@ def start_study(folder: Path) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
     )
 
 
@@ -260,15 +261,21 @@ def kill_study(folder: Path, status: str) -> None:
 
 @pytest.mark.slow
 def test_interrupted_and_killed_studies_continue_to_the_same_records(vral, tmp_path):
-    """Ctrl-C stops at a checkpoint with exit code 130; kill -9 of the parent ends the workers."""
+    """Signals stop at a checkpoint with exit code 128 + n; kill -9 ends the workers too."""
     broken, whole = tmp_path / "broken", tmp_path / "whole"
-    process = start_study(broken)
-    wait_for(lambda: len(list(broken.rglob("probes/*.parquet"))) == 2, process)
-    process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=PATIENCE)[0].decode()
-    assert process.returncode == 130, output
-    assert "continues it" in output
-    assert statuses(broken) == {"stopped"}
+    for number, begun in (
+        (signal.SIGTERM, lambda: len(list(broken.rglob("probes/*.parquet"))) == 2),
+        (signal.SIGHUP, lambda: "running" in statuses(broken)),
+        (signal.SIGINT, lambda: "running" in statuses(broken)),
+    ):
+        process = start_study(broken)
+        wait_for(begun, process)
+        os.killpg(process.pid, number)  # its workers too, as Slurm and terminals do
+        output = process.communicate(timeout=PATIENCE)[0].decode()
+        assert process.returncode == 128 + number, output
+        assert "continues it" in output
+        assert "Traceback" not in output
+        assert statuses(broken) == {"stopped"}
 
     kill_study(broken, "stopped")  # while its workers start
     kill_study(broken, "running")  # while one of them trains

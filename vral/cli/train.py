@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from vral.cli.options import (
 from vral.cli.results import summarise
 from vral.cli.tables import counted_ends, ends_of, progress_bar, show_ends, show_plan
 from vral.cli.terminal import open_terminal
+from vral.errors import FolderError
+from vral.files import drop_temporaries
 from vral.signals import exit_code, stop_on_signal, what_ended
 from vral.study.config import resolve
 from vral.study.experiments import EXPERIMENTS
-from vral.study.folders import folder_name, read_run, refuse_foreign
+from vral.study.folders import folder_name, locked, read_run, refuse_foreign
 from vral.study.run import execute, on_its_device, settled_config
 from vral.study.sweep import Cell, estimate
 
@@ -69,6 +72,8 @@ def command(method: str, dry_run: bool, out: Path | None, **options: Any) -> Non
             by = ended()
     finally:
         progress.stop()
+    with suppress(FolderError), locked(folder):
+        drop_temporaries(folder)  # tables that a killed process was writing
     summarise(console, folder, config.batch, [EXPERIMENTS["ratios"].metrics])
     seeds, ends = len(config.seeds), ends_of(folder)
     show_ends(console, ends)
