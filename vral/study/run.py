@@ -315,7 +315,8 @@ class _Run:
         executor = self.training.executor
         self.report["rounds_done"] = self.clock.round
         self.report["mode"] = {"compiled": executor.compiled, "failure": executor.failure}
-        self.report["seconds"] = round(time.monotonic() - self.began, 2)
+        seconds = time.monotonic() - self.began
+        self.report["seconds"] = round(max(seconds, 0.0), 2)  # a clock may jump back
         write_json(self.folder / "run.json", self.report)
         check_sizes(self.folder, self.manifest)
         self.flushed = time.monotonic()
