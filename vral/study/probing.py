@@ -40,8 +40,8 @@ class Probe(NamedTuple):
     """The readings of each seed."""
     along: list[dict[str, Any]]
     """D along segments."""
-    grids: dict[str, np.ndarray]
-    """Samples of each seed."""
+    grids: dict[str, Any]
+    """Samples of each seed, as arrays."""
 
 
 def measure(
