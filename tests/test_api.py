@@ -81,7 +81,11 @@ def raised(function: object) -> set[str]:
         seen.add(body.name)
         for node in ast.walk(body):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
-                names.add(ast.unparse(node.exc.func))
+                name = ast.unparse(node.exc.func)
+                made = getattr(module, name, None)  # by a function that returns the error
+                names.add(
+                    made.__annotations__["return"].__name__ if inspect.isfunction(made) else name
+                )
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 waiting.append(node.func.id)
     return names - {"AssertionError"}

@@ -79,17 +79,6 @@ def ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def interrupts_marked() -> Iterator[None]:
-    """In this block Ctrl-C raises Ended, unlike code of a user that raises KeyboardInterrupt."""
-
-    def end(number: int, _: object) -> None:
-        raise Ended(number)
-
-    with _answered((signal.SIGINT,), end):
-        yield
-
-
-@contextmanager
 def stop_on_signal() -> Iterator[Callable[[], Ended | None]]:
     """Yield a function that says which signal of ENDING has come; a second signal is raised."""
     handlers = map(signal.getsignal, ENDING)

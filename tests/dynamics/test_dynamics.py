@@ -20,6 +20,7 @@ from vral.dynamics import (
     portraits,
 )
 from vral.dynamics.systems import ALGORITHMS, moves_of, stationary, systems
+from vral.figures import PAGE
 from vral.games.dirac import dirac, two_numbers
 from vral.games.game import field
 from vral.games.planar import mixture
@@ -183,7 +184,8 @@ def test_a_command_writes_numbers_and_figures_and_no_foreign_folder(vral, tmp_pa
     # Rows of other settings are no claim's.
     assert set(found["quantity"]) == {"share"}
     assert all(case.endswith("; --points 3 --rounds 5 --gamma 1.0") for case in found["case"])
-    assert {path.name for path in (root / "figures").iterdir()} == {"basins.png", "basins.pdf"}
+    drawn = {str(path.relative_to(root / "figures")) for path in (root / "figures").rglob("*.p*")}
+    assert drawn == {"basins.png", "basins.pdf", "phone/basins.png"}
     other = vral("reproduce", "lazy-r1", "--out", root)
     assert other.exit_code == 2
     assert "holds the experiment dirac-basins" in other.stderr
@@ -254,7 +256,7 @@ def test_every_cycle_has_a_panel_of_its_own():
     path = np.stack([np.cos(np.arange(6)), np.sin(np.arange(6))], axis=1)
     drawn = limit_cycles.figure(
         [limit_cycles.Cycle(f"cycle {i}", "wgan", path, 1.0) for i in range(5)]
-    )
+    )(PAGE)
     panels = [ax for ax in drawn.axes if ax.axison]
-    assert [ax.get_title() for ax in panels] == [f"cycle {i}" for i in range(5)]
+    assert [ax.get_title() for ax in panels] == [f"cycle\N{NO-BREAK SPACE}{i}" for i in range(5)]
     assert all(len(ax.lines) == 3 for ax in panels)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from oracles import backward_parzen_variance, forward_parzen_variance
 
 from vral import figures
+from vral.figures import PAGE, PHONE
 from vral.figures.curves import log_spaced
 from vral.figures.experiments import FIGURES, Selection
 from vral.figures.style import arm_styles
@@ -70,7 +71,7 @@ def test_a_held_generator_s_curves_are_medians_over_time_in_units_of_the_warm_up
         {"vral-meta": 2},
         "title",
         "Claim C0",
-    )
+    )(PAGE)
     signal = figure.axes[0]
     assert len(signal.lines) == 2  # an arm without rows has no curve
     x, y = signal.lines[0].get_data()
@@ -108,7 +109,7 @@ def test_the_parzen_figure_puts_medians_beside_the_theory():
         score_var_fake=lambda arm, ratio, seed, time: seed,
         signal_fake=one(2.0),
     )
-    figure = figures.parzen(final, arms, "50", {"vral-parzen+h=1": 1})
+    figure = figures.parzen(final, arms, "50", {"vral-parzen+h=1": 1})(PAGE)
     forward = figure.axes[0]
     theory = next(line for line in forward.lines if line.get_gid() == "theory")
     h, variance = theory.get_data()
@@ -116,7 +117,7 @@ def test_the_parzen_figure_puts_medians_beside_the_theory():
     fake = next(line for line in forward.lines if line.get_marker() == "o")
     np.testing.assert_allclose(fake.get_xdata(), [0.5 * 1.03, 1.03])
     np.testing.assert_array_equal(fake.get_ydata(), [1.0, 1.0])
-    assert texts(forward) == ["diverged: 1 at h = 1"]
+    assert forward.get_title() == "forward KL\ndiverged: 1 at h = 1"
 
 
 def test_clipping_shows_the_coefficient_of_variation_of_seeds_that_lived():
@@ -127,7 +128,7 @@ def test_clipping_shows_the_coefficient_of_variation_of_seeds_that_lived():
         diverged=(pl.col("method") == "wgan-gp")
         | (pl.col("method") == "wgan") & (pl.col("seed") == 2)
     )
-    figure = figures.clipping(records, final, arms, "5", {"wgan-gp": 3})
+    figure = figures.clipping(records, final, arms, "5", {"wgan-gp": 3})(PAGE)
     medians = [
         float(line.get_xdata()[0]) for line in figure.axes[1].lines if len(line.get_xdata()) == 1
     ]
@@ -144,7 +145,7 @@ def test_interpolation_runs_along_the_segment():
         for pairing in ("random", "nearest")
         for g in gammas
     ]
-    figure = figures.interpolation(pl.DataFrame(rows), ["lsgan", "wgan"], "50", {"wgan": 3})
+    figure = figures.interpolation(pl.DataFrame(rows), ["lsgan", "wgan"], "50", {"wgan": 3})(PAGE)
     score, absent = figure.axes[0], figure.axes[1]
     x, y = score.lines[0].get_data()
     np.testing.assert_allclose(x, gammas)
@@ -163,7 +164,7 @@ def test_the_lipschitz_figure_has_a_dot_per_seed_and_probe_and_tells_the_rank_co
         lipschitz=lambda arm, ratio, seed, time: time**2,
         latent_grad_square=lambda arm, ratio, seed, time: 2 * time,
     )
-    figure = figures.lipschitz(probes, arms, "50", {})
+    figure = figures.lipschitz(probes, arms, "50", {})(PAGE)
     assert [len(line.get_xdata()) for line in figure.axes[0].lines] == [4 * SEEDS] * 2
     assert figure.axes[0].get_title() == "rank correlation 1.00 [1.00, 1.00]"
     line = next(line for line in figure.axes[1].lines if line.get_gid() == "poincare")
@@ -177,7 +178,7 @@ def test_necessity_puts_each_arm_s_median_in_its_row():
         arms[:2], **{name: lambda arm, ratio, seed, time: 1 + seed + 10 * (arm == "moment")
                      for name in readings}
     )  # fmt: skip
-    figure = figures.necessity(final, arms, "50", {("lsgan-01", "50"): SEEDS})
+    figure = figures.necessity(final, arms, "50", {("lsgan-01", "50"): SEEDS})(PAGE)
     first = figure.axes[0]
     assert dots(first) == [(0.0, 2.0), (1.0, 12.0)]
     assert texts(first) == ["no data"]
@@ -193,11 +194,11 @@ def test_modes_are_shares_of_all():
         reverse_kl=one(0.5),
     )
     lost = {("lsgan", "50"): 2}
-    figure = figures.modes(final, ["lsgan"], ["1", "50"], 8, lost)
+    figure = figures.modes(final, ["lsgan"], ["1", "50"], 8, lost)(PAGE)
     covered, divergence = figure.axes
     names = [text.get_text() for text in covered.get_yticklabels()]
-    assert names == ["LSGAN (2 at 50:1 diverged)"]
-    alone = figures.modes(final, ["lsgan"], ["1"], 8, lost).axes[0]
+    assert names == ["LSGAN (2 at 50:1\ndiverged)"]
+    alone = figures.modes(final, ["lsgan"], ["1"], 8, lost)(PAGE).axes[0]
     assert [text.get_text() for text in alone.get_yticklabels()] == ["LSGAN"]
     assert [x for _, x in dots(covered, "o") + dots(covered, "D")] == [1.0, 0.25]
     assert divergence.get_xlabel() == "reverse KL to the modes, nats"
@@ -213,10 +214,11 @@ def test_artefacts_compare_within_a_seed():
         held_out_var_fake=one(1.0),
         frechet=lambda arm, ratio, seed, time: (1 + seed) * (2 if arm.endswith("real") else 1),
     )
-    ax = figures.artefacts(final, 64, {("lsgan", "10"): 3, ("wgan-gp", "10"): 5}).axes[0]
+    diverged = {("lsgan", "10"): 3, ("wgan-gp", "10"): 5}
+    ax = figures.artefacts(final, 64, diverged)(PAGE).axes[0]
     assert [text for text in texts(ax) if "diverged" in text] == ["× 1 [1, 1], 3 diverged"]
     found = dict(dots(ax))
-    names = [text.get_text() for text in ax.get_yticklabels()]
+    names = [text.partition(" · ")[0] for text in texts(ax) if " · " in text]
     assert found[names.index("norms on two scales")] == pytest.approx(64)
     assert found[names.index("rows of 99 never written")] == pytest.approx(6.22, abs=0.01)
     assert found[names.index("one real batch for all k updates")] == pytest.approx(2)
@@ -247,9 +249,12 @@ def test_a_study_without_readings_can_be_drawn(name, tmp_path):
     arms = [arm.name for arm in row.arms[:2]]
     data, ratios = row.datasets[0], row.ratios[:1]
     selection = Selection(tmp_path, data, arms, ratios, range(2), {}, 64, "mlp", 0)
-    for figure in FIGURES[name](selection).values():
-        assert isinstance(figure, Figure)
-        assert figure.get_label()
+    for draw in FIGURES[name](selection).values():
+        for width in (PAGE, PHONE):
+            figure = draw(width)
+            assert isinstance(figure, Figure)
+            assert figure.get_label()
+            assert 0 < figure.get_figwidth() <= width
 
 
 @pytest.mark.parametrize(
@@ -258,7 +263,7 @@ def test_a_study_without_readings_can_be_drawn(name, tmp_path):
 def test_samples_name_the_claims_of_their_experiment(name, told, tmp_path):
     row = EXPERIMENTS[name]
     selection = Selection(tmp_path, row.datasets[0], ["lsgan"], ["1"], [0], {}, 64, "mlp", 0)
-    assert FIGURES[name](selection)["samples"].get_supxlabel().startswith(told)
+    assert FIGURES[name](selection)["samples"](PAGE).get_supxlabel().startswith(told)
 
 
 def families_in(text: str) -> set[str]:
@@ -281,16 +286,16 @@ def test_every_claim_is_named_on_a_figure_that_its_experiment_draws(tmp_path):
         selection = Selection(tmp_path / name, data, arms, row.ratios[-1:], [0], {}, 64, "mlp", 0)
         drawn = FIGURES[name](selection)
         assert {claim.figure for claim in claims_of(name)} <= drawn.keys()
-        for title, figure in drawn.items():
-            caption = figure.get_supxlabel()
+        for title, draw in drawn.items():
+            caption = " ".join(draw(PAGE).get_supxlabel().split())
             assert set(families(name, title)) <= families_in(caption), (name, title, caption)
 
 
 def test_points_are_drawn_over_the_data_and_those_outside_are_counted():
     real = np.array([[1.0, 0.0], [0.0, -1.0]])
     found = np.array([[0.9, 0.1], [0.0, 0.2], [0.3, 0.3], [9.0, 0.0]])
-    drawing = figures.sample_grids({("lsgan", "1"): found}, ["lsgan"], ["1"], "Claim C0", real)
-    (panel,) = drawing.axes
+    draw = figures.sample_grids({("lsgan", "1"): found}, ["lsgan"], ["1"], "Claim C0", real)
+    (panel,) = draw(PAGE).axes
     assert panel.get_xlim() == panel.get_ylim() == (-1.25, 1.25)
     assert [text.get_text() for text in panel.texts] == ["25% outside"]
     np.testing.assert_array_equal(panel.lines[0].get_xydata(), real)

@@ -7,20 +7,43 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
+from vral.figures import PAGE, PHONE, save_figures
 from vral.report import pictures
 from vral.study.methods import METHODS
 
 
-def test_a_picture_has_two_pixels_for_each_of_css_and_a_bounded_width():
-    for inches in (4, 20):
-        figure = Figure(figsize=(inches, 2))
-        figure.add_subplot().plot([0, 1], [0, 1])
-        made = pictures.picture(figure)
-        image = Image.open(io.BytesIO(made.png))
-        assert (made.width, made.height) == (image.width // 2, image.height // 2)
-        assert image.width <= pictures.MOST_PIXELS
+def drawn(width):
+    figure = Figure(figsize=(width, 2))
+    figure.add_subplot().plot([0, 1], [0, 1])
+    return figure
+
+
+def test_a_picture_has_two_pixels_for_each_of_css_on_a_page_and_on_a_phone():
+    made = pictures.picture(drawn)
+    for shown, inches in ((made, PAGE), (made.phone, PHONE)):
+        image = Image.open(io.BytesIO(shown.png))
+        assert (shown.width, shown.height) == (image.width // 2, image.height // 2)
+        assert shown.width == int(96 * inches)
         assert len(image.convert("RGB").getcolors(2**20)) > 2
-    assert made.width > 0.75 * pictures.MOST_PIXELS / 2  # axes: 0.775 of the width, then cropped
+    assert made.phone.phone is None
+
+
+def test_a_saved_picture_has_the_one_for_a_phone_where_that_was_drawn(tmp_path):
+    save_figures(tmp_path, {"line": drawn})
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.p*")) == [
+        "line.pdf",
+        "line.png",
+        "phone/line.png",
+    ]
+    made = pictures.saved_picture(tmp_path / "line.png")
+    assert (made.width, made.phone.width) == (int(96 * PAGE), int(96 * PHONE))
+    (tmp_path / "phone" / "line.png").unlink()
+    assert pictures.saved_picture(tmp_path / "line.png").phone is None
+
+
+def test_a_wider_picture_in_a_file_is_shrunk(tmp_path):
+    drawn(20).savefig(tmp_path / "wide.png", dpi=192)
+    assert pictures.saved_picture(tmp_path / "wide.png").width == pictures.MOST_PIXELS // 2
 
 
 def test_a_picture_keeps_the_hues_of_its_lines():
@@ -31,7 +54,7 @@ def test_a_picture_keeps_the_hues_of_its_lines():
         noise = np.random.default_rng(i).random((40, 40))
         ax.imshow(noise, cmap="gray", interpolation="bilinear")
         ax.axhline(20, color=hues[i], lw=1)
-    image = Image.open(io.BytesIO(pictures.picture(drawing).png)).convert("RGB")
+    image = Image.open(io.BytesIO(pictures.picture(lambda _: drawing).png)).convert("RGB")
     colours = np.unique(np.asarray(image).reshape(-1, 3), axis=0).astype(int)
     for hue in hues:
         wanted = np.round(255 * np.array(to_rgb(hue))).astype(int)

@@ -13,6 +13,7 @@ from vral.cli import train
 from vral.cli.main import main
 from vral.cli.options import given
 from vral.cli.stubs import HELP_OPTIONS
+from vral.figures import PAGE, PHONE
 from vral.report.contents import read_runs, sections
 from vral.report.settings import train_command
 from vral.study.config import resolve
@@ -71,7 +72,7 @@ def test_a_folder_with_runs_is_one_section_that_compares_them(trained):
 def test_the_panels_of_a_single_method_are_not_squeezed(trained):
     run = next(trained.glob("method=lsgan/**/run.json")).parent
     [section] = sections(read_runs(run), 1, [])
-    for figure in section.figures.values():
+    for figure in (draw(width) for draw in section.figures.values() for width in (PAGE, PHONE)):
         figure.draw_without_rendering()
         heights = [ax.get_position().height * figure.get_figheight() for ax in figure.axes]
         assert min(heights) > 0.7, figure.get_suptitle()  # inches

@@ -26,7 +26,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from vral.study.measured import Quantity
-from vral.study.statistics import LEVEL, bootstrap_median
+from vral.study.statistics import LEVEL, bootstrap_median, inverted, no_less_than_one
 
 FEWEST_SEEDS = 5
 """The fewest seeds with which a null effect is called confirmed in at most LEVEL of studies."""
@@ -250,15 +250,16 @@ def judge(
     subject breaks down). A seed with a NaN for another reason, say a baseline that diverged, speaks
     neither for nor against: the interval reaches as far as its value could.
     """
-    if claim.either_way and bootstrap_median(np.array(list(values.values())))[0] < 1:
-        values = {seed: 1 / value if value else inf for seed, value in values.items()}
+    if claim.either_way:
+        quotients = inverted(np.array(list(values.values())))
+        values = dict(zip(values, quotients.tolist(), strict=True))
     if claim.divergence != "ignored":
         sign = 1 if claim.divergence == "fails" else -1
         values |= dict.fromkeys(subject_diverged & values.keys(), sign * claim.threshold.worst)
     numbers = np.array(list(values.values()))
     effect, low, high = (float(end) for end in bootstrap_median(numbers))
-    if claim.either_way and low < 1:
-        low, high = 1.0, max(high, 1 / low if low > 0 else inf)
+    if claim.either_way:
+        low, high = no_less_than_one(low, high)
     judgement = judgements(np.array(low), np.array(high), len(numbers), claim.threshold).item()
     return Verdict(
         claim=claim,

@@ -13,7 +13,7 @@ from vral.conformance.expectations import parse_expectation, unmet
 from vral.conformance.observe import Trainer
 from vral.errors import ConfigError, UserError
 from vral.objectives import OBJECTIVES
-from vral.signals import Ended, interrupts_marked
+from vral.signals import Ended
 
 
 @click.command("conform")
@@ -91,8 +91,7 @@ def _guarded(path: str) -> Trainer:
 def _told(what: str) -> Iterator[None]:
     """Tell in one line what code of the user raises: SystemExit too, all but a true signal."""
     try:
-        with interrupts_marked():
-            yield
+        yield
     except (UserError, Ended):
         raise
     except BaseException as error:

@@ -5,22 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 import torch
-from matplotlib import rc_context
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vral.dynamics import closed_forms, descent
 from vral.dynamics.systems import ALGORITHMS, moves_of
-from vral.figures.style import STYLE, finish
+from vral.figures.style import TINY, drawing, finish
+from vral.figures.style import grid as panel_grid
 from vral.games.dirac import two_numbers
 from vral.games.game import Game, field
 from vral.optim.rule import Direction, Evaluations, Gradients
 from vral.study.measured import COMPUTED, Measured, Quantity, Row
-from vral.study.methods import colour
 from vral.train.paths import grid
 from vral.types import Draw, Profile
 
+ARRIVES = "#56b4e9"
+"""Colour of the starts that arrive: sky blue, for every method, since it is what all aim at."""
 RADIUS = 1e-3
 """A start arrives if it ends within this distance of the equilibrium."""
 REACH = 2.0
@@ -161,59 +162,61 @@ def _smallest_share(maps: dict[tuple[str, str], NDArray], method: str) -> Row:
     return smallest_share_of(method).row(min(shares))
 
 
+@drawing
 def figure(
-    maps: dict[tuple[str, str], NDArray], gammas: Sequence[float], step: float, rounds: int
+    width: float,
+    maps: dict[tuple[str, str], NDArray],
+    gammas: Sequence[float],
+    step: float,
+    rounds: int,
 ) -> Figure:
     """Maps of the starts, method × algorithm against γ, filled where a start arrives."""
-    colours = {R1: colour("r1"), CONSENSUS: colour("standard"), NOTEBOOK: "#a0a0a0"}
-    with rc_context(STYLE):
-        drawing = Figure(
-            figsize=(1.15 * len(gammas) + 1.6, 1.2 * len(maps) + 0.8), layout="constrained"
-        )
-        axes = drawing.subplots(len(maps), len(gammas), squeeze=False, sharex=True, sharey=True)
-        repelled = False
-        for row, ((method, algorithm), by_gamma) in zip(axes, maps.items(), strict=True):
-            for ax, gamma, arrived in zip(row, gammas, by_gamma, strict=True):
-                ax.imshow(
-                    arrived,
-                    origin="lower",
-                    extent=(-REACH, REACH, -REACH, REACH),
-                    cmap=ListedColormap(["white", colours[method]]),
-                    vmin=0,
-                    vmax=1,
-                    interpolation="nearest",
-                )
-                share = arrived.mean()
-                text = "100 %" if share == 1 else f"{100 * share:.1f} %"
-                if not attracts(method, algorithm, gamma, step):
-                    text, repelled = f"{text}*", True
-                ax.text(
-                    0.5,
-                    0.5,
-                    text,
-                    transform=ax.transAxes,
-                    ha="center",
-                    va="center",
-                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
-                )
-                ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
-                if ax in axes[0]:
-                    ax.set_title(f"γ = {gamma:g}")
-            row[0].set_ylabel(method.replace(", ", "\n") + f"\n{algorithm}\nψ")
-        for ax in axes[-1]:
-            ax.set_xlabel("θ")
-        title = f"Which starts on the Dirac-GAN arrive in {rounds} rounds at h = {step:g}"
-        small = (
-            f"Filled: starts (θ, ψ) that end within {RADIUS:g} of the equilibrium, and their share."
-        )
-        if NOTEBOOK in {method for method, _ in maps}:
-            small += f" {NOTEBOOK.capitalize()}: as published, with a ½ too many."
-        if repelled:
-            small += " *: h is above the largest stable step, so that no start is attracted."
-        shares_in_words = "; ".join(
-            f"{method} {algorithm} " + ", ".join(f"{100 * share:.1f} %" for share in shares)
-            for (method, algorithm), arrived in maps.items()
-            for shares in [arrived.mean((1, 2))]
-        )
-        weights = ", ".join(f"{gamma:g}" for gamma in gammas)
-        return finish(drawing, title, small, f"Shares at γ = {weights}: {shares_in_words}")
+    width = min(width, 1.1 * len(gammas) + 1.2)
+    side = (width - 0.75) / len(gammas)
+    paper, axes = panel_grid(width, len(maps), len(gammas), side + 0.1, sharex=True, sharey=True)
+    repelled = False
+    for row, ((method, algorithm), by_gamma) in zip(axes, maps.items(), strict=True):
+        for ax, gamma, arrived in zip(row, gammas, by_gamma, strict=True):
+            ax.imshow(
+                arrived,
+                origin="lower",
+                extent=(-REACH, REACH, -REACH, REACH),
+                cmap=ListedColormap(["white", ARRIVES]),
+                vmin=0,
+                vmax=1,
+                interpolation="nearest",
+            )
+            share = arrived.mean()
+            text = "100 %" if share == 1 else f"{100 * share:.1f} %"
+            if not attracts(method, algorithm, gamma, step):
+                text, repelled = f"{text}*", True
+            ax.text(
+                0.5,
+                0.5,
+                text,
+                transform=ax.transAxes,
+                ha="center",
+                va="center",
+                fontsize=TINY,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
+            )
+            ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
+            ax.tick_params(left=ax is row[0], bottom=ax in axes[-1])
+            if ax in axes[0]:
+                ax.set_title(f"γ = {gamma:g}")
+        row[0].set_ylabel(method.replace(", ", "\n") + f"\n{algorithm}\nψ", fontsize=TINY)
+    for ax in axes[-1]:
+        ax.set_xlabel("θ")
+    title = f"Which starts on the Dirac-GAN arrive in {rounds} rounds at h = {step:g}"
+    small = f"Blue: starts (θ, ψ) that end within {RADIUS:g} of the equilibrium, and their share."
+    if NOTEBOOK in {method for method, _ in maps}:
+        small += f" {NOTEBOOK.capitalize()}: as published, with a ½ too many."
+    if repelled:
+        small += " *: h is above the largest stable step, so that no start is attracted."
+    shares_in_words = "; ".join(
+        f"{method} {algorithm} " + ", ".join(f"{100 * share:.1f} %" for share in shares)
+        for (method, algorithm), arrived in maps.items()
+        for shares in [arrived.mean((1, 2))]
+    )
+    weights = ", ".join(f"{gamma:g}" for gamma in gammas)
+    return finish(paper, title, small, f"Shares at γ = {weights}: {shares_in_words}")

@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
-from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from vral.dynamics import closed_forms
 from vral.dynamics.systems import ALGORITHMS, System, moves_of
-from vral.figures.style import STYLE, finish
+from vral.figures.style import PAGE, drawing, finish, wrap
 from vral.games.dirac import dirac
 from vral.optim import Consensus
 from vral.study.measured import Measured, Quantity, Row
@@ -207,39 +208,58 @@ def _rates(jacobians: NDArray, strengths: NDArray, steps: NDArray) -> dict[str, 
     }
 
 
+@drawing
 def figure(
-    curves: pl.DataFrame, rates: dict[str, NDArray], strengths: NDArray, steps: NDArray
+    width: float,
+    curves: pl.DataFrame,
+    rates: dict[str, NDArray],
+    strengths: NDArray,
+    steps: NDArray,
 ) -> Figure:
-    """Above, λ of the flow against the strength; below, a round's rate under R1 over (γ, h)."""
-    with rc_context(STYLE):
-        drawing = Figure(figsize=(9.4, 6.2), layout="constrained")
-        top, bottom = drawing.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.05))[:, 0]
-        left, right = top.subplots(1, 2)
-        for name, (_, family, critical) in FAMILIES.items():
-            curve = curves.filter(pl.col("regulariser") == name)
-            hue = colour(family(1.0).method)
-            for ax, column in ((left, "abscissa"), (right, "imaginary")):
-                ax.plot(curve["strength"], curve[column], color=hue, label=name)
-                if critical is not None:
-                    ax.axvline(critical, color=hue, lw=0.6, ls=":")
-        left.set(ylabel="max Re λ of the flow", xlabel="strength: γ, or the noise's deviation s")
-        right.set(ylabel="max |Im λ| of the flow", xlabel="strength: γ, or the noise's deviation s")
-        right.legend(title="dotted: critical strength")
-        top.suptitle("Flow: eigenvalues against a regulariser's strength", fontsize=9)
-        panels = bottom.subplots(1, len(rates), sharey=True)
-        for ax, (algorithm, radii) in zip(panels, rates.items(), strict=True):
-            levels = np.linspace(0, 1, 11)
-            # Where steps are too long ρ leaves the range, and the panel stays white.
-            filled = ax.contourf(strengths, steps, radii, levels=levels, cmap="viridis_r")
-            ax.contour(strengths, steps, radii, levels=[1.0], colors="black", linewidths=0.9)
-            ax.set(yscale="log", title=algorithm, xlabel="γ")
-        panels[0].set_ylabel("step h")
-        bottom.colorbar(filled, ax=panels, label="ρ, rate per round")
-        bottom.suptitle("R1: rate of a round; white diverges, the line is ρ = 1", fontsize=9)
-        small = "R1, R2, noise and consensus on the log-loss. Eigenvalues at the equilibrium."
-        critical_in_words = ", ".join(
-            f"{name} {'never' if critical is None else f'at {critical:.3g}'}"
-            for name, (_, _, critical) in FAMILIES.items()
-        )
-        alt = f"Damping of the Dirac-GAN. The rotation stops: {critical_in_words}"
-        return finish(drawing, "Damping at the equilibrium of the Dirac-GAN", small, alt)
+    """First λ of the flow against the strength; then a round's rate under R1 over (γ, h)."""
+    wide = width >= PAGE / 2
+    heights = (2.4, 2.6) if wide else (2.0, 2.0, 3.2)
+    paper = Figure(figsize=(min(width, 9.4), sum(heights)), layout="constrained")
+    outer = paper.add_gridspec(len(heights), 1, height_ratios=heights)
+    if wide:
+        above = outer[0].subgridspec(1, 2)
+        flows = [paper.add_subplot(above[0, i]) for i in range(2)]
+    else:
+        flows = [paper.add_subplot(outer[i]) for i in range(2)]
+    key: dict[str, Artist] = {}
+    for name, (_, family, critical) in FAMILIES.items():
+        curve = curves.filter(pl.col("regulariser") == name)
+        hue = colour(family(1.0).method)
+        key[name] = Line2D([], [], color=hue)
+        for ax, column in zip(flows, ("abscissa", "imaginary"), strict=True):
+            ax.plot(curve["strength"], curve[column], color=hue)
+            if critical is not None:
+                ax.axvline(critical, color=hue, lw=0.6, ls=":")
+    key["critical strength"] = Line2D([], [], color="black", lw=0.6, ls=":")
+    for ax, name in zip(flows, ("max Re λ", "max |Im λ|"), strict=True):
+        ax.set(ylabel=f"{name} of the flow", xlabel="strength: γ, or the noise's deviation s")
+    below = outer[-1].subgridspec(1, len(rates))
+    first = paper.add_subplot(below[0])
+    panels = [first, *(paper.add_subplot(below[i], sharey=first) for i in range(1, len(rates)))]
+    for ax, (algorithm, radii) in zip(panels, rates.items(), strict=True):
+        levels = np.linspace(0, 1, 11)
+        # Where steps are too long ρ leaves the range, and the panel stays white.
+        filled = ax.contourf(strengths, steps, radii, levels=levels, cmap="viridis_r")
+        ax.contour(strengths, steps, radii, levels=[1.0], colors="black", linewidths=0.9)
+        ax.set(yscale="log", title=wrap(f"R1, {algorithm}", 9, width / 3 - 0.3), xlabel="γ")
+        ax.tick_params(labelleft=ax is first)
+    first.set_ylabel("step h")
+    paper.colorbar(
+        filled, ax=panels, label="ρ, rate per round", location="right" if wide else "bottom"
+    )
+    small = (
+        "R1, R2, noise and consensus on the log-loss. Eigenvalues at the equilibrium. Maps: rate "
+        "of a round under R1; white diverges, the line is ρ = 1."
+    )
+    critical_in_words = ", ".join(
+        f"{name} {'never' if critical is None else f'at {critical:.3g}'}"
+        for name, (_, _, critical) in FAMILIES.items()
+    )
+    alt = f"Damping of the Dirac-GAN. The rotation stops: {critical_in_words}"
+    title = "Damping at the equilibrium of the Dirac-GAN"
+    return finish(paper, title, small, alt, (list(key.values()), list(key)))

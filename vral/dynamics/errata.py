@@ -3,20 +3,21 @@
 import numpy as np
 import polars as pl
 import torch
-from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from vral.diagnostics.linearise import Map, field_map, jacobian
 from vral.dynamics import closed_forms, descent
 from vral.dynamics.basins import notebook_consensus
 from vral.dynamics.systems import System, moves_of
-from vral.figures.style import STYLE, finish
+from vral.figures.style import CALM, FAINT, beside, drawing, finish
+from vral.figures.style import grid as panel_grid
 from vral.games.dirac import dirac, two_numbers
 from vral.games.planar import mixture
 from vral.games.toy import Toy
 from vral.study.measured import COMPUTED, Measured, Quantity, Row
-from vral.study.methods import colour
 from vral.train.paths import grid
 from vral.types import leaves
 
@@ -142,8 +143,8 @@ def experiment(width: int = 4) -> Measured:
             "printed": [r3gan_imaginary(float(g), printed=True) for g in gammas],
         }
     )
-    drawing = figure(paths, curve, eigenvalues, speed, kept.shape, width)
-    return Measured(rows, {"errata": drawing}, {"r3gan": curve})
+    drawn = figure(paths, curve, eigenvalues, speed, kept.shape, width)
+    return Measured(rows, {"errata": drawn}, {"r3gan": curve})
 
 
 def _r1(gamma: float) -> System:
@@ -169,54 +170,59 @@ def _eigenvalues_or_none(matrix: NDArray) -> NDArray:
         return np.empty(0)
 
 
+@drawing
 def figure(
+    width: float,
     paths: dict[str, NDArray],
     curve: pl.DataFrame,
     eigenvalues: closed_forms.Complex,
     speed: float,
     kept: tuple[int, int],
-    width: int,
+    size: int,
 ) -> Figure:
-    """One panel per mistake; the published result is grey, the right one coloured."""
-    with rc_context(STYLE):
-        drawing = Figure(figsize=(10.2, 3.3), layout="constrained")
-        first, second, third = drawing.subplots(1, 3)
-        for name, hue in (("exact", colour("r1")), ("notebook", "#888888")):
-            first.plot(*paths[name].T, ".-", ms=2, lw=0.6, color=hue, label=name)
-        first.plot(1, 1, "o", mfc="white", mec="black", ms=4)
-        first.plot(0, 0, "+", color="black", ms=6)
-        first.set(
-            xlabel="θ",
-            ylabel="ψ (high on fakes)",
-            title="Consensus: a ½ too many in the notebook\nAltGD 1:5, γ = 1, h = .2, 500 rounds",
-        )
-        first.legend()
-        second.plot(curve["gamma"], curve["autograd"], color=colour("r1"), label="autograd")
-        second.plot(curve["gamma"], curve["printed"], color="#888888", label="R3GAN, as printed")
-        second.set(
-            xlabel="γ",
-            ylabel="Im λ",
-            title="R1's eigenvalues: f'(0) printed for f'(0)²\nat the equilibrium, f'(0) = ½",
-        )
-        second.legend()
-        third.plot(eigenvalues.real, eigenvalues.imag, ".", ms=4, color=colour("nonsaturating"))
-        third.axvline(0, color="black", lw=0.6)
-        third.set(
-            xlabel="Re λ",
-            ylabel="Im λ",
-            title=f"As released: {kept[0]} of {kept[1]} rows\nshown: the whole, not stationary",
-        )
-        small = (
-            "Left: ring, the start; cross, the equilibrium. Right: the released loop keeps one row "
-            "per parameter tensor, so that there are no eigenvalues to draw; shown are those of "
-            f"the whole Jacobian of the same GAN with {width} units a layer at its "
-            f"initialisation, which is not stationary (‖v‖ = {speed:.2g}): these eigenvalues say "
-            "nothing about convergence."
-        )
-        ends = {name: float(np.linalg.norm(path[-1])) for name, path in paths.items()}
-        alt = (
-            f"Consensus from (1, 1) ends at r = {ends['exact']:.3g} exactly and at "
-            f"{ends['notebook']:.2g} as released; R3GAN's printed Im λ lies above that of "
-            f"autograd; of {kept[1]} rows of a Jacobian {kept[0]} are kept"
-        )
-        return finish(drawing, "Three published mistakes, computed both ways", small, alt)
+    """One panel per mistake; the published result is grey, the right one blue.
+
+    ``size`` is the number of units a layer of the GAN whose ``eigenvalues`` are shown.
+    """
+    columns = beside(width, 3.0, 3)
+    paper, axes = panel_grid(width, 3 // columns, columns, 2.7)
+    first, second, third = axes.flat
+    for name, hue in (("exact", CALM), ("notebook", FAINT)):
+        first.plot(*paths[name].T, ".-", ms=2, lw=0.6, color=hue)
+    first.plot(1, 1, "o", mfc="white", mec="black", ms=4)
+    first.plot(0, 0, "+", color="black", ms=6)
+    first.set(
+        xlabel="θ",
+        ylabel="ψ (high on fakes)",
+        title="Consensus: a ½ too many in the notebook\nAltGD 1:5, γ = 1, h = .2, 500 rounds",
+    )
+    second.plot(curve["gamma"], curve["autograd"], color=CALM)
+    second.plot(curve["gamma"], curve["printed"], color=FAINT)
+    second.set(
+        xlabel="γ",
+        ylabel="Im λ",
+        title="R1's eigenvalues: f'(0) printed for f'(0)²\nat the equilibrium, f'(0) = ½",
+    )
+    third.plot(eigenvalues.real, eigenvalues.imag, ".", ms=4, color=CALM)
+    third.axvline(0, color="black", lw=0.6)
+    third.set(
+        xlabel="Re λ",
+        ylabel="Im λ",
+        title=f"As released: {kept[0]} of {kept[1]} rows\nshown: the whole, not stationary",
+    )
+    key: list[Artist] = [Line2D([], [], color=hue, lw=1.6) for hue in (CALM, FAINT)]
+    small = (
+        "Consensus: ring, the start; cross, the equilibrium. The released loop keeps one row "
+        "per parameter tensor, so that there are no eigenvalues to draw; shown are those of "
+        f"the whole Jacobian of the same GAN with {size} units a layer at its "
+        f"initialisation, which is not stationary (‖v‖ = {speed:.2g}): these eigenvalues say "
+        "nothing about convergence."
+    )
+    ends = {name: float(np.linalg.norm(path[-1])) for name, path in paths.items()}
+    alt = (
+        f"Consensus from (1, 1) ends at r = {ends['exact']:.3g} exactly and at "
+        f"{ends['notebook']:.2g} as released; R3GAN's printed Im λ lies above that of "
+        f"autograd; of {kept[1]} rows of a Jacobian {kept[0]} are kept"
+    )
+    title = "Three published mistakes, computed both ways"
+    return finish(paper, title, small, alt, (key, ["exact, or by autograd", "as published"]))

@@ -7,17 +7,28 @@ from itertools import count, cycle
 import numpy as np
 import polars as pl
 import torch
-from matplotlib import rc_context
+from matplotlib import colormaps
+from matplotlib.artist import Artist
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from vral.dynamics import descent
 from vral.dynamics.closed_forms import rounds_jacobian
 from vral.dynamics.systems import System, moves_of
-from vral.figures.style import FLOOR, STYLE, finish
+from vral.figures.style import (
+    FLOOR,
+    beside,
+    drawing,
+    finish,
+    grid,
+    log_axis,
+    mark_zeros,
+    on_log,
+)
 from vral.games.dirac import dirac, two_numbers
 from vral.study.measured import COMPUTED, Measured, Quantity, Row
-from vral.study.methods import colour
 
 OWNERS = ("G", "D")
 """The players of the coordinates θ and ψ."""
@@ -116,62 +127,56 @@ def experiment(
     return Measured(rows, {"lazy-r1": figure(frame, paths, gammas, shown, step)}, {"rates": frame})
 
 
+@drawing
 def figure(
-    curves: pl.DataFrame, paths: NDArray, gammas: Sequence[float], shown: Sequence[int], step: float
+    width: float,
+    curves: pl.DataFrame,
+    paths: NDArray,
+    gammas: Sequence[float],
+    shown: Sequence[int],
+    step: float,
 ) -> Figure:
-    """Left, the rate per round over h·γ·k; right, trajectories at the γ nearest to 1."""
-    with rc_context(STYLE):
-        drawing = Figure(figsize=(9.2, 3.4), layout="constrained")
-        left, right = drawing.subplots(1, 2)
-        shades = np.linspace(1.0, 0.45, len(gammas))[::-1]
-        for gamma, shade, marker in zip(gammas, shades, cycle("os^vD"), strict=False):
-            for algorithm, style in (("SimGD", "--"), ("AltGD 1:1", "-")):
-                curve = curves.filter(
-                    (pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm)
-                )
-                left.plot(
-                    step * gamma * curve["interval"],
-                    curve["rate"],
-                    style,
-                    color=colour("r1"),
-                    alpha=shade,
-                    marker=marker,
-                    ms=3.5,
-                    mew=0,
-                    lw=1,
-                    label=f"γ = {gamma:g}, {algorithm}",
-                )
-        left.axhline(1, color="black", lw=0.7)
-        left.axvline(2, color="black", lw=0.7, ls=":")
-        left.set(
-            xlabel="h·γ·k", ylabel="ρ per round", title="Rate; unstable above 1", xlim=(0, 6.6)
-        )
-        left.legend(loc="lower right")
-        middle = int(np.argmin(np.abs(np.array(gammas) - 1)))
-        for j, interval in enumerate(shown):
-            right.plot(
-                np.maximum(paths[:, middle, j], FLOOR),
-                color=colour("r1"),
-                alpha=0.35 + 0.65 * j / max(1, len(shown) - 1),
-                lw=1,
-                label=f"every {interval}: h·γ·k = {step * gammas[middle] * interval:g}",
-            )
-        right.set(
-            yscale="log",
-            xlabel="rounds",
-            ylabel="‖(θ, ψ)‖",
-            title=f"Trajectories, γ = {gammas[middle]:g}, AltGD 1:1",
-        )
-        right.legend()
-        small = (
-            f"Every k-th round D is penalised with k·γ. ρ: spectral radius of k rounds, per round; "
-            f"above 1 the equilibrium repels. Dotted: h·γ·k = 2. Right: smaller values are drawn "
-            f"at {FLOOR:g}."
-        )
-        worst = curves.filter(pl.col("gamma") == gammas[middle]).group_by("interval")
-        largest = dict(worst.agg(pl.col("rate").max()).iter_rows())
-        rates_in_words = ", ".join(
-            f"every {interval} {largest[interval]:.4f}" for interval in shown
-        )
-        alt = f"Largest ρ per round at γ = {gammas[middle]:g} with R1: {rates_in_words}"
-        return finish(drawing, f"Lazy R1 on the Dirac-GAN, h = {step:g}", small, alt)
+    """First the rate per round over h·γ·k, then trajectories at the γ nearest to 1."""
+    columns = beside(width, 3.5, 2)
+    paper, axes = grid(min(width, 9.2), 2 // columns, columns, 2.6)
+    first, second = axes.flat
+    key: dict[str, Artist] = {}
+    for gamma, hue, marker in zip(gammas, _hues(len(gammas)), cycle("os^vD"), strict=False):
+        for algorithm, style in (("SimGD", "--"), ("AltGD 1:1", "-")):
+            curve = curves.filter((pl.col("gamma") == gamma) & (pl.col("algorithm") == algorithm))
+            look = {"color": hue, "marker": marker, "ms": 3.5, "mew": 0, "lw": 1, "ls": style}
+            first.plot(step * gamma * curve["interval"], curve["rate"], **look)
+            key[f"γ = {gamma:g}, {algorithm}"] = Line2D([], [], **look)
+    first.axhline(1, color="black", lw=0.7)
+    first.axvline(2, color="black", lw=0.7, ls=":")
+    first.set(xlabel="h·γ·k", ylabel="ρ per round", title="Rate; unstable above 1", xlim=(0, 6.6))
+    middle = int(np.argmin(np.abs(np.array(gammas) - 1)))
+    for j, (interval, hue) in enumerate(zip(shown, _hues(len(shown)), strict=True)):
+        radii = paths[:, middle, j]
+        if (radii < FLOOR).any():
+            mark_zeros(second, np.argmax(radii < FLOOR), hue)
+        second.plot(on_log(radii), color=hue, lw=1.2)
+        name = f"every {interval}: h·γ·k = {step * gammas[middle] * interval:g}"
+        key[name] = Line2D([], [], color=hue, lw=1.2)
+    second.set(
+        xlabel="rounds",
+        ylabel="‖(θ, ψ)‖",
+        title=f"Trajectories, γ = {gammas[middle]:g}, AltGD 1:1",
+    )
+    log_axis(second)
+    small = (
+        "Every k-th round D is penalised with k·γ. ρ: spectral radius of k rounds, per round; "
+        "above 1 the equilibrium repels. Dotted: h·γ·k = 2. With markers: rates; without: "
+        "trajectories"
+    )
+    worst = curves.filter(pl.col("gamma") == gammas[middle]).group_by("interval")
+    largest = dict(worst.agg(pl.col("rate").max()).iter_rows())
+    rates_in_words = ", ".join(f"every {interval} {largest[interval]:.4f}" for interval in shown)
+    alt = f"Largest ρ per round at γ = {gammas[middle]:g} with R1: {rates_in_words}"
+    title = f"Lazy R1 on the Dirac-GAN, h = {step:g}"
+    return finish(paper, title, small, alt, (list(key.values()), list(key)))
+
+
+def _hues(count: int) -> list[str]:
+    """``count`` steps of a sequence that the colour-blind can order, none of them too pale."""
+    return [to_hex(colormaps["viridis"](at)) for at in np.linspace(0, 0.8, count)]

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from vral.dynamics import descent
 from vral.dynamics.systems import moves_of
-from vral.figures.style import STYLE, finish
+from vral.figures.style import beside, drawing, finish, grid, wrap
 from vral.games.dirac import two_numbers
 from vral.study.measured import Measured, Quantity, Row
 from vral.study.methods import colour
@@ -157,31 +157,39 @@ def _clipped(rounds: int) -> tuple[list[Row], list[Cycle]]:
     return rows, cycles
 
 
-def figure(cycles: Sequence[Cycle]) -> Figure:
+@drawing
+def figure(width: float, cycles: Sequence[Cycle]) -> Figure:
     """The last rounds in the method's colour; circles in closed form are dashed."""
-    columns = 4
-    count = -(-len(cycles) // columns)
-    with rc_context({**STYLE, "axes.titlesize": 7.5}):
-        drawing = Figure(figsize=(2.35 * columns, 2.45 * count + 0.4), layout="constrained")
-        axes = drawing.subplots(count, columns, squeeze=False).ravel()
-        turn = np.linspace(0, 2 * np.pi, 200)
-        for ax in axes:
-            ax.set_axis_off()
-        for ax, cycle in zip(axes, cycles, strict=False):
-            ax.set_axis_on()
-            hue = colour(cycle.method)
-            ax.plot(*cycle.path.T, "o", ms=2.0, mec="black", mew=0.12, color=hue)
-            if math.isfinite(cycle.radius):
-                ax.plot(cycle.radius * np.cos(turn), cycle.radius * np.sin(turn), "k--", lw=0.7)
-            ax.plot(0, 0, "+", color="black", ms=5, mew=0.6)
-            ax.set_title(cycle.name.replace(", SimGD", "\nSimGD").replace(", AltGD", "\nAltGD"))
-            ax.set_aspect("equal")
-            ax.margins(0.1)
-            ax.set(xlabel="θ", ylabel="ψ")
-        small = "Dots: the last rounds. Dashed: the circle in closed form, where it is known."
-        swings = "; ".join(
-            f"{cycle.name}: largest |θ| "
-            f"{np.abs(cycle.path[:, 0]).max():.3g}, |ψ| {np.abs(cycle.path[:, 1]).max():.3g}"
-            for cycle in cycles
-        )
-        return finish(drawing, "Where the Dirac-GAN circles", small, f"Limit cycles. {swings}")
+    columns = beside(width, 1.7, 4)
+    width = min(width, 2.4 * columns)
+    panel = width / columns
+    paper, axes = grid(width, -(-len(cycles) // columns), columns, panel + 0.2)
+    turn = np.linspace(0, 2 * np.pi, 200)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, cycle in zip(axes.flat, cycles, strict=False):
+        ax.set_axis_on()
+        hue = colour(cycle.method)
+        ax.plot(*cycle.path.T, "o", ms=2.0, mec="black", mew=0.12, color=hue)
+        if math.isfinite(cycle.radius):
+            ax.plot(cycle.radius * np.cos(turn), cycle.radius * np.sin(turn), "k--", lw=0.7)
+        ax.plot(0, 0, "+", color="black", ms=5, mew=0.6)
+        ax.set_title(_in_lines(cycle.name, panel - 0.55), fontsize=8.5)
+        ax.margins(0.1)
+        ax.set_aspect("equal", "datalim")
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+        ax.yaxis.set_major_locator(MaxNLocator(4))
+        ax.set(xlabel="θ", ylabel="ψ")
+    small = "Dots: the last rounds. Dashed: the circle in closed form, where it is known."
+    swings = "; ".join(
+        f"{cycle.name}: largest |θ| "
+        f"{np.abs(cycle.path[:, 0]).max():.3g}, |ψ| {np.abs(cycle.path[:, 1]).max():.3g}"
+        for cycle in cycles
+    )
+    return finish(paper, "Where the Dirac-GAN circles", small, f"Limit cycles. {swings}")
+
+
+def _in_lines(name: str, inches: float) -> str:
+    """A cycle's name, broken at commas alone."""
+    whole = name.replace(" ", "\u00a0").replace(",\u00a0", ", ")
+    return wrap(whole, 8.5, inches)

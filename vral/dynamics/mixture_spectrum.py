@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
-from matplotlib.figure import Figure
 
 from vral import figures
 from vral.data.draws import rng
@@ -210,7 +209,7 @@ def rows_of(spectra: Spectra) -> list[Row]:
     return [*rows, DAMPING_GAINED.row(gained)]
 
 
-def figure(setup: Setup, spectra: Spectra) -> Figure:
+def figure(setup: Setup, spectra: Spectra) -> figures.Drawing:
     """Eigenvalues in the complex plane: a row for each of PANELS, a column for each of TIMES."""
     panels = [
         [(f"{name}\n{time} training", spectra[row, time]) for time in TIMES]

@@ -19,7 +19,8 @@ from vral.dynamics import closed_forms
 from vral.dynamics.closed_forms import Complex
 from vral.dynamics.systems import ALGORITHMS, System
 from vral.errors import ConfigError
-from vral.figures.style import STYLE, finish
+from vral.figures.style import STYLE, TINY, beside, drawing, finish, wrap
+from vral.figures.style import grid as panel_grid
 from vral.files import replace_file
 from vral.study.measured import Measured, Quantity, Row
 from vral.study.methods import colour
@@ -159,50 +160,49 @@ def eigenvalue_text(eigenvalues: Complex | None) -> str:
     else:
         text = f"{first.real:.3f}, {second.real:.3f}"
     largest = np.abs(eigenvalues[2:]).max(initial=0.0)
-    others = f", others {largest:.3g}" if largest > 1 + 1e-9 else ""
-    return f"λ = {text}\nρ = {max(abs(first), abs(second)):.4f}{others}"
+    others = f"\nothers {largest:.3g}" if largest > 1 + 1e-9 else ""
+    return f"λ {text}\nρ {max(abs(first), abs(second)):.4f}{others}"
 
 
-def figure(panels: Sequence[Portrait], step: float, rounds: int) -> Figure:
-    """All panels on one page, two systems side by side where there are more than four."""
+@drawing
+def figure(width: float, panels: Sequence[Portrait], step: float, rounds: int) -> Figure:
+    """All panels on one page; two systems beside each other where they fit and are many."""
     algorithms = len(ALGORITHMS)
     systems = len(panels) // algorithms
-    beside = 2 if systems > 4 else 1
-    count = -(-systems // beside)
-    with rc_context({**STYLE, "font.size": 6.5, "axes.titlesize": 6.5, "axes.labelsize": 7}):
-        drawing = Figure(
-            figsize=(1.45 * algorithms * beside + 0.6, 1.62 * count + 0.9), layout="constrained"
-        )
-        axes = drawing.subplots(count, algorithms * beside, squeeze=False)
-        for ax in axes.flat:
-            ax.set_axis_off()
-        for i, panel in enumerate(panels):
-            system, column = divmod(i, algorithms)
-            ax = axes[system % count, (system // count) * algorithms + column]
-            ax.set_axis_on()
-            draw_field(ax, panel)
-            draw_paths(ax, panel)
-            ax.set_title(f"{panel.algorithm}: {eigenvalue_text(panel.eigenvalues)}")
-            last = system % count == count - 1 or system == systems - 1
-            ax.tick_params(labelbottom=last, labelleft=column == 0)
-            if last:
-                ax.set_xlabel("θ")
-            if column == 0:
-                ax.set_ylabel(f"{panel.system.label}\nψ", weight="bold")
-        title = f"The Dirac-GAN: {rounds} rounds at h = {step:g}"
-        small = (
-            "Grey: integral curves. Dots: rounds, from the ring on. λ: the two eigenvalues of "
-            "(θ,\u00a0ψ) under a round at the equilibrium; ρ: the larger |λ|; others: the largest "
-            "|λ| of further coordinates, where above 1. AltGD n:m: n updates of G, then m of D."
-        )
-        eigenvalues_in_words = "; ".join(
-            f"{panel.system.label}, {panel.algorithm}, "
-            + eigenvalue_text(panel.eigenvalues).replace("\n", ", ")
-            for panel in panels
-        )
-        return finish(
-            drawing, title, small, f"Phase portraits of the Dirac-GAN. {eigenvalues_in_words}"
-        )
+    side_by_side = beside(width, 4.5, 2 if systems > 4 else 1)
+    count = -(-systems // side_by_side)
+    columns = algorithms * side_by_side
+    width = min(width, 1.7 * columns)
+    paper, axes = panel_grid(width, count, columns, (width - 0.6 * side_by_side) / columns + 0.55)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for i, panel in enumerate(panels):
+        system, column = divmod(i, algorithms)
+        ax = axes[system % count, (system // count) * algorithms + column]
+        ax.set_axis_on()
+        draw_field(ax, panel)
+        draw_paths(ax, panel)
+        text = f"{panel.algorithm}\n{eigenvalue_text(panel.eigenvalues)}"
+        ax.set_title(wrap(text, TINY, width / columns - 0.15), fontsize=TINY, linespacing=1.1)
+        last = system % count == count - 1 or system == systems - 1
+        ax.tick_params(labelbottom=last, labelleft=column == 0)
+        if last:
+            ax.set_xlabel("θ")
+        if column == 0:
+            name = wrap(panel.system.label, TINY, width / columns + 0.2, "bold")
+            ax.set_ylabel(f"{name}\nψ", weight="bold", fontsize=TINY)
+    title = f"The Dirac-GAN: {rounds} rounds at h = {step:g}"
+    small = (
+        "Grey: integral curves. Dots: rounds, from the ring on. λ: the two eigenvalues of "
+        "(θ,\u00a0ψ) under a round at the equilibrium; ρ: the larger |λ|; others: the largest "
+        "|λ| of further coordinates, where above 1. AltGD n:m: n updates of G, then m of D."
+    )
+    eigenvalues_in_words = "; ".join(
+        f"{panel.system.label}, {panel.algorithm}, "
+        + eigenvalue_text(panel.eigenvalues).replace("\n", ", ")
+        for panel in panels
+    )
+    return finish(paper, title, small, f"Phase portraits of the Dirac-GAN. {eigenvalues_in_words}")
 
 
 def writer_for(file: Path) -> PillowWriter | FFMpegWriter:
@@ -225,13 +225,13 @@ def animate(panels: Sequence[Portrait], file: Path, frames: int = FRAMES) -> Non
     Raises ConfigError (see ``writer_for``), and FolderError where the file cannot be written.
     """
     writer, times = writer_for(file), len(panels[0].paths)
-    with rc_context({**STYLE, "savefig.bbox": None}), replace_file(file) as temporary:
+    with rc_context(STYLE), replace_file(file) as temporary:
         drawing = Figure(figsize=(2.6 * len(panels), 3.0), dpi=100, layout="constrained")
         FigureCanvasAgg(drawing)
         axes = drawing.subplots(1, len(panels), squeeze=False)[0]
         for ax, panel in zip(axes, panels, strict=True):
             draw_field(ax, panel)
-            ax.set(xlabel="θ", title=f"{panel.algorithm}: {eigenvalue_text(panel.eigenvalues)}")
+            ax.set(xlabel="θ", title=f"{panel.algorithm}\n{eigenvalue_text(panel.eigenvalues)}")
         axes[0].set_ylabel("ψ")
         # ffmpeg reads a path that begins with - as an option, and a: as a protocol.
         visible = temporary.with_name(f"{temporary.name}{file.suffix}").absolute()

@@ -1,5 +1,6 @@
 """Data frames to matplotlib figures: one pure function per kind of figure.
 
+It returns a drawing, which is laid out for a page or a phone: ``figures.modes(…)(figures.PAGE)``.
 A method has one colour everywhere, real data is always dark, and a curve names its clock. Every
 figure's label (``figure.get_label()``) is its alternative text: what is drawn, and the numbers that
 a reader would take from it.
@@ -24,12 +25,15 @@ from vral.figures.ratios import (
 )
 from vral.figures.relations import lipschitz, parzen
 from vral.figures.spectra import damping, eigenvalues
-from vral.figures.style import STYLE, ArmAtRatio, ratio_label
+from vral.figures.style import PAGE, PHONE, STYLE, ArmAtRatio, Drawing, ratio_label
 from vral.figures.wasserstein import transport
 
 __all__ = [
+    "PAGE",
+    "PHONE",
     "STYLE",
     "ArmAtRatio",
+    "Drawing",
     "artefacts",
     "clipping",
     "damping",

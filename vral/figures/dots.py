@@ -1,11 +1,12 @@
 """Dots with intervals: arms against readings, defects against the readings they change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,26 +16,33 @@ from numpy.typing import NDArray
 from vral.figures.panels import cell, draw_dots, finite, missing
 from vral.figures.style import (
     FAINT,
-    FLOOR,
     MEDIANS,
-    STYLE,
+    PAGE,
+    SMALL,
+    TINY,
     ArmAtRatio,
     ArmStyle,
+    beside,
+    drawing,
+    end_on_log,
     finish,
     grid,
     in_words,
     log_axis,
+    on_log,
     ratio_label,
+    wrap,
 )
 from vral.study.legacy import FILLER, FILLER_ROWS, ROWS, filler_variance, legacy_scales
 from vral.study.methods import colour as colour_of
 from vral.study.methods import label
-from vral.study.statistics import bootstrap_median
+from vral.study.numbers import number
+from vral.study.statistics import bootstrap_median, inverted, no_less_than_one
 
 ROW = 0.27
 """Inches of height per row."""
-AROUND = 1.35
-"""Inches of height for titles and axes around the rows."""
+AROUND = 0.75
+"""Inches of height for the axes around the rows."""
 
 NECESSITY_READINGS = {
     "frechet": ("Fréchet distance", "log"),
@@ -48,7 +56,7 @@ NECESSITY_READINGS = {
 def _rows(ax: Axes, names: Sequence[str]) -> None:
     """Name the rows from the top down and draw a faint line along each."""
     ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.set_yticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), [wrap(name, SMALL, 1.5) for name in names])
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="y", lw=0.3, color="#dddddd")
@@ -71,50 +79,62 @@ def _final(final: pl.DataFrame, arm: str, column: str) -> NDArray:
 
 def _say_none(ax: Axes, y: float | int, text: str = "no data") -> None:
     where = {"transform": ax.get_yaxis_transform(), "ha": "center", "va": "center"}
-    ax.text(0.5, y, text, color=FAINT, fontsize=6.5, **where)
+    ax.text(0.5, y, text, color=FAINT, fontsize=TINY, **where)
 
 
+@drawing
 def necessity(
-    final: pl.DataFrame, arms: Sequence[str], ratio: str, diverged: Mapping[ArmAtRatio, int],
-    reference: str = "vral-meta",
+    width: float, final: pl.DataFrame, arms: Sequence[str], ratio: str,
+    diverged: Mapping[ArmAtRatio, int], reference: str = "vral-meta",
 ) -> Figure:  # fmt: skip
     """Final readings of every arm; the reference arm's is also a vertical line."""
-    with rc_context(STYLE):
-        figure, axes = grid(1, len(NECESSITY_READINGS), 1.75, ROW * len(arms) + AROUND, sharey=True)
-        in_numbers = []
-        for ax, (column, (text, scale)) in zip(axes[0], NECESSITY_READINGS.items(), strict=True):
-            ax.set_xlabel(text)
-            known = _final(final, reference, column)
-            if len(known):
-                middle, low, high = (max(float(v), FLOOR) for v in bootstrap_median(known))
-                ax.axvline(middle, color=colour_of(reference), lw=0.9, alpha=0.8)
-                if np.isfinite([low, high]).all():
-                    ax.axvspan(low, high, color=colour_of(reference), alpha=0.12, lw=0)
-            for y, arm in enumerate(arms):
-                values = _final(final, arm, column)
-                if len(values) == 0:
-                    _say_none(ax, y)
-                    continue
-                style = ArmStyle(colour_of(arm), "-", "o")
-                draw_dots(ax, y, np.maximum(values, FLOOR) if scale == "log" else values, style)
-                if column == "frechet":
-                    in_numbers.append((label(arm), float(np.median(values))))
-            if scale == "log" and ax.lines:
-                log_axis(ax, "x")
-        _rows(axes[0, 0], [_row_name(arm, diverged, [ratio]) for arm in arms])
-        for ax in axes[0, 1:]:
-            ax.tick_params(axis="y", length=0)
-            ax.spines["left"].set_visible(False)
-            ax.grid(axis="y", lw=0.3, color="#dddddd")
-        return finish(
-            figure,
-            f"VRAL meta, what might replace it, and its own choices changed one at a time, "
-            f"D:G = {ratio_label(ratio)}",
-            f"Questions 1 and 2 of the deck (claims Q1, Q2) · {MEDIANS}, strokes: seeds; line: "
-            f"{label(reference)}; end of the run",
-            f"Dots with intervals of {len(arms)} arms on {len(NECESSITY_READINGS)} readings, "
-            f"{label(reference)} as a line. Fréchet distance: {in_words(in_numbers)}.",
-        )
+    columns = beside(width, 1.9, len(NECESSITY_READINGS))
+    rows = -(-len(NECESSITY_READINGS) // columns)
+    figure, axes = grid(width, rows, columns, ROW * len(arms) + AROUND)
+    in_numbers = []
+    names = [_row_name(arm, diverged, [ratio]) for arm in arms]
+    for i, (ax, (column, (text, scale))) in enumerate(
+        zip(axes.flat, NECESSITY_READINGS.items(), strict=False)
+    ):
+        ax.set_xlabel(text)
+        log = scale == "log"
+        known = _final(final, reference, column)
+        if len(known):
+            _reference(ax, known, colour_of(reference), log)
+        for y, arm in enumerate(arms):
+            values = _final(final, arm, column)
+            if len(values) == 0:
+                _say_none(ax, y)
+                continue
+            draw_dots(ax, y, values, ArmStyle(colour_of(arm), "-", "o"), log)
+            if column == "frechet":
+                in_numbers.append((label(arm), float(np.median(values))))
+        if log and ax.lines:
+            log_axis(ax, "x")
+        _rows(ax, names)
+        ax.tick_params(labelleft=i % columns == 0)
+    for ax in axes.flat[len(NECESSITY_READINGS) :]:
+        ax.set_axis_off()
+    return finish(
+        figure,
+        f"VRAL meta, what might replace it, and its own choices changed one at a time, "
+        f"D:G = {ratio_label(ratio)}",
+        f"Questions 1 and 2 of the deck (claims Q1, Q2) · {MEDIANS}, strokes: seeds; line: "
+        f"{label(reference)}; end of the run",
+        f"Dots with intervals of {len(arms)} arms on {len(NECESSITY_READINGS)} readings, "
+        f"{label(reference)} as a line. Fréchet distance: {in_words(in_numbers)}.",
+    )
+
+
+def _reference(ax: Axes, values: NDArray, colour: str, log: bool) -> None:
+    """A line at the median of ``values``, and a strip over its interval."""
+    middle, low, high = bootstrap_median(values)
+    if log:
+        middle, low, high = on_log(middle), end_on_log(low), end_on_log(high)
+    if np.isfinite(middle):
+        ax.axvline(float(middle), color=colour, lw=0.9, alpha=0.8)
+    if np.isfinite([low, high]).all():
+        ax.axvspan(float(low), float(high), color=colour, alpha=0.12, lw=0)
 
 
 MODE_READINGS = {
@@ -124,9 +144,10 @@ MODE_READINGS = {
 }
 
 
+@drawing
 def modes(
-    final: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str], count: int | None,
-    diverged: Mapping[ArmAtRatio, int],
+    width: float, final: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str],
+    count: int | None, diverged: Mapping[ArmAtRatio, int],
 ) -> Figure:  # fmt: skip
     """Share of the ``count`` modes covered, of high-quality samples, and reverse KL, per arm.
 
@@ -139,61 +160,57 @@ def modes(
         for column, text in MODE_READINGS.items()
         if column in final.columns and final[column].is_not_null().any()
     }
-    with rc_context(STYLE):
-        height = (0.13 * len(ratios) + 0.2) * len(arms) + AROUND
-        figure, axes = grid(1, max(1, len(shown)), 2.5, height, sharey=True)
-        in_numbers = []
-        for ax, (column, text) in zip(axes[0], shown.items(), strict=False):
-            ax.set_xlabel(text)
-            for y, arm in enumerate(arms):
-                for j, ratio in enumerate(ratios):
-                    at = y + (j - (len(ratios) - 1) / 2) * 0.6 / max(2, len(ratios))
-                    values = _final(cell(final, arm, ratio), arm, column)
-                    look = {"marker": RATIO_MARKERS[j % len(RATIO_MARKERS)], "ms": 4.5}
-                    if len(ratios) > 1 and j == 0:
-                        look["mfc"] = "white"
-                    if len(values) == 0:
-                        _say_none(ax, at, f"{ratio_label(ratio)}: no data")
-                        continue
-                    draw_dots(ax, at, values, ArmStyle(colour_of(arm), "-", "o"), **look)
-                    if column == next(iter(shown)):
-                        in_numbers.append(
-                            (f"{label(arm)} at {ratio_label(ratio)}", np.median(values))
-                        )
-            if column != "reverse_kl":
-                ax.set_xlim(-0.03, 1.03)
-            else:
-                ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
-        if not shown:
-            missing(axes[0, 0])
-        _rows(axes[0, 0], [_row_name(arm, diverged, ratios) for arm in arms])
-        for ax in axes[0, 1:]:
-            ax.tick_params(axis="y", length=0)
-            ax.spines["left"].set_visible(False)
-            ax.grid(axis="y", lw=0.3, color="#dddddd")
-        if len(ratios) > 1:
-            _ratio_legend(figure, ratios)
-        of = f", {count} modes" if count else ""
-        return finish(
-            figure,
-            f"Modes that G reaches{of}",
-            f"Problem 1 of the deck (claims P1) · {MEDIANS}, strokes: seeds; end of the run",
-            f"Dots with intervals per arm and ratio on {', '.join(shown.values()) or 'nothing'}. "
-            f"{next(iter(shown.values()), '')}: {in_words(in_numbers)}.",
-        )
+    panels = max(1, len(shown))
+    columns = beside(width, 2.6, panels)
+    height = (0.14 * len(ratios) + 0.2) * len(arms) + AROUND
+    figure, axes = grid(min(width, 3.2 * columns + 0.6), -(-panels // columns), columns, height)
+    in_numbers = []
+    names = [_row_name(arm, diverged, ratios) for arm in arms]
+    for i, ax in enumerate(axes.flat):
+        _rows(ax, names)
+        ax.tick_params(labelleft=i % columns == 0)
+    for ax, (column, text) in zip(axes.flat, shown.items(), strict=False):
+        ax.set_xlabel(text)
+        for y, arm in enumerate(arms):
+            for j, ratio in enumerate(ratios):
+                at = y + (j - (len(ratios) - 1) / 2) * 0.6 / max(2, len(ratios))
+                values = _final(cell(final, arm, ratio), arm, column)
+                look = {"marker": RATIO_MARKERS[j % len(RATIO_MARKERS)], "ms": 4.5}
+                if len(ratios) > 1 and j == 0:
+                    look["mfc"] = "white"
+                if len(values) == 0:
+                    _say_none(ax, at, f"{ratio_label(ratio)}: no data")
+                    continue
+                draw_dots(ax, at, values, ArmStyle(colour_of(arm), "-", "o"), **look)
+                if column == next(iter(shown)):
+                    in_numbers.append((f"{label(arm)} at {ratio_label(ratio)}", np.median(values)))
+        if column != "reverse_kl":
+            ax.set_xlim(-0.03, 1.03)
+        else:
+            ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
+    if not shown:
+        missing(axes[0, 0])
+    of = f", {count} modes" if count else ""
+    return finish(
+        figure,
+        f"Modes that G reaches{of}",
+        f"Problem 1 of the deck (claims P1) · {MEDIANS}, strokes: seeds; end of the run",
+        f"Dots with intervals per arm and ratio on {', '.join(shown.values()) or 'nothing'}. "
+        f"{next(iter(shown.values()), '')}: {in_words(in_numbers)}.",
+        _ratio_key(ratios) if len(ratios) > 1 else ((), ()),
+    )
 
 
 RATIO_MARKERS = ("o", "D", "s", "^")
 
 
-def _ratio_legend(figure: Figure, ratios: Sequence[str]) -> None:
-    handles = [
+def _ratio_key(ratios: Sequence[str]) -> tuple[list[Artist], list[str]]:
+    handles: list[Artist] = [
         Line2D([], [], ls="", color=FAINT, ms=4.5, marker=RATIO_MARKERS[j % len(RATIO_MARKERS)],
                mfc="white" if j == 0 else FAINT)
         for j in range(len(ratios))
     ]  # fmt: skip
-    names = [f"D:G = {ratio_label(ratio)}" for ratio in ratios]
-    figure.legend(handles, names, loc="outside right center")
+    return handles, [f"D:G = {ratio_label(ratio)}" for ratio in ratios]
 
 
 Place = tuple[str, str, str]
@@ -210,6 +227,10 @@ class Defect:
     without: Place
     predicted: Place | float | None = None
     """The reading it should give instead of ``with_it``, or the fold change itself."""
+    either_way: bool = False
+    """Whether its claim asks for a change by a factor either up or down."""
+    added: str = ""
+    """The column of what it adds, where its claim asks for that."""
 
 
 def _defects() -> tuple[Defect, ...]:
@@ -229,12 +250,14 @@ def _defects() -> tuple[Defect, ...]:
             ("wgan-gp", "50", "filled_variance"),
             ("wgan-gp", "50", "held_out_var_fake"),
             ("wgan-gp", "50", "predicted_filled"),
+            added="added_variance",
         ),
         Defect(
             "everything clipped",
             f"WGAN: {slope}",
             ("wgan+clip-all", "50", norm),
             ("wgan", "50", norm),
+            either_way=True,
         ),
         *(
             Defect(
@@ -242,6 +265,7 @@ def _defects() -> tuple[Defect, ...]:
                 f"{label(arm)}: {slope}",
                 (f"{arm}+norm-d=batch", "50", norm),
                 (arm, "50", norm),
+                either_way=True,
             )
             for arm in ("standard", "vral-meta")
         ),
@@ -251,6 +275,7 @@ def _defects() -> tuple[Defect, ...]:
                 f"{label(arm)}: {distance}",
                 (f"{arm}+same-real", "50", frechet),
                 (arm, "50", frechet),
+                either_way=True,
             )
             for arm in ("standard", "wgan-gp", "vral-meta")
         ),
@@ -259,6 +284,7 @@ def _defects() -> tuple[Defect, ...]:
             f"LSGAN: {distance}",
             ("lsgan", "10", frechet),
             ("lsgan", "50", frechet),
+            either_way=True,
         ),
         Defect(
             "penalty at the real image",
@@ -270,63 +296,101 @@ def _defects() -> tuple[Defect, ...]:
     )
 
 
-def artefacts(final: pl.DataFrame, batch: int, diverged: Mapping[ArmAtRatio, int]) -> Figure:
-    """The fold change of a headline reading that each defect alone produces.
+@drawing
+def artefacts(
+    width: float, final: pl.DataFrame, batch: int, diverged: Mapping[ArmAtRatio, int]
+) -> Figure:
+    """The change of a headline reading that each defect alone produces.
 
     ``final`` are final values of the arms at 10:1 and 50:1; with and without a defect are compared
-    within a seed.
+    within a seed. The numbers are those that the claims judge.
     """
     final = _with_what_the_defects_read(final, batch)
     defects = _defects()
-    with rc_context(STYLE):
-        figure, axes = grid(1, 1, 7.2, ROW * len(defects) + AROUND)
-        ax = axes[0, 0]
-        in_numbers = []
-        for y, defect in enumerate(defects):
-            folds = _folds(final, defect.with_it, defect.without)
-            lost = sum(diverged.get(place, 0) for place in {defect.with_it[:2], defect.without[:2]})
-            if len(folds) == 0:
-                _beside(ax, y, defect.reading, "diverged" if lost else "no data")
-                continue
-            draw_dots(ax, y, folds, ArmStyle(colour_of(defect.without[0]), "-", "o"))
-            prediction = _prediction(final, defect)
-            if prediction is not None:
-                ax.plot([prediction], [y], "|", ms=13, mew=1.4, color=FAINT, zorder=1)
-            middle, low, high = map(float, bootstrap_median(folds))
-            interval = f" [{low:.3g}, {high:.3g}]" if np.isfinite(low) else ""
-            more = f", {lost} diverged" if lost else ""
-            _beside(ax, y, defect.reading, f"× {middle:.3g}{interval}{more}")
-            in_numbers.append((f"{defect.name} ({defect.reading})", middle))
-        ax.axvline(1, color=FAINT, lw=0.7, zorder=0)
-        _rows(ax, [defect.name for defect in defects])
-        ax.set_xlabel("fold change of the reading by the defect alone, 1 = no effect")
-        ax.set_xscale("log")
-        _fold_ticks(ax)
-        mark = Line2D([], [], ls="", marker="|", ms=11, mew=1.4, color=FAINT)
-        figure.legend([mark], ["predicted"], loc="outside upper right")
-        return finish(
-            figure,
-            "What each defect of the original code changes by itself",
-            f"Claims A · same seed with and without the defect; {MEDIANS}, strokes: seeds; "
-            "at 50:1 unless named",
-            "Dots with intervals on a log axis: fold change of a reading by one defect of the "
-            f"original code: {in_words(in_numbers)}.",
-        )
+    wide = width >= PAGE / 2
+    row = 2 * ROW if wide else 2.6 * ROW
+    figure, axes = grid(min(width, 8.5), 1, 1, row * len(defects) + AROUND)
+    ax = axes[0, 0]
+    in_numbers = []
+    for y, defect in enumerate(defects):
+        folds = _folds(final, defect.with_it, defect.without)
+        lost = sum(diverged.get(place, 0) for place in {defect.with_it[:2], defect.without[:2]})
+        if len(folds) == 0:
+            _above(ax, y, defect, "diverged" if lost else "no data", wide)
+            continue
+        draw_dots(ax, y, folds, ArmStyle(colour_of(defect.without[0]), "-", "o"), log=True)
+        prediction = _prediction(final, defect)
+        if prediction is not None:
+            ax.plot([prediction], [y], "|", ms=13, mew=1.4, color=FAINT, zorder=1)
+        change = _change(defect, folds, _by_seed(final, (*defect.without[:2], defect.added)))
+        _above(ax, y, defect, change + (f", {lost} diverged" if lost else ""), wide)
+        in_numbers.append(f"{defect.name} ({defect.reading}) {change}")
+    ax.axvline(1, color=FAINT, lw=0.7, zorder=0)
+    _rows(ax, [""] * len(defects))
+    ax.set_xlabel("change of the reading by the defect alone, as a factor")
+    if in_numbers:
+        log_axis(ax, "x")
+    else:
+        ax.set(xscale="log", xlim=(0.5, 2))
+    _fold_ticks(ax, wide)
+    mark: list[Artist] = [Line2D([], [], ls="", marker="|", ms=11, mew=1.4, color=FAINT)]
+    return finish(
+        figure,
+        "What each defect of the original code changes by itself",
+        f"Claims A · same seed with and without the defect; {MEDIANS}, strokes: seeds; "
+        "at 50:1 unless named. ÷ 2 halves a reading; an interval that holds 1 starts there",
+        "Dots with intervals on a log axis: change of a reading by one defect of the "
+        f"original code: {'; '.join(in_numbers) or 'no readings'}.",
+        (mark, ["predicted"]),
+    )
 
 
-def _beside(ax: Axes, y: float | int, reading: str, text: str) -> None:
-    where = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": 7}
-    ax.text(1.02, y, reading, **where)
-    ax.text(1.46, y, text, **where)
+def _change(defect: Defect, folds: NDArray, added: Mapping[int, float]) -> str:
+    """The number that the defect's claim judges, and the factor by which the reading changes."""
+    sign, more = "×", ""
+    if defect.either_way:
+        sign = "÷" if np.median(folds) < 1 else "×"
+        folds = inverted(folds)
+    ends = [float(end) for end in bootstrap_median(folds)]
+    if defect.either_way:
+        ends[1:] = no_less_than_one(ends[1], ends[2])
+    if defect.added:
+        more = f"+ {_interval(map(float, bootstrap_median(np.array(list(added.values())))))}, "
+    return f"{more}{sign} {_interval(ends)}"
 
 
-def _fold_ticks(ax: Axes) -> None:
+def _interval(ends: Iterable[float]) -> str:
+    """Median and interval as the verdicts print them."""
+    middle, low, high = ends
+    known = f" [{number(low, 2)}, {number(high, 2)}]" if np.isfinite(low) else ""
+    return f"{number(middle)}{known}"
+
+
+def _above(ax: Axes, y: int, defect: Defect, text: str, wide: bool) -> None:
+    """The defect, its reading and its number, above its row."""
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    where = {"transform": ax.get_yaxis_transform(), "va": "bottom", "fontsize": TINY, "bbox": box}
+    about = f"{defect.name} · {defect.reading}"
+    if wide:
+        ax.text(0, y - 0.2, about, **where)
+        ax.text(1, y - 0.2, text, **where, ha="right")
+    else:
+        ax.text(0, y - 0.16, f"{about}\n{text}", **where)
+
+
+def _fold_ticks(ax: Axes, wide: bool) -> None:
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, 0.5), max(high, 2.0))
-    few = ax.get_xlim()[1] / ax.get_xlim()[0] > 1e3
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if few else (1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    many = ax.get_xlim()[1] / ax.get_xlim()[0] > (1e3 if wide else 20)
+    subs = (1.0,) if many else (1.0, 2.0, 5.0)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=9 if wide else 5))
+    ax.xaxis.set_major_formatter(FuncFormatter(_factor))
     ax.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _factor(x: float, _: Any = None) -> str:
+    """A factor as it changes a reading: ÷ 10, 1, × 10."""
+    return "1" if x == 1 else f"× {x:g}" if x > 1 else f"÷ {1 / x:g}"
 
 
 def _with_what_the_defects_read(final: pl.DataFrame, batch: int) -> pl.DataFrame:
@@ -340,6 +404,7 @@ def _with_what_the_defects_read(final: pl.DataFrame, batch: int) -> pl.DataFrame
         added = [None if None in pair else filler_variance(*pair) for pair in pairs]
         variance = pl.col("held_out_var_fake")
         final = final.with_columns(
+            added_variance=pl.Series(added, dtype=pl.Float64),
             filled_variance=variance + pl.Series(added, dtype=pl.Float64),
             predicted_filled=variance + FILLER_ROWS / ROWS * FILLER**2,
         )
@@ -355,12 +420,12 @@ def _by_seed(final: pl.DataFrame, place: Place) -> dict[int, float]:
 
 
 def _folds(final: pl.DataFrame, with_it: Place, without: Place) -> NDArray:
-    """Quotients over the common seeds; quotients that are not positive numbers are left out."""
+    """Quotients over the common seeds; those that are not finite, or below 0, are left out."""
     first, second = _by_seed(final, with_it), _by_seed(final, without)
     common = sorted(first.keys() & second.keys())
     with np.errstate(all="ignore"):
         folds = np.array([first[s] for s in common]) / np.array([second[s] for s in common])
-    return folds[np.isfinite(folds) & (folds > 0)]
+    return folds[np.isfinite(folds) & (folds >= 0)]
 
 
 def _prediction(final: pl.DataFrame, defect: Defect) -> float | None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vral import figures
 from vral.data.datasets import DATASETS, MODES
+from vral.figures.style import Drawing
 from vral.study import frames
 from vral.study.experiments import EXPERIMENTS
 from vral.train.schedule import Ratio
@@ -101,15 +101,15 @@ class Selection:
         return self.restrict(pl.DataFrame(entries, infer_schema_length=None)).to_dicts()
 
 
-Drawing = Callable[[Selection], dict[str, Figure]]
-"""Draws a selection; returns figures by file name without its ending."""
+Drawings = Callable[[Selection], dict[str, Drawing]]
+"""A selection to its figures, by file name without its ending."""
 
 
-def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
+def by_ratio(name: str, draw: Callable[[Selection, str], Drawing]) -> Drawings:
     """Draw each ratio by itself: the file NAME for the first one, NAME-RATIO for others."""
 
-    def drawn(selection: Selection) -> dict[str, Figure]:
-        drawn_figures: dict[str, Figure] = {}
+    def drawn(selection: Selection) -> dict[str, Drawing]:
+        drawn_figures: dict[str, Drawing] = {}
         for ratio in selection.ratios:
             file = f"{name}-{ratio}".replace(":", "-") if drawn_figures else name
             drawn_figures[file] = draw(replace(selection, ratios=[ratio]), ratio)
@@ -118,7 +118,7 @@ def by_ratio(name: str, draw: Callable[[Selection, str], Figure]) -> Drawing:
     return drawn
 
 
-def draw_ratios(selection: Selection, on_samples: str = "Claims C7, C8") -> dict[str, Figure]:
+def draw_ratios(selection: Selection, on_samples: str = "Claims C7, C8") -> dict[str, Drawing]:
     """Draw the overview, and each of its kinds of panel on a page of its own.
 
     ``on_samples`` names the claims that the samples support.
@@ -136,7 +136,7 @@ def draw_ratios(selection: Selection, on_samples: str = "Claims C7, C8") -> dict
     }
 
 
-def draw_well_trained(selection: Selection) -> dict[str, Figure]:
+def draw_well_trained(selection: Selection) -> dict[str, Drawing]:
     """Draw what a D that trains on tells a held G, and histograms of D's scores."""
     signal = by_ratio(
         "signal",
@@ -154,7 +154,7 @@ def draw_well_trained(selection: Selection) -> dict[str, Figure]:
     }
 
 
-def _held(title: str, claims: str, selection: Selection, ratio: str) -> Figure:
+def _held(title: str, claims: str, selection: Selection, ratio: str) -> Drawing:
     unit, name = selection.warmup, "length of G's warm-up"
     if not unit:
         unit, name = Ratio.parse(ratio).at(0)[0], "D updates of a round"
@@ -169,12 +169,12 @@ def _held(title: str, claims: str, selection: Selection, ratio: str) -> Figure:
     )
 
 
-def _interpolation(selection: Selection, ratio: str) -> Figure:
+def _interpolation(selection: Selection, ratio: str) -> Drawing:
     table = selection.frame("interpolation")
     return figures.interpolation(table, selection.arms, ratio, selection.diverged_at(ratio))
 
 
-def _parzen(selection: Selection, ratio: str) -> Figure:
+def _parzen(selection: Selection, ratio: str) -> Drawing:
     known = {arm.name: arm.settings for arm in EXPERIMENTS["parzen"].arms}
     widths = {
         name: (float(known[name]["bandwidth"]), str(known[name]["parzen_kl"]))
@@ -184,21 +184,21 @@ def _parzen(selection: Selection, ratio: str) -> Figure:
     return figures.parzen(selection.final(), widths, ratio, selection.diverged_at(ratio))
 
 
-def _clipping(selection: Selection, ratio: str) -> Figure:
+def _clipping(selection: Selection, ratio: str) -> Drawing:
     records, final = selection.frame("records"), selection.final()
     return figures.clipping(records, final, selection.arms, ratio, selection.diverged_at(ratio))
 
 
-def _lipschitz(selection: Selection, ratio: str) -> Figure:
+def _lipschitz(selection: Selection, ratio: str) -> Drawing:
     probes = selection.frame("probes")
     return figures.lipschitz(probes, selection.arms, ratio, selection.diverged_at(ratio))
 
 
-def _necessity(selection: Selection, ratio: str) -> Figure:
+def _necessity(selection: Selection, ratio: str) -> Drawing:
     return figures.necessity(selection.final(), selection.arms, ratio, selection.diverged_seeds())
 
 
-def draw_modes(selection: Selection) -> dict[str, Figure]:
+def draw_modes(selection: Selection) -> dict[str, Drawing]:
     """Draw the modes that every arm covers, and samples."""
     arms, ratios, samples = selection.arms, selection.ratios, selection.samples()
     count = MODES.get(selection.dataset)
@@ -208,7 +208,7 @@ def draw_modes(selection: Selection) -> dict[str, Figure]:
     }
 
 
-def draw_artefacts(selection: Selection) -> dict[str, Figure]:
+def draw_artefacts(selection: Selection) -> dict[str, Drawing]:
     """Draw the fold change that each defect of the original code makes."""
     return {
         "artefacts": figures.artefacts(
@@ -217,7 +217,7 @@ def draw_artefacts(selection: Selection) -> dict[str, Figure]:
     }
 
 
-def draw_transport(selection: Selection) -> dict[str, Figure]:
+def draw_transport(selection: Selection) -> dict[str, Drawing]:
     """Draw W1 of every arm beside its references, and samples of the first seed."""
     probes = selection.frame("probes")
     plane = selection.plane()
@@ -238,7 +238,7 @@ def draw_transport(selection: Selection) -> dict[str, Figure]:
     return {"transport": drawn}
 
 
-FIGURES: dict[str, Drawing] = {
+FIGURES: dict[str, Drawings] = {
     "well-trained": draw_well_trained,
     "ratios": draw_ratios,
     "deck": partial(draw_ratios, on_samples="Claims C0, C7, C8"),

@@ -8,24 +8,34 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from vral.figures.style import STYLE
+from vral.figures.style import CSS_PIXELS, PAGE, PHONE, STYLE, Draw
 from vral.files import make_subfolder, write_bytes
 
-DPI = 160
-"""Dots per inch of the PNG files."""
+PHONE_FOLDER = "phone"
+"""Folder beside the figures with the same figures for a phone."""
+DPI = 2 * CSS_PIXELS
+"""Dots per inch of the PNG files: two for each CSS pixel."""
 
 
 def save(figure: Figure, target: Any, **options: Any) -> None:
-    """``figure.savefig`` in the project's style, which decides the margins and a PDF's fonts."""
+    """``figure.savefig`` in the project's style, which decides a PDF's fonts."""
     with rc_context(STYLE):
         figure.savefig(target, **options)
 
 
-def save_figures(folder: Path, figures: Mapping[str, Figure]) -> None:
-    """Write every figure into ``folder`` under its name, as PNG and as PDF."""
+def save_figures(folder: Path, figures: Mapping[str, Draw]) -> None:
+    """Write every figure into ``folder`` under its name, as PNG and as PDF, and for a phone.
+
+    The folder PHONE_FOLDER in it holds the PNGs that are laid out for a phone.
+    """
     make_subfolder(folder, parents=True)
-    for name, figure in figures.items():
-        for kind in ("png", "pdf"):
+    make_subfolder(folder / PHONE_FOLDER)
+    for name, draw in figures.items():
+        for path, width in (
+            (folder / f"{name}.png", PAGE),
+            (folder / f"{name}.pdf", PAGE),
+            (folder / PHONE_FOLDER / f"{name}.png", PHONE),
+        ):
             content = io.BytesIO()
-            save(figure, content, format=kind, dpi=DPI)
-            write_bytes(folder / f"{name}.{kind}", content.getvalue())
+            save(draw(width), content, format=path.suffix[1:], dpi=DPI)
+            write_bytes(path, content.getvalue())

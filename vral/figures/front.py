@@ -7,9 +7,19 @@ import polars as pl
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator
 
-from vral.figures.style import FAINT, FLOOR, STYLE, in_words, ratio_label
+from vral.figures.style import (
+    FAINT,
+    FLOOR,
+    STYLE,
+    end_on_log,
+    in_words,
+    log_axis,
+    mark_zeros,
+    on_log,
+    ratio_label,
+)
 from vral.study.methods import METHODS
 
 SIZE = (5.0, 5.4)
@@ -70,15 +80,16 @@ def _panel(ax: Axes, readings: pl.DataFrame, methods: list[str], scale: str) -> 
         if chosen.is_empty() or not np.isfinite(chosen["median"][0]):
             continue
         middle, low, high = (chosen[column][0] for column in ("median", "low", "high"))
-        if scale == "log":
-            middle, low, high = (max(value, FLOOR) for value in (middle, low, high))
         colour = METHODS[name].colour
+        if scale == "log":
+            if middle < FLOOR:
+                mark_zeros(ax, y, colour, "x")
+            middle, low, high = on_log(middle), end_on_log(low), end_on_log(high)
         ax.plot([low, high], [y, y], color=colour, lw=3, alpha=0.45, solid_capstyle="round")
         ax.plot(middle, y, "o", color=colour, ms=6)
     if scale == "log":
-        ax.set_xscale("log")
+        log_axis(ax, "x")
         ax.xaxis.set_major_locator(LogLocator(numticks=4))
-        ax.xaxis.set_minor_formatter(NullFormatter())
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.grid(axis="y", lw=0.4, color="#dddddd")

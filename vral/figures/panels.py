@@ -8,7 +8,19 @@ import polars as pl
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from vral.figures.style import FAINT, FLOOR, REAL, VARIANCE, ArmStyle, log_axis
+from vral.figures.style import (
+    FAINT,
+    FLOOR,
+    REAL,
+    TINY,
+    VARIANCE,
+    ZERO,
+    ArmStyle,
+    end_on_log,
+    log_axis,
+    mark_zeros,
+    on_log,
+)
 from vral.study.methods import colour as colour_of
 from vral.study.statistics import band, bootstrap_median
 
@@ -47,7 +59,9 @@ def draw_histogram(
         top = max(top, min(heights[0].max(), SPIKE * heights[1].max()), heights[1].max())
     ax.set_ylim(0, 1.05 * top)
     if any(np.histogram(fake, edges, density=True)[0].max() > 1.05 * top for _, fake in seeds):
-        ax.text(0.99, 0.9, "peak cut", transform=ax.transAxes, ha="right", color=FAINT)
+        ax.text(
+            0.99, 0.9, "peak cut", transform=ax.transAxes, ha="right", color=FAINT, fontsize=TINY
+        )
     if targets is not None:
         x = np.linspace(edges[0], edges[-1], 200)
         for mean in targets:
@@ -57,18 +71,25 @@ def draw_histogram(
     ax.spines["left"].set_visible(False)
 
 
-def draw_band(ax: Axes, data: pl.DataFrame, clock: str, **line: Any) -> None:
+def draw_band(ax: Axes, data: pl.DataFrame, clock: str, log: bool = True, **line: Any) -> None:
     """Draw the median over seeds as a line and its 95 % interval as a band.
 
-    ``data`` comes from ``study.statistics.band``.
+    ``data`` comes from ``study.statistics.band``. On a ``log`` axis the line has a gap and a mark
+    at the edge where the median is 0, and the band reaches the edge where its low end is 0.
     """
     if data.is_empty():
         return
     x = data[clock].to_numpy()
-    middle, low, high = (
-        np.maximum(data[name].to_numpy(), FLOOR) for name in ("median", "low", "high")
-    )
-    ax.plot(x, middle, **{"lw": 1.1, **line})
+    middle, low, high = (data[name].to_numpy() for name in ("median", "low", "high"))
+    if log:
+        mark_zeros(ax, x[middle < FLOOR], line["color"])
+        middle, low, high = on_log(middle), end_on_log(low), end_on_log(high)
+    if np.isfinite(middle).any():
+        ax.plot(x, middle, **{"lw": 1.1, **line})
+        gaps = np.isnan([np.nan, *middle, np.nan])
+        alone = ~gaps[1:-1] & gaps[:-2] & gaps[2:]
+        if alone.any():
+            ax.plot(x[alone], middle[alone], ".", ms=3, mew=0, color=line["color"])
     ax.fill_between(x, low, high, color=line["color"], alpha=0.22, lw=0)
 
 
@@ -112,7 +133,7 @@ def draw_samples(
         if outside:
             text = f"{outside:.0%} outside" if outside >= 0.005 else "< 1% outside"
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-            ax.text(0.5, 0.03, text, transform=ax.transAxes, ha="center", fontsize=6, bbox=box)
+            ax.text(0.5, 0.03, text, transform=ax.transAxes, ha="center", fontsize=TINY, bbox=box)
     if samples is None:
         ax.text(0.5, 0.5, "diverged", ha="center", va="center", transform=ax.transAxes)
         return
@@ -133,12 +154,20 @@ def draw_samples(
         spine.set_visible(False)
 
 
-def draw_dots(ax: Axes, y: float | int, values: NDArray, style: ArmStyle, **dot: Any) -> None:
+def draw_dots(
+    ax: Axes, y: float | int, values: NDArray, style: ArmStyle, log: bool = False, **dot: Any
+) -> None:
     """Draw one row of dots and intervals: a stroke per seed, the median and its 95 % interval.
 
-    ``values`` (seeds,) are finite.
+    ``values`` (seeds,) are finite. On a ``log`` axis a median of 0 is a mark at the edge, and an
+    interval that holds 0 reaches the edge.
     """
     middle, low, high = bootstrap_median(values)
+    if log:
+        if middle < FLOOR:
+            mark_zeros(ax, y, style.colour, "x")
+        values, middle = on_log(values), on_log(middle)
+        low, high = end_on_log(low), end_on_log(high)
     ax.plot(values, np.full(len(values), y), "|", ms=6, mew=0.7, color=style.colour, alpha=0.7)
     ax.plot([low, high], [y, y], "-", lw=1.3, color=style.colour, solid_capstyle="butt")
     look = {"marker": "o", "ms": 5, "mew": 1.0, "mfc": style.colour, **dot}
@@ -166,9 +195,16 @@ def missing(ax: Axes, text: str = "no data") -> None:
 
 
 def share_y(axes: Iterable[Axes]) -> None:
-    """Give all panels that have data the same limits of y."""
+    """Give all panels the same limits of y, those of the panels that have a curve."""
     axes = list(axes)
-    limits = [ax.get_ylim() for ax in axes if ax.has_data()]
+    limits = [
+        ax.get_ylim()
+        for ax in axes
+        if any(
+            line.get_gid() != ZERO and np.isfinite(line.get_xydata()).all(1).any()
+            for line in ax.lines
+        )
+    ]
     for ax in axes:
         if limits:
             ax.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import polars as pl
-from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from vral.figures.panels import (
@@ -22,16 +24,25 @@ from vral.figures.style import (
     CLOCKS,
     FAINT,
     MEDIANS,
-    STYLE,
+    PAGE,
+    REAL,
+    VARIANCE,
     ArmAtRatio,
+    arm_styles,
+    beside,
+    drawing,
     finish,
     grid,
     log_axis,
     ratio_label,
+    wrap,
 )
 from vral.study.methods import colour as colour_of
 from vral.study.methods import label
 from vral.study.statistics import band
+
+Key = tuple[list[Artist], list[str]]
+"""Handles and names of a legend."""
 
 
 def _last_scores(probes: pl.DataFrame) -> list[tuple[NDArray, NDArray]]:
@@ -43,38 +54,64 @@ def _last_scores(probes: pl.DataFrame) -> list[tuple[NDArray, NDArray]]:
     return [(real.to_numpy(), fake.to_numpy()) for real, fake in pairs]
 
 
-LEAST_HEIGHT = 2.9
-"""Inches that one method needs: title, heading and small print take half of them."""
+ALONE = 1.6
+"""Inches that the row of a single method takes, whose heading takes half of them."""
 
 
+@drawing
 def histograms(
+    width: float,
     probes: pl.DataFrame,
     arms: Sequence[str],
     ratios: Sequence[str],
     targets: Mapping[str, tuple[float, float]],
 ) -> Figure:
     """D's output on held-out real and fake samples at the end of training, arms × ratios."""
-    with rc_context(STYLE):
-        height = max(1.25, LEAST_HEIGHT / len(arms))
-        figure, axes = grid(len(arms), len(ratios), 2.9 if len(ratios) > 1 else 4.8, height)
-        for row, arm in zip(axes, arms, strict=True):
-            for ax, ratio in zip(row, ratios, strict=True):
-                _histogram_panel(ax, probes, arm, ratio, targets)
-            row[0].set_ylabel(label(arm))
-        for ax, ratio in zip(axes[0], ratios, strict=True):
-            ax.set_title(f"D:G = {ratio_label(ratio)}")
-        for ax in axes[-1]:
-            ax.set_xlabel("D's raw score")
-        if axes[0, 0].get_legend_handles_labels()[0]:
-            axes[0, 0].legend(loc="upper right")
-        return finish(
-            figure,
-            "D's output on held-out data at the end of training",
-            "Deck R3, claim C3 · filled: fakes, outlines: reals, one of each per seed; dashed: the "
-            "N(m, 1) that VRAL asks for",
-            "Histograms of D's raw scores on held-out real and fake samples at the end of "
-            f"training, {_in_words(arms, ratios)}.",
-        )
+    figure, axes = grid(
+        min(width, 3.0 * len(ratios) + 2.0), len(arms), len(ratios), max(1.15, ALONE / len(arms))
+    )
+    panel = width / len(ratios)
+    for row, arm in zip(axes, arms, strict=True):
+        for ax, ratio in zip(row, ratios, strict=True):
+            _histogram_panel(ax, probes, arm, ratio, targets, panel)
+        row[0].set_ylabel(wrap(label(arm), 8.5, 1.0))
+    _name_columns(axes, ratios, "D's raw score")
+    return finish(
+        figure,
+        "D's output on held-out data at the end of training",
+        "Deck R3, claim C3 · filled: fakes, outlines: reals, one of each per seed; dashed: the "
+        "N(m, 1) that VRAL asks for",
+        "Histograms of D's raw scores on held-out real and fake samples at the end of "
+        f"training, {_in_words(arms, ratios)}.",
+        _score_key(),
+    )
+
+
+def _name_columns(axes: NDArray, ratios: Sequence[str], x: str) -> None:
+    """The ratio above each column; below, what x is, once where the columns are narrow."""
+    narrow = axes[0, 0].figure.get_figwidth() / len(ratios) < 2
+    for ax, ratio in zip(axes[0], ratios, strict=True):
+        ax.set_title(ratio_label(ratio) if narrow else f"D:G = {ratio_label(ratio)}")
+    below = axes[-1]
+    for ax in below[[len(below) // 2]] if narrow else below:
+        ax.set_xlabel(x)
+
+
+def _score_key() -> Key:
+    handles: list[Artist] = [
+        Patch(color="#9a9a9a", lw=0),
+        Line2D([], [], color=REAL, lw=0.9),
+        Line2D([], [], color=FAINT, lw=0.9, ls="--"),
+    ]
+    return handles, ["D(G(z)), in the method's colour", "D(x)", "VRAL's targets"]
+
+
+def _gradient_key() -> Key:
+    handles: list[Artist] = [
+        Line2D([], [], color="#9a9a9a", lw=1.6),
+        Line2D([], [], color=VARIANCE, lw=1.1, ls="--"),
+    ]
+    return handles, ["E‖∇ₓD(G(z))‖, in the method's colour", "Var D(G(z))"]
 
 
 def _in_words(arms: Sequence[str], ratios: Sequence[str]) -> str:
@@ -88,39 +125,50 @@ def _histogram_panel(
     arm: str,
     ratio: str,
     targets: Mapping[str, tuple[float, float]],
+    width: float,
 ) -> None:
     seeds = _last_scores(cell(probes, arm, ratio))
     if seeds:
         draw_histogram(ax, arm, seeds, targets.get(arm))
+        _few_ticks(ax, width)
     else:
         missing(ax)
 
 
+def _few_ticks(ax: Axes, width: float) -> None:
+    """As many numbers on the x axis as have room in ``width`` inches."""
+    ax.xaxis.set_major_locator(MaxNLocator(max(2, int(width / 0.55)), steps=[1, 2, 5, 10]))
+
+
+@drawing
 def gradients_and_variance(
-    records: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str], clock: str = "g_updates"
+    width: float,
+    records: pl.DataFrame,
+    arms: Sequence[str],
+    ratios: Sequence[str],
+    clock: str = "g_updates",
 ) -> Figure:
     """‖∇D‖ and Var D(G(z)) over time, one row per arm, one column per ratio."""
-    with rc_context(STYLE):
-        height = max(1.45, LEAST_HEIGHT / len(arms))
-        figure, axes = grid(len(arms), len(ratios), 3.2, height)
-        for row, arm in zip(axes, arms, strict=True):
-            for ax, ratio in zip(row, ratios, strict=True):
-                draw_gradient_and_variance(ax, arm, cell(records, arm, ratio), clock)
-            row[0].set_ylabel(label(arm))
-            share_y(row)
-            if row[0].get_legend_handles_labels()[0]:
-                row[0].legend(loc="best")
-        for ax, ratio in zip(axes[0], ratios, strict=True):
-            ax.set_title(f"D:G = {ratio_label(ratio)}")
-        for ax in axes[-1]:
-            ax.set_xlabel(CLOCKS[clock])
-        return finish(
-            figure,
-            "Gradient of D and variance of its output on fakes",
-            f"Deck R4, claims C4, C5 · {MEDIANS}",
-            "Curves of D's mean gradient norm and of the variance of its outputs on fakes over "
-            f"{CLOCKS[clock]}, log axis, {_in_words(arms, ratios)}.",
-        )
+    panel = width / len(ratios)
+    figure, axes = grid(
+        min(width, 3.3 * len(ratios) + 1.5), len(arms), len(ratios), max(1.25, ALONE / len(arms))
+    )
+    for row, arm in zip(axes, arms, strict=True):
+        for ax, ratio in zip(row, ratios, strict=True):
+            draw_gradient_and_variance(ax, arm, cell(records, arm, ratio), clock)
+            _few_ticks(ax, panel)
+            ax.tick_params(labelleft=ax is row[0], labelbottom=arm == arms[-1])
+        row[0].set_ylabel(wrap(label(arm), 8.5, 1.0))
+        share_y(row)
+    _name_columns(axes, ratios, CLOCKS[clock])
+    return finish(
+        figure,
+        "Gradient of D and variance of its output on fakes",
+        f"Deck R4, claims C4, C5 · {MEDIANS}",
+        "Curves of D's mean gradient norm and of the variance of its outputs on fakes over "
+        f"{CLOCKS[clock]}, log axis, {_in_words(arms, ratios)}.",
+        _gradient_key(),
+    )
 
 
 GENERATOR_METRICS = {
@@ -129,65 +177,103 @@ GENERATOR_METRICS = {
 }
 
 
+@drawing
 def generator_gradients(
-    records: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str], clock: str = "g_updates"
+    width: float,
+    records: pl.DataFrame,
+    arms: Sequence[str],
+    ratios: Sequence[str],
+    clock: str = "g_updates",
 ) -> Figure:
     """What G is told: the per-sample signal and the RMS of its parameter gradient, per ratio."""
-    with rc_context(STYLE):
-        figure, axes = grid(len(GENERATOR_METRICS), len(ratios), 3.6, 2.6)
-        for row, (metric, text) in zip(axes, GENERATOR_METRICS.items(), strict=True):
-            for ax, ratio in zip(row, ratios, strict=True):
-                for arm in arms:
-                    curve = band(cell(records, arm, ratio), clock, metric)
-                    colour = colour_of(arm)
-                    draw_band(ax, curve, clock, color=colour, label=label(arm))
-                log_axis(ax)
+    styles = arm_styles(arms)
+    wide = width >= PAGE / 2
+    if wide:
+        figure, axes = grid(min(width, 4.5 * len(ratios)), len(GENERATOR_METRICS), len(ratios), 2.3)
+    else:
+        figure, axes = grid(width, len(GENERATOR_METRICS) * len(ratios), 1, 1.6)
+        axes = axes.reshape(len(GENERATOR_METRICS), len(ratios))
+    for row, (metric, text) in zip(axes, GENERATOR_METRICS.items(), strict=True):
+        for ax, ratio in zip(row, ratios, strict=True):
+            for arm, style in styles.items():
+                curve = band(cell(records, arm, ratio), clock, metric)
+                draw_band(ax, curve, clock, color=style.colour, ls=style.dash)
+            log_axis(ax)
+            if not wide:
+                ax.set_title(f"{text}, {ratio_label(ratio)}")
+            if wide or ax is axes[-1, -1]:
                 ax.set_xlabel(CLOCKS[clock])
-            row[0].set_ylabel(text)
-            share_y(row)
+        if wide:
+            row[0].set_ylabel(wrap(text, 8.5, 2.2))
+        share_y(row)
+    if wide:
         for ax, ratio in zip(axes[0], ratios, strict=True):
             ax.set_title(f"D:G = {ratio_label(ratio)}")
-        handles, names = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside right center")
-        return finish(
-            figure,
-            "The gradient that reaches G",
-            f"Claims C1, C2 · {MEDIANS}",
-            "Curves of the per-sample signal to G and of the size of its parameter gradient over "
-            f"{CLOCKS[clock]}, log axes, {_in_words(arms, ratios)}.",
-        )
+    handles: list[Artist] = [
+        Line2D([], [], color=style.colour, ls=style.dash, lw=1.3) for style in styles.values()
+    ]
+    return finish(
+        figure,
+        "The gradient that reaches G",
+        f"Claims C1, C2 · {MEDIANS}",
+        "Curves of the per-sample signal to G and of the size of its parameter gradient over "
+        f"{CLOCKS[clock]}, log axes, {_in_words(arms, ratios)}.",
+        (handles, list(map(label, arms))),
+    )
 
 
+@drawing
 def sample_grids(
+    width: float,
     samples: Mapping[ArmAtRatio, NDArray | None],
     arms: Sequence[str],
     ratios: Sequence[str],
     claims: str,
     real: NDArray | None = None,
 ) -> Figure:
-    """Samples of the first seed at the end of training, arms × ratios; points over ``real``."""
-    with rc_context(STYLE):
-        size = max(1.6, LEAST_HEIGHT / len(arms)), max(1.75, LEAST_HEIGHT / len(ratios))
-        figure, axes = grid(len(ratios), len(arms), *size)
-        for row, ratio in zip(axes, ratios, strict=True):
-            for ax, arm in zip(row, arms, strict=True):
-                draw_samples(ax, samples.get((arm, ratio)), colour_of(arm), real)
-                ax.tick_params(
-                    labelleft=arm == arms[0], labelbottom=ratio == ratios[-1], labelsize=6
-                )
-            row[0].set_ylabel(f"D:G = {ratio_label(ratio)}")
-        for ax, arm in zip(axes[0], arms, strict=True):
-            ax.set_title(label(arm))
-        return finish(
-            figure,
-            "Samples at the end of training",
-            f"{claims} · first seed, the same latents for all; none chosen by hand"
-            + (" · grey: held-out data" if real is not None else ""),
-            f"Samples of the generators at the end of training, {_in_words(arms, ratios)}.",
-        )
+    """Samples of the first seed at the end of training, ratios × arms; points over ``real``.
+
+    Where the arms do not fit beside each other they stand in several blocks.
+    """
+    columns = beside(width, 1.1, len(arms))
+    blocks = -(-len(arms) // columns)
+    width = min(width, 1.7 * columns + 0.4)
+    side = (width - 0.4) / columns
+    figure, axes = grid(width, blocks * len(ratios), columns, side + 0.25)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for i, arm in enumerate(arms):
+        block, at = divmod(i, columns)
+        for j, ratio in enumerate(ratios):
+            ax = axes[block * len(ratios) + j, at]
+            ax.set_axis_on()
+            draw_samples(ax, samples.get((arm, ratio)), colour_of(arm), real)
+            ax.tick_params(labelleft=at == 0, labelbottom=j == len(ratios) - 1)
+            if at == 0:
+                ax.set_ylabel(ratio_label(ratio))
+            if j == 0:
+                ax.set_title(wrap(label(arm), 9, side - 0.1))
+    return finish(
+        figure,
+        "Samples at the end of training",
+        f"{claims} · one row for each D:G; first seed, the same latents for all; none chosen by "
+        "hand" + (" · grey: held-out data" if real is not None else ""),
+        f"Samples of the generators at the end of training, {_in_words(arms, ratios)}.",
+    )
 
 
+OVERVIEW = {
+    "output": ("D's output", 0.96),
+    "gradient": ("‖∇D‖, Var", 0.98),
+    "signal": ("signal to G", 0.96),
+    "samples": ("samples", 1.3),
+}
+"""Kinds of panel of the overview: their names and heights in inches."""
+
+
+@drawing
 def overview(
+    width: float,
     records: pl.DataFrame,
     probes: pl.DataFrame,
     samples: Mapping[ArmAtRatio, NDArray | None],
@@ -199,64 +285,59 @@ def overview(
     """The deck's result slides on one page, a column per arm.
 
     The rows are D's output, ‖∇D‖ with Var D(G(z)), the signal to G and samples, each at every
-    ratio.
+    ratio. Where the arms do not fit beside each other they stand in several blocks.
     """
-    kinds = ("output", "gradient", "signal", "samples")
-    heights = {"output": 1.0, "gradient": 1.25, "signal": 1.1, "samples": 1.6}
-    with rc_context(STYLE):
-        shape = (len(kinds) * len(ratios), len(arms))
-        ratio_heights = [heights[kind] for kind in kinds for _ in ratios]
-        figure = Figure(
-            figsize=(max(5, 1.75 * shape[1] + 0.6), sum(ratio_heights) + 0.9),
-            layout="constrained",
+    ordered = list(reversed(ratios))
+    columns = beside(width, 1.1, len(arms))
+    blocks = -(-len(arms) // columns)
+    width = min(width, 1.75 * columns + 0.6)
+    panel = (width - 0.6) / columns
+    heights = [min(height, panel) for _, height in OVERVIEW.values() for _ in ordered] * blocks
+    figure = Figure(figsize=(width, sum(heights) + 0.25 * blocks), layout="constrained")
+    axes = figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    per_block = len(OVERVIEW) * len(ordered)
+    for i, arm in enumerate(arms):
+        block, at = divmod(i, columns)
+        column = axes[block * per_block : (block + 1) * per_block, at]
+        column[0].set_title(
+            wrap(label(arm), 9, panel - 0.1, "bold"), color=colour_of(arm), weight="bold"
         )
-        axes = figure.subplots(*shape, squeeze=False, height_ratios=ratio_heights)
-        ordered = list(reversed(ratios))
-        for column, arm in enumerate(arms):
-            axes[0, column].set_title(label(arm), color=colour_of(arm), weight="bold")
-            for i, kind in enumerate(kinds):
-                for j, ratio in enumerate(ordered):
-                    ax = axes[i * len(ratios) + j, column]
-                    here = cell(records, arm, ratio)
-                    if kind == "output":
-                        _histogram_panel(ax, probes, arm, ratio, targets)
-                    elif kind == "samples":
-                        draw_samples(ax, samples.get((arm, ratio)), colour_of(arm))
-                    elif kind == "gradient":
-                        draw_gradient_and_variance(ax, arm, here)
-                    else:
-                        curve = band(here, "g_updates", "signal_fake")
-                        draw_band(ax, curve, "g_updates", color=colour_of(arm))
-                        log_axis(ax)
-        names = {
-            "output": "D's output",
-            "gradient": "‖∇D‖, Var (dashed)",
-            "signal": "signal to G",
-            "samples": "samples",
-        }
-        for i, kind in enumerate(kinds):
+        for k, (kind, (name, _)) in enumerate(OVERVIEW.items()):
             for j, ratio in enumerate(ordered):
-                row = axes[i * len(ratios) + j]
-                row[0].set_ylabel(f"{ratio_label(ratio)}\n{names[kind]}")
+                ax = column[k * len(ordered) + j]
+                ax.set_axis_on()
+                here = cell(records, arm, ratio)
+                if kind == "output":
+                    _histogram_panel(ax, probes, arm, ratio, targets, panel)
+                elif kind == "samples":
+                    draw_samples(ax, samples.get((arm, ratio)), colour_of(arm))
+                elif kind == "gradient":
+                    draw_gradient_and_variance(ax, arm, here)
+                else:
+                    curve = band(here, "g_updates", "signal_fake")
+                    draw_band(ax, curve, "g_updates", color=colour_of(arm))
+                    log_axis(ax)
+                if at == 0:
+                    ax.set_ylabel(f"{ratio_label(ratio)}\n{name}")
                 if kind in ("gradient", "signal"):
-                    share_y(row)
-                    for ax in row[1:]:
-                        ax.tick_params(labelleft=False)
-        for ax in axes[len(kinds) * len(ratios) - len(ratios) - 1]:
-            ax.set_xlabel("generator updates")
-        handles, names = axes[0, 0].get_legend_handles_labels()
-        if handles:
-            targets_line = Line2D([], [], ls="--", lw=0.7, color=FAINT)
-            figure.legend(
-                [*handles, targets_line],
-                [*names, "VRAL's targets"],
-                loc="outside right upper",
-            )
-        return finish(
-            figure,
-            title,
-            f"Deck R3, R4, claims C3 to C5, C7 to C9 · {MEDIANS}",
-            "Per arm a column of panels: histograms of D's output, its gradient norm with the "
-            "variance of its outputs, the signal to G, samples; "
-            f"{_in_words(arms, ratios)}.",
-        )
+                    _few_ticks(ax, panel)
+                    last = kind == "signal" and j == len(ordered) - 1
+                    ax.tick_params(labelleft=at == 0, labelbottom=last)
+                    if last and at == min(columns, len(arms) - block * columns) // 2:
+                        ax.set_xlabel("generator updates")
+    for k, kind in enumerate(OVERVIEW):
+        for j in range(len(ordered)) if kind in ("gradient", "signal") else ():
+            row = k * len(ordered) + j
+            share_y(axes[row::per_block].flat)
+    (score, scores), (line, lines) = _score_key(), _gradient_key()
+    return finish(
+        figure,
+        title,
+        f"Deck R3, R4, claims C3 to C5, C7 to C9 · {MEDIANS}",
+        "Per arm a column of panels: histograms of D's output, its gradient norm with the "
+        "variance of its outputs, the signal to G, samples; "
+        f"{_in_words(arms, ratios)}.",
+        ([*score, *line], [*scores, *lines]),
+    )

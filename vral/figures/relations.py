@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,15 +20,20 @@ from vral.figures.style import (
     FLOOR,
     MEDIANS,
     REAL,
-    STYLE,
     arm_label,
     arm_styles,
+    beside,
+    drawing,
+    end_on_log,
     finish,
     grid,
     in_words,
     log_axis,
+    mark_zeros,
+    on_log,
     ratio_label,
     shade,
+    wrap,
 )
 from vral.parzen import optimal_variance
 from vral.study.methods import METHODS
@@ -38,7 +43,9 @@ Kind = Literal["forward", "backward"]
 KLS: dict[Kind, str] = {"forward": "forward KL", "backward": "backward KL"}
 
 
+@drawing
 def parzen(
+    width: float,
     final: pl.DataFrame,
     arms: Mapping[str, tuple[float, str]],
     ratio: str,
@@ -52,48 +59,49 @@ def parzen(
     colour = METHODS["vral-parzen"].colour
     real = {"color": REAL, "marker": "s", "mfc": "white"}
     fake = {"color": colour, "marker": "o"}
-    with rc_context(STYLE):
-        figure, axes = grid(1, 3, 2.75, 2.7, sharex=True)
-        in_numbers = []
-        for ax, (kl, name) in zip(axes[0], KLS.items(), strict=False):
-            _draw_theory(ax, arms, kl)
-            here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
-            drawn = [
-                _draw_against(ax, final, here, "score_var_real", dodge=0.97, **real),
-                _draw_against(ax, final, here, "score_var_fake", dodge=1.03, **fake),
-            ]
-            in_numbers += [(f"{name} h = {h:g}", v) for h, v in drawn[1].items()]
-            ax.set_title(name)
-            _note_diverged(ax, here, diverged)
-        for kl, style in (("forward", {"ls": "-"}), ("backward", {"ls": "--", "mfc": "white"})):
-            here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
-            tint = colour if kl == "forward" else shade(colour, -0.4)
-            look = {**fake, **style, "color": tint}
-            _draw_against(axes[0, 2], final, here, "signal_fake", dodge=1.0, **look)
-        axes[0, 2].set_title("what G gets")
-        axes[0, 2].set_ylabel("signal to G: E‖∂$l_G$/∂G(z)‖")
-        axes[0, 0].set_ylabel("variance of D, squared score units")
-        if axes[0, 2].has_data():
-            log_axis(axes[0, 2])
-        else:
-            missing(axes[0, 2])
-        share_y(axes[0, :2])
-        for ax in axes[0]:
-            ax.set_xlabel("bandwidth h, score units")
-        if arms:
-            axes[0, 0].set_xscale("log")
-            _bandwidth_ticks(axes[0], [h for h, _ in arms.values()])
-        _parzen_legend(figure, colour, real, fake)
-        return finish(
-            figure,
-            f"A Parzen window of bandwidth h: the variance D is asked for and reaches, "
-            f"D:G = {ratio_label(ratio)}",
-            f"Claim C9 · means over the last fifth of the run; {MEDIANS}; theory: optimum of the "
-            "population KL, max(0, 1-h²) and a-h², a = (1+√(1+4h²))/2",
-            "Variance of D on real and fake samples against the bandwidth of the Parzen window, "
-            "forward and backward KL, with theory curves, and the signal to G. Variance on fakes: "
-            f"{in_words(in_numbers)}.",
-        )
+    columns = beside(width, 2.75, 3)
+    figure, axes = grid(min(width, 9.0), 3 // columns, columns, 2.4, sharex=True)
+    in_numbers = []
+    *variances, signal = axes.flat
+    for ax, (kl, name) in zip(variances, KLS.items(), strict=True):
+        _draw_theory(ax, arms, kl)
+        here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
+        drawn = [
+            _draw_against(ax, final, here, "score_var_real", dodge=0.97, log=False, **real),
+            _draw_against(ax, final, here, "score_var_fake", dodge=1.03, log=False, **fake),
+        ]
+        in_numbers += [(f"{name} h = {h:g}", v) for h, v in drawn[1].items()]
+        ax.set_title(name + _diverged_at(here, diverged))
+        if ax is variances[0] or columns == 1:
+            ax.set_ylabel("variance of D,\nsquared score units")
+    for kl, style in (("forward", {"ls": "-"}), ("backward", {"ls": "--", "mfc": "white"})):
+        here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
+        tint = colour if kl == "forward" else shade(colour, -0.4)
+        look = {**fake, **style, "color": tint}
+        _draw_against(signal, final, here, "signal_fake", dodge=1.0, log=True, **look)
+    signal.set_title("what G gets")
+    signal.set_ylabel("signal to G: E‖∂$l_G$/∂G(z)‖")
+    if signal.has_data():
+        log_axis(signal)
+    else:
+        missing(signal)
+    share_y(variances)
+    for ax in axes[-1]:
+        ax.set_xlabel("bandwidth h, score units")
+    if arms:
+        axes[0, 0].set_xscale("log")
+        _bandwidth_ticks(axes.flat, [h for h, _ in arms.values()])
+    return finish(
+        figure,
+        f"A Parzen window of bandwidth h: the variance D is asked for and reaches, "
+        f"D:G = {ratio_label(ratio)}",
+        f"Claim C9 · means over the last fifth of the run; {MEDIANS}; theory: optimum of the "
+        "population KL, max(0, 1-h²) and a-h², a = (1+√(1+4h²))/2",
+        "Variance of D on real and fake samples against the bandwidth of the Parzen window, "
+        "forward and backward KL, with theory curves, and the signal to G. Variance on fakes: "
+        f"{in_words(in_numbers)}.",
+        _parzen_key(colour, real, fake),
+    )
 
 
 def _draw_theory(ax: Axes, arms: Mapping[str, tuple[float, str]], kl: Kind) -> None:
@@ -104,7 +112,7 @@ def _draw_theory(ax: Axes, arms: Mapping[str, tuple[float, str]], kl: Kind) -> N
 
 def _draw_against(
     ax: Axes, final: pl.DataFrame, arms: Mapping[str, float], column: str, dodge: float,
-    **line: Any,
+    log: bool = False, **line: Any,
 ) -> dict[float, float]:  # fmt: skip
     """Median and interval over seeds at each arm's bandwidth; the medians by bandwidth."""
     rows = []
@@ -114,44 +122,58 @@ def _draw_against(
             rows.append((h, *map(float, bootstrap_median(values))))
     if not rows:
         return {}
-    h, middle, low, high = np.maximum(rows, FLOOR).T
+    h, middle, low, high = np.array(rows).T
+    known = dict(zip(h.tolist(), middle.tolist(), strict=True))
+    if log:
+        mark_zeros(ax, (h * dodge)[middle < FLOOR], line["color"])
+        middle, low, high = on_log(middle), end_on_log(low), end_on_log(high)
     joined = {"ls": "", **line}
     ax.plot(h * dodge, middle, ms=4, lw=0.9, mew=0.9, zorder=3, **joined)
     ax.vlines(h * dodge, low, high, color=line["color"], lw=1.0, zorder=2)
-    return dict(zip(h.tolist(), middle.tolist(), strict=True))
+    return known
 
 
-def _note_diverged(ax: Axes, arms: Mapping[str, float], diverged: Mapping[str, int]) -> None:
+def _diverged_at(arms: Mapping[str, float], diverged: Mapping[str, int]) -> str:
+    """A line with the numbers of diverged seeds by bandwidth, or nothing."""
     lost = {h: diverged[arm] for arm, h in arms.items() if diverged.get(arm)}
     text = ", ".join(f"{n} at h = {h:g}" for h, n in sorted(lost.items()))
-    if text:
-        ax.text(0.02, 0.02, f"diverged: {text}", transform=ax.transAxes, color=FAINT, fontsize=6.5)
+    return f"\ndiverged: {text}" if text else ""
 
 
 def _bandwidth_ticks(axes: Iterable[Axes], widths: Sequence[float]) -> None:
+    """Ticks at the bandwidths; names at those that are at least 1.25 times the one before."""
     ticks = sorted(set(widths))
+    named: list[float] = []
+    for h in ticks:
+        if not named or h >= 1.25 * named[-1]:
+            named.append(h)
     for ax in axes:
         ax.set_xticks(ticks, minor=False)
         ax.set_xticks([], minor=True)
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda h, _: f"{h:g}".removeprefix("0")))
-        ax.tick_params(axis="x", labelsize=7)
+        ax.xaxis.set_major_formatter(
+            FuncFormatter(lambda h, _: f"{h:g}".removeprefix("0") if h in named else "")
+        )
 
 
-def _parzen_legend(figure: Figure, colour: str, real: dict, fake: dict) -> None:
+def _parzen_key(colour: str, real: dict, fake: dict) -> tuple[list[Artist], list[str]]:
     dark = shade(colour, -0.4)
-    handles = [
+    handles: list[Artist] = [
         Line2D([], [], ls="", ms=4, **real),
         Line2D([], [], ls="", ms=4, **fake),
         Line2D([], [], color=FAINT, lw=1.0),
         Line2D([], [], color=colour, lw=0.9, marker="o", ms=4),
         Line2D([], [], color=dark, lw=0.9, marker="o", ms=4, mfc="white", ls="--"),
     ]
-    names = ["Var D(x)", "Var D(G(z))", "theory", "signal, forward", "signal, backward"]
-    figure.legend(handles, names, loc="outside right center")
+    return handles, ["Var D(x)", "Var D(G(z))", "theory", "signal, forward", "signal, backward"]
 
 
+@drawing
 def lipschitz(
-    probes: pl.DataFrame, arms: Sequence[str], ratio: str, diverged: Mapping[str, int]
+    width: float,
+    probes: pl.DataFrame,
+    arms: Sequence[str],
+    ratio: str,
+    diverged: Mapping[str, int],
 ) -> Figure:
     """Var D(G(z)) against D's empirical Lipschitz constant, and against Poincaré's bound on it.
 
@@ -163,58 +185,58 @@ def lipschitz(
         "lipschitz": "empirical Lipschitz constant of D:\n99.9th percentile of ‖∇ₓD‖, real to fake",
         "latent_grad_square": "E‖∇$_z$ D(G(z))‖², latent gradient squared",
     }
-    with rc_context(STYLE):
-        figure, axes = grid(1, 2, 3.4, 3.2, sharey=True)
-        correlations = {}
-        for ax, (metric, text) in zip(axes[0], readings.items(), strict=True):
-            dots = _positive(probes, metric, "held_out_var_fake")
-            for arm, style in styles.items():
-                rows = dots.filter(pl.col("method") == arm)
-                x, y = rows[metric].to_numpy(), rows["held_out_var_fake"].to_numpy()
-                look = {"ms": 3.2, "mew": 0, "alpha": 0.55, "ls": "", "marker": style.marker}
-                ax.plot(x, y, color=style.colour, **look)
-            ax.set_xlabel(text)
-            if dots.is_empty():
-                missing(ax)
-                continue
-            log_axis(ax, "x")
-            log_axis(ax)
-            correlations[metric] = _rank_correlation(dots, metric, "held_out_var_fake")
-        axes[0, 0].set_ylabel("Var D(G(z)), held-out latents")
-        if correlations:
-            _draw_poincare(axes[0, 1])
-            middle, low, high = correlations["lipschitz"]
-            in_numbers = (
-                f"{middle:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else f"{middle:.2f}"
-            )
-            axes[0, 0].set_title(f"rank correlation {in_numbers}")
-        figure.legend(
-            [
-                Line2D([], [], ls="", marker=s.marker, color=s.colour, ms=4, mew=0)
-                for s in styles.values()
-            ],
-            [arm_label(arm, probes, diverged) for arm in styles],
-            loc="outside right center",
+    columns = beside(width, 3.2, 2)
+    figure, axes = grid(min(width, 8.0), 2 // columns, columns, 2.9)
+    correlations = {}
+    for ax, (metric, text) in zip(axes.flat, readings.items(), strict=True):
+        dots = _known(probes, metric, "held_out_var_fake")
+        for arm, style in styles.items():
+            rows = dots.filter(pl.col("method") == arm)
+            x, y = rows[metric].to_numpy(), rows["held_out_var_fake"].to_numpy()
+            look = {"ms": 3.2, "mew": 0, "alpha": 0.55, "ls": "", "marker": style.marker}
+            ax.plot(on_log(x), on_log(y), color=style.colour, **look)
+            mark_zeros(ax, x[(y < FLOOR) & (x >= FLOOR)], style.colour)
+            mark_zeros(ax, y[(x < FLOOR) & (y >= FLOOR)], style.colour, "x")
+        ax.set_xlabel(wrap(text, 8.5, width / columns - 0.7))
+        if dots.is_empty():
+            missing(ax)
+            continue
+        log_axis(ax, "x")
+        log_axis(ax)
+        correlations[metric] = _rank_correlation(dots, metric, "held_out_var_fake")
+        ax.set_ylabel("Var D(G(z)), held-out latents")
+    share_y(axes.flat)
+    if correlations:
+        _draw_poincare(axes.flat[1])
+        middle, low, high = correlations["lipschitz"]
+        in_numbers = (
+            f"{middle:.2f} [{low:.2f}, {high:.2f}]" if np.isfinite(low) else f"{middle:.2f}"
         )
-        return finish(
-            figure,
-            f"Does a bounded variance bound the slope? D:G = {ratio_label(ratio)}",
-            "Claim C6 · a dot: one seed at one probe during training; Spearman's correlation "
-            "within a seed, median and 95 % bootstrap interval over seeds",
-            f"Log-log scatter plots of the variance of D on fakes, {len(arms)} arms. Left: against "
-            "D's empirical Lipschitz constant"
-            + (f", rank correlation {correlations['lipschitz'][0]:.2f}" if correlations else "")
-            + ". Right: against the mean squared gradient in the latent, with the line that "
-            "Poincaré's inequality forbids to cross.",
-        )
+        axes[0, 0].set_title(f"rank correlation {in_numbers}")
+    handles: list[Artist] = [
+        Line2D([], [], ls="", marker=s.marker, color=s.colour, ms=4, mew=0) for s in styles.values()
+    ]
+    return finish(
+        figure,
+        f"Does a bounded variance bound the slope? D:G = {ratio_label(ratio)}",
+        "Claim C6 · a dot: one seed at one probe during training; Spearman's correlation "
+        "within a seed, median and 95 % bootstrap interval over seeds",
+        f"Log-log scatter plots of the variance of D on fakes, {len(arms)} arms. First against "
+        "D's empirical Lipschitz constant"
+        + (f", rank correlation {correlations['lipschitz'][0]:.2f}" if correlations else "")
+        + ", then against the mean squared gradient in the latent, with the line that "
+        "Poincaré's inequality forbids to cross.",
+        (handles, [arm_label(arm, probes, diverged) for arm in styles]),
+    )
 
 
-def _positive(probes: pl.DataFrame, *columns: str) -> pl.DataFrame:
-    """The rows where these columns are finite; smaller values are raised to FLOOR."""
+def _known(probes: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """The rows where these columns are finite."""
     if any(name not in probes.columns for name in columns):
         return probes.clear().with_columns(pl.lit(None, pl.Float64).alias(c) for c in columns)
-    known = pl.all_horizontal(pl.col(c).is_not_null() & pl.col(c).is_finite() for c in columns)
-    return probes.filter(known).with_columns(pl.col(c).clip(lower_bound=FLOOR) for c in columns)
+    return probes.filter(
+        pl.all_horizontal(pl.col(c).is_not_null() & pl.col(c).is_finite() for c in columns)
+    )
 
 
 def _rank_correlation(dots: pl.DataFrame, x: str, y: str) -> tuple[float, float, float]:

@@ -3,29 +3,34 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+from numpy.typing import NDArray
 
 from vral.diagnostics.gamma_sweep import GammaSweep
 from vral.diagnostics.spectrum import Spectrum
-from vral.figures.style import FAINT, STYLE, finish, grid
+from vral.figures.style import ALARM, CALM, FAINT, beside, drawing, finish, grid, wrap
 
-FIELD, ROUND = "#0072b2", "#d55e00"
-UNSTABLE = "#e41a1c"
-SMALL = (
-    "red: Re λ > 0 of a field, |λ| > 1 of a round. Only where ‖v‖, or ‖F(x)-x‖, is 0 do "
+NOTE = (
+    "orange: Re λ > 0 of a field, |λ| > 1 of a round. Only where ‖v‖, or ‖F(x)-x‖, is 0 do "
     "eigenvalues tell of convergence."
 )
+PARTS = {"real": "Re", "imag": "Im"}
+WIDE = 30.0
+"""Where a spectrum's largest part exceeds the median one by this factor, a linear axis would
+squeeze the cloud into a point."""
+ROUNDING = 1e-12
+"""Parts below this share of the largest are 0 but for rounding."""
 
 
 def draw_eigenvalues(ax: Axes, spectrum: Spectrum) -> None:
-    """Draw eigenvalues in the complex plane; those of growing directions are red.
+    """Draw eigenvalues in the complex plane; those of growing directions are orange.
 
     The border of growth is the imaginary axis for a field and the unit circle for a round.
     """
     values, grows = spectrum.eigenvalues, spectrum.growing
-    for chosen, colour in ((~grows, ROUND if spectrum.update else FIELD), (grows, UNSTABLE)):
+    for chosen, colour in ((~grows, CALM), (grows, ALARM)):
         ax.plot(
             values[chosen].real, values[chosen].imag, "o", ms=2.5, mew=0, alpha=0.6, color=colour
         )
@@ -41,6 +46,41 @@ def draw_eigenvalues(ax: Axes, spectrum: Spectrum) -> None:
     ax.set_ylabel("Im λ")
 
 
+def _sizes(parts: NDArray) -> NDArray:
+    """|parts| that are finite and not 0."""
+    sizes = np.abs(parts[np.isfinite(parts)])
+    return sizes[sizes > ROUNDING * sizes.max(initial=0.0)]
+
+
+def _squeezed(spectrum: Spectrum) -> bool:
+    """Whether a few large parts would squeeze the others into a point of a linear axis."""
+    sizes = [_sizes(part) for part in (spectrum.eigenvalues.real, spectrum.eigenvalues.imag)]
+    return any(len(part) and part.max() > WIDE * np.median(part) for part in sizes)
+
+
+def _symlog(panels: Sequence[tuple[Axes, Spectrum]]) -> str:
+    """Give fields the same symmetric-logarithmic axes, linear up to the median part; says so."""
+    linear = {}
+    for which in PARTS:
+        sizes = np.concatenate([_sizes(getattr(at.eigenvalues, which)) for _, at in panels])
+        if not len(sizes):
+            continue
+        first, last = np.floor(np.log10(np.median(sizes))), np.ceil(np.log10(sizes.max()))
+        step = max(1, (last - first) // 3)
+        ticks = 10.0 ** np.arange(first + step, max(last, first + 1) + 1, step)
+        linear[which] = 10.0**first
+        for ax, _ in panels:
+            axis = "x" if which == "real" else "y"
+            getattr(ax, f"set_{axis}scale")("symlog", linthresh=10.0**first)
+            getattr(ax, f"{axis}axis").set_major_locator(FixedLocator([*-ticks[::-1], 0, *ticks]))
+            getattr(ax, f"{axis}axis").set_minor_locator(NullLocator())
+            ax.set(**{f"{axis}lim": (-2 * sizes.max(), 2 * sizes.max())})
+    within = " and ".join(
+        f"|{name} λ| < {linear[part]:g}" for part, name in PARTS.items() if part in linear
+    )
+    return f" Axes of fields: the same in all panels, linear where {within}, logarithmic beyond."
+
+
 def _spectrum_title(name: str, spectrum: Spectrum) -> str:
     if spectrum.update:
         return (
@@ -53,41 +93,57 @@ def _spectrum_title(name: str, spectrum: Spectrum) -> str:
     )
 
 
-def eigenvalues(panels: Sequence[Sequence[tuple[str, Spectrum]]], title: str) -> Figure:
+@drawing
+def eigenvalues(
+    width: float, panels: Sequence[Sequence[tuple[str, Spectrum]]], title: str
+) -> Figure:
     """Spectra in the complex plane, given as rows of (name, spectrum)."""
-    with rc_context(STYLE):
-        figure, axes = grid(len(panels), max(map(len, panels)), 3.7, 2.7)
-        for row, spectra in zip(axes, panels, strict=True):
-            for ax, (name, spectrum) in zip(row, spectra, strict=False):
-                draw_eigenvalues(ax, spectrum)
-                ax.set_title(_spectrum_title(name, spectrum))
-            for ax in row[len(spectra) :]:
-                ax.set_axis_off()
-        spectra_by_name = [(name, spectrum) for row in panels for name, spectrum in row]
-        in_numbers = "; ".join(
-            _spectrum_title(name, at).replace("\n", ", ") for name, at in spectra_by_name
-        )
-        return finish(figure, title, SMALL, f"Eigenvalues. {in_numbers}")
+    most = max(map(len, panels))
+    columns = most if beside(width, 3.0, most) == most else 1
+    rows = len(panels) if columns == most else sum(map(len, panels))
+    figure, axes = grid(min(width, 4.2 * columns), rows, columns, 2.6)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    places = [
+        (row if columns == most else sum(map(len, panels[:row])) + at, at if columns == most else 0)
+        for row, spectra in enumerate(panels)
+        for at in range(len(spectra))
+    ]
+    every = [pair for row in panels for pair in row]
+    for place, (name, spectrum) in zip(places, every, strict=True):
+        ax = axes[place]
+        ax.set_axis_on()
+        draw_eigenvalues(ax, spectrum)
+        ax.set_title(wrap(_spectrum_title(name, spectrum), 9, width / columns - 0.5))
+    fields = [
+        (axes[place], spectrum)
+        for place, (_, spectrum) in zip(places, every, strict=True)
+        if not spectrum.update
+    ]
+    squeezed = any(_squeezed(spectrum) for _, spectrum in fields)
+    note = NOTE + (_symlog(fields) if squeezed else "")
+    in_numbers = "; ".join(_spectrum_title(name, at).replace("\n", ", ") for name, at in every)
+    return finish(figure, title, note, f"Eigenvalues. {in_numbers}")
 
 
-def damping(sweep: GammaSweep, title: str) -> Figure:
+@drawing
+def damping(width: float, sweep: GammaSweep, title: str) -> Figure:
     """The spectral abscissa against γ, marked where it is least and where it becomes negative."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 2.8), layout="constrained")
-        ax = figure.subplots()
-        ax.plot(sweep.gammas, sweep.abscissae, "o-", ms=3, lw=1.1, color=FIELD)
-        ax.axhline(0, color=FAINT, lw=0.7, zorder=0)
-        critical = f"critical damping at γ = {sweep.critical:g}\n(least abscissa, on the grid)"
-        ax.axvline(sweep.critical, color=FIELD, lw=0.7, ls=":", label=critical)
-        if sweep.stable_from is not None:
-            name = f"stable from γ = {sweep.stable_from:.4g}"
-            ax.axvline(sweep.stable_from, color=UNSTABLE, lw=0.7, ls="--", label=name)
-        elif sweep.stable_between is not None:
-            low, high = sweep.stable_between
-            name = f"stable from γ between {low:g} and {high:g}"
-            ax.axvspan(low, high, color=UNSTABLE, alpha=0.15, lw=0, label=name)
-        ax.set_xlabel("γ of R1")
-        ax.set_ylabel("max Re λ without λ = 0")
-        ax.legend()
-        small = f"‖v‖ = {sweep.residual:.2g} at γ = {sweep.gammas[-1]:g}"
-        return finish(figure, title, small, f"{title}: {critical}; {small}")
+    figure, axes = grid(min(width, 4.8), 1, 1, 2.4)
+    ax = axes[0, 0]
+    ax.plot(sweep.gammas, sweep.abscissae, "o-", ms=3, lw=1.1, color=FAINT)
+    ax.axhline(0, color=FAINT, lw=0.7, zorder=0)
+    critical = f"critical damping at γ = {sweep.critical:g} (least abscissa, on the grid)"
+    key = {critical: ax.axvline(sweep.critical, color="black", lw=0.9, ls=":")}
+    if sweep.stable_from is not None:
+        name = f"stable from γ = {sweep.stable_from:.4g}"
+        key[name] = ax.axvline(sweep.stable_from, color=CALM, lw=0.9, ls="--")
+    elif sweep.stable_between is not None:
+        low, high = sweep.stable_between
+        name = f"stable from γ between {low:g} and {high:g}"
+        key[name] = ax.axvspan(low, high, color=CALM, alpha=0.15, lw=0)
+    ax.set_xlabel("γ of R1")
+    ax.set_ylabel("max Re λ without λ = 0")
+    small = f"‖v‖ = {sweep.residual:.2g} at γ = {sweep.gammas[-1]:g}"
+    alt = f"{title}: {critical}; {small}"
+    return finish(figure, title, small, alt, (list(key.values()), list(key)))

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from matplotlib.figure import Figure
 
 from vral.claims import Verdict
 from vral.claims.evidence import Rows, read_rows
 from vral.claims.ledger import experiment_of
 from vral.errors import FolderError
-from vral.figures import ratio_label
+from vral.figures import PAGE, Drawing, ratio_label
 from vral.report.explorer import explored
 from vral.report.pictures import Picture, figures_of, picture, saved_picture
 from vral.report.settings import portable_command, train_command
@@ -219,7 +218,7 @@ class Section:
     dataset: str
     anchor: str
     verdicts: list[Verdict]
-    figures: dict[str, Figure]
+    figures: dict[str, Drawing]
 
     @cached_property
     def final(self) -> pl.DataFrame:
@@ -314,14 +313,14 @@ class Section:
 
     def plates(self) -> list[Plate]:
         """Every figure, whether it supports verdicts or not."""
-        return [self._plate(name, figure) for name, figure in self.figures.items()]
+        return [self._plate(name, draw) for name, draw in self.figures.items()]
 
-    def _plate(self, name: str, figure: Figure) -> Plate:
-        caption = " ".join(figure.get_suptitle().split())
+    def _plate(self, name: str, draw: Drawing) -> Plate:
+        caption = " ".join(draw(PAGE).get_suptitle().split())
         statements = by_statement([v for v in self.verdicts if v.claim.figure == name])
         alt = f"Figure {name}: {caption}. {self._in_words(name)}"
         return Plate(
-            name, figure_anchor(self.anchor, name), caption, alt, picture(figure), statements
+            name, figure_anchor(self.anchor, name), caption, alt, picture(draw), statements
         )
 
     def _in_words(self, name: str) -> str:
@@ -367,7 +366,7 @@ def sections(study: Study, number: int, ledger: Sequence[Verdict]) -> list[Secti
     return result
 
 
-def _figures_of(study: Study, configs: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+def _figures_of(study: Study, configs: Sequence[Mapping[str, Any]]) -> dict[str, Drawing]:
     """The figures of the study's experiment; for other runs those of ``ratios``.
 
     Runs with readings along segments have those drawn too.

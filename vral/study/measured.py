@@ -1,6 +1,6 @@
 """What a study without chance measures: numbers beside the expected ones, tables, figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isnan, nan
 from pathlib import Path
@@ -66,8 +66,8 @@ class Measured:
     """The result of a deterministic study: there are no seeds and no intervals."""
 
     rows: list[Row]
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-    """Figures by file name without its ending."""
+    figures: Mapping[str, Callable[[float], Figure]] = field(default_factory=dict)
+    """Figures by file name without its ending; each is laid out for a width of paper in inches."""
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     """Further tables by file name without its ending."""
     notes: tuple[str, ...] = ()

@@ -36,6 +36,27 @@ def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     return middle, np.asarray(least[..., k]), np.asarray(most[..., n - 1 - k])
 
 
+def inverted(quotients: NDArray) -> NDArray:
+    """Quotients (seeds,) as a change by a factor, up or down: their inverses if the median is < 1.
+
+    The inverse of 0 is ∞.
+    """
+    if not bootstrap_median(quotients)[0] < 1:
+        return quotients
+    with np.errstate(divide="ignore"):
+        return np.where(quotients == 0, np.inf, 1 / quotients)
+
+
+def no_less_than_one(low: float, high: float) -> tuple[float, float]:
+    """The interval of a change by a factor, up or down, whose ends as a quotient are given.
+
+    One that holds 1 allows for no change: it starts there and reaches as far as the larger change.
+    """
+    if low >= 1 or np.isnan(low):
+        return low, high
+    return 1.0, max(high, 1 / low if low > 0 else np.inf)
+
+
 def band(frame: pl.DataFrame, clock: str, metric: str, points: int = 200) -> pl.DataFrame:
     """A metric over ``clock`` in at most ``points`` bins: median over seeds and their interval.
 
