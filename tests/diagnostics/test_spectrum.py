@@ -9,8 +9,9 @@ import torch
 from oracles import finite_difference
 from oracles_dynamics import assigned
 
+from vral import figures
 from vral.diagnostics.gamma_sweep import gamma_sweep
-from vral.diagnostics.linearise import Map, field_map, jacobian, update_map
+from vral.diagnostics.linearise import Map, field_map, jacobian, kernel, update_map
 from vral.diagnostics.spectrum import Spectrum, arnoldi, spectrum
 from vral.errors import ConfigError
 from vral.games.dirac import dirac
@@ -598,12 +599,73 @@ def test_it_says_when_the_point_is_not_stationary(mixture_map):
     got = spectrum(mixture_map)
     assert not got.stationary
     assert got.converges is None
-    first, second, *_ = got.summary().splitlines()
+    first, second, *others = got.summary().splitlines()
     assert first == f"‖v‖ = {got.residual:.3g}"
     assert "say nothing about convergence" in second
+    withheld = ("abscissa", "rotation", "largest_step", "radius")
+    assert [got.readings()[name] for name in withheld] == [None] * 4
+    assert not any("step" in line or "abscissa" in line for line in others)
     calm = spectrum(at_equilibrium(dirac(r1=0.3)))
     assert "not stationary" not in calm.summary()
     assert calm.converges is True
+
+
+def test_small_steps_alone_make_no_fixed_point():
+    """At (1, 1) the Dirac-GAN is not at rest, however little a round with tiny steps moves it."""
+    toy = dirac(r1=0.3)
+    at = field_map(toy.game, toy.at(1.0, 1.0), toy.draw)
+    local_map = round_map(toy, SIM, descent(toy, 1e-9), 1.0, 1.0)
+    got = spectrum(local_map, speed=at.residual)
+    assert got.residual < 1e-8
+    assert not got.stationary
+    assert got.converges is None
+    assert got.readings()["radius"] is None
+    assert "‖v‖ = " in got.summary().splitlines()[0]
+
+
+@pytest.mark.parametrize(("size", "null"), [(6, 0), (6, 2), (200, 7), (3, 3), (1, 1)])
+def test_the_kernel_of_a_badly_scaled_matrix(size, null):
+    """A product of factors of rank size - null, its rows and columns of sizes down to 1e-9."""
+    random = np.random.default_rng(0)
+    left, right = random.standard_normal((2, size, size - null))
+    rows, columns = (10.0 ** -random.uniform(0, depth, size) for depth in (9, 6))
+    matrix = rows[:, None] * (left @ right.T) * columns
+    basis = kernel(matrix)
+    assert basis.shape == (size, null)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(null), atol=1e-12)
+    assert (np.abs(matrix @ basis).max(1, initial=0) <= 1e-12 * np.abs(matrix).max(1)).all()
+
+
+def test_null_directions_are_told_from_slow_ones_at_any_step_sizes():
+    """v' of rank 30 out of 40, whose other eigenvalues thin out to below what ``tolerance`` cuts.
+
+    A round I + H v' leaves the same directions alone, whatever its steps H.
+    """
+    random = np.random.default_rng(0)
+    basis = np.linalg.qr(random.standard_normal((40, 40)))[0]
+    decay = np.concatenate([-(10.0 ** -np.linspace(0, 12.3, 30)), np.zeros(10)])
+    matrix = torch.from_numpy(basis * decay @ basis.T)
+    steps = torch.from_numpy(10.0 ** random.uniform(-0.5, 0.5, 40))
+    origin = torch.zeros(40, dtype=torch.float64)
+    got = spectrum(Map(lambda x: matrix @ x, origin, False, {"D.w": 40}))
+    after = spectrum(Map(lambda x: x + steps * (matrix @ x), origin, True, {"D.w": 40}))
+    assert got.nullity == after.nullity == 10
+    assert got.null.sum() > 10
+    assert "null directions: 10 (10 in D.w); too slow to tell" in got.summary()
+
+
+def test_the_work_is_told_on_the_way(mixture_map):
+    told = []
+    spectrum(mixture_map, chunk=50, progress=lambda *now: told.append(now))
+    size = len(mixture_map.point)
+    columns = [(done, total) for phase, done, total in told if "Jacobian" in phase]
+    assert columns == [(min(done, size), size) for done in range(50, size + 50, 50)]
+    last = [f"{what} of {size} × {size}" for what in ("eigenvalues", "rank")]
+    assert [phase for phase, *_ in told[-2:]] == last
+    told.clear()
+    spectrum(mixture_map, ["LR"], 4, progress=lambda *now: told.append(now))
+    assert [done for _, done, _ in told] == list(range(1, len(told) + 1))
+    assert len(told) > 4
 
 
 def test_counts_and_quantities_of_a_known_spectrum():
@@ -660,6 +722,21 @@ def test_gamma_sweep_keeps_the_slow_direction_of_a_strong_penalty():
     np.testing.assert_allclose(sweep.abscissae, wanted, rtol=1e-6)
     assert sweep.damped.all()
     assert sweep.stable_from == 1000
+
+
+def test_nothing_is_read_off_a_sweep_away_from_rest():
+    toy, gammas = dirac(), [0.0, 1.0, 2.0]
+
+    def swept(*point):
+        return gamma_sweep(lambda g: dirac(r1=g).game, toy.at(*point), toy.draw, gammas)
+
+    moving, at_rest = swept(0.3, -0.2), swept(0.0, 0.0)
+    assert moving.residuals.min() > 1e-6
+    assert (moving.critical, moving.stable_between, moving.stable_from) == (None, None, None)
+    marks = [
+        len(figures.damping(it, "")(figures.PAGE).axes[0].get_lines()) for it in (moving, at_rest)
+    ]
+    assert marks == [2, 4]  # the curve and the axis; where it is least, where it becomes negative
 
 
 @pytest.mark.parametrize("size", [2, 6])

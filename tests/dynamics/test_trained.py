@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,14 +12,17 @@ from cases import PlainDiscriminator, flat, one_line_error, plain_generator, pre
 from oracles import finite_difference
 from torch.nn.functional import softplus
 
+from vral.cli import spectrum as command
 from vral.diagnostics.gamma_sweep import gamma_sweep
 from vral.diagnostics.linearise import Map, field_map, jacobian
+from vral.diagnostics.polish import polish
 from vral.diagnostics.spectrum import spectrum
 from vral.dynamics.trained import open_run
 from vral.study.build import build_gan
 from vral.study.config import resolve
 from vral.study.folders import write_json
 from vral.study.machine import Execution
+from vral.study.numbers import number
 from vral.study.run import execute
 from vral.train.state import TrainState
 from vral.types import from_vector, map_tensors, to_vector
@@ -170,7 +174,7 @@ def test_the_sweep_is_the_spectrum_with_that_penalty(runs):
         game = build_gan(config, (2,), "real").losses
         alone = spectrum(field_map(game, trained.profile, trained.draw))
         assert abs(found - alone.abscissa) < 1e-9
-    assert sweep.residual == alone.residual
+    assert sweep.residuals[-1] == alone.residual
     assert not sweep.stationary
 
 
@@ -191,14 +195,168 @@ def test_the_command_leaves_what_it_prints(vral, runs, tmp_path):
     sweep = gamma_sweep(trained.with_r1, trained.profile, trained.draw, [0.0, 1.0, 2.0])
     saved = pl.read_csv(tmp_path / "out" / "gamma-0-2-3-seed1.csv")
     np.testing.assert_allclose(saved["abscissa"], sweep.abscissae, atol=1e-12)
-    assert f"critical damping at γ = {sweep.critical:g} (least abscissa" in result.output
-    assert "stable from γ" in result.output or "not stable up to γ = 2" in result.output
+    for withheld in ("critical damping at", "stable from γ", "stable up to", "stable step:"):
+        assert withheld not in result.output
+    assert "neither stability nor critical damping can be read off" in result.output
     for name in ("eigenvalues-seed1", "gamma-0-2-3-seed1"):
         assert (tmp_path / "out" / f"{name}.png").stat().st_size > 5000
     counts = pl.read_csv(tmp_path / "out" / "counts-seed1.csv")
     assert counts["positive"][0] == field.positive
+    assert counts["largest_step"].null_count() == counts["radius"].null_count() == 2
     again = one_line_error(vral(*given[:3], SAMPLES + 1, *given[4:]))
     assert f"--samples: {SAMPLES} → {SAMPLES + 1}" in again
+
+
+def never_together(trained):
+    """The directions of G's weights that reach no output on the draw, from the activations alone.
+
+    A weight counts if its two ends are never on together, a bias if its unit is never on, and what
+    leads into a unit of the first layer if it is never on together with any unit that it feeds.
+    """
+    weights = {name: trained.profile["G"][f"body.{name}"] for name in NAMES_OF_G}
+    first = trained.draw["latent"] @ weights["0.0.weight"].T + weights["0.0.bias"] > 0
+    hidden = (trained.draw["latent"] @ weights["0.0.weight"].T + weights["0.0.bias"]).relu()
+    second = hidden @ weights["1.0.weight"].T + weights["1.0.bias"] > 0
+    apart = (first.double().T @ second.double()) == 0
+    dead, unheard = int((~second.any(0)).sum()), int(apart.all(1).sum())
+    counts = {
+        "0.0.weight": unheard * weights["0.0.weight"].shape[1],
+        "0.0.bias": unheard,
+        "1.0.weight": int(apart.sum()),
+        "1.0.bias": dead,
+        "2.weight": dead * len(weights["2.weight"]),
+    }
+    return {f"G.body.{name}": count for name, count in counts.items() if count}
+
+
+NAMES_OF_G = ("0.0.weight", "0.0.bias", "1.0.weight", "1.0.bias", "2.weight")
+
+
+@pytest.mark.parametrize("dead", [False, True])
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_v_and_a_round_share_the_null_directions_that_the_activations_tell(runs, name, dead):
+    """Adam's moments and step sizes, and D's update before G's, leave them as they are."""
+    trained = open_run(runs / name, CPU).at(0, SAMPLES)
+    if dead:
+        bias = trained.profile["G"]["body.0.0.bias"].clone()
+        bias[0] = -100
+        params = {**trained.profile["G"], "body.0.0.bias": bias}
+        trained = replace(trained, profile={**trained.profile, "G": params})
+    wanted = never_together(trained)
+    assert sum(wanted.values()) > (10 if dead else 5)
+    for _, its_map in trained.maps():
+        got = spectrum(its_map)
+        assert got.nullity == sum(wanted.values())
+        assert got.null_in == pytest.approx(wanted, abs=1e-6)
+
+
+def stop_before(monkeypatch, map_number):
+    """As if Ctrl-C came while the map of this number is under way; the numbers of those begun."""
+    begun = []
+
+    def spectrum_or_stop(*arguments, **options):
+        begun.append(len(begun))
+        if len(begun) > map_number:
+            raise KeyboardInterrupt
+        return spectrum(*arguments, **options)
+
+    monkeypatch.setattr(command, "spectrum", spectrum_or_stop)
+    return begun
+
+
+def test_a_stopped_command_keeps_what_it_found_and_goes_on_there(vral, runs, tmp_path, monkeypatch):
+    given = ("spectrum", runs / "sgd", "--samples", SAMPLES, "--out")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert vral(*given, whole).exit_code == 0
+    with monkeypatch.context() as patch:
+        stop_before(patch, 1)
+        result = vral(*given, parts)
+    assert result.exit_code == 130
+    assert "the same command goes on behind what is found" in result.output
+    table = pl.read_csv(parts / "eigenvalues-seed0.csv")
+    assert set(table["map"]) == {"field"}
+    assert len(table) == 79
+    with monkeypatch.context() as patch:
+        begun = stop_before(patch, 100)
+        result = vral(*given, parts)
+        assert result.exit_code == 0, result.output
+    assert len(begun) == 3  # two seeds of two maps, less the one that was there
+    tables = sorted(path.name for path in whole.glob("*.csv"))
+    assert tables == [f"{it}-seed{seed}.csv" for it in ("counts", "eigenvalues") for seed in (0, 1)]
+    for name in tables:
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+    with monkeypatch.context() as patch:
+        begun = stop_before(patch, 0)
+        again = vral(*given, parts)
+    assert not begun
+    assert again.output == result.output
+
+
+def test_a_changed_table_is_not_taken_for_what_was_found(vral, runs, tmp_path):
+    given = ("spectrum", runs / "sgd", "--samples", SAMPLES, "--seed", "0", "--out", tmp_path / "o")
+    assert vral(*given).exit_code == 0
+    path = tmp_path / "o" / "eigenvalues-seed0.csv"
+    text = path.read_text()
+    path.write_text(text.replace("field,0.", "field,1.", 1))
+    assert path.read_text() != text
+    assert "eigenvalues-seed0.csv" in one_line_error(vral(*given))
+
+
+def test_polishing_goes_to_a_point_at_rest_and_says_how_far_and_of_what_kind(
+    vral, runs, tmp_path, monkeypatch
+):
+    given = ("spectrum", runs / "adam", "--samples", SAMPLES, "--polish", "--out", tmp_path / "out")
+    result = vral(*given)
+    assert result.exit_code == 0, result.output
+    start, found = maps(runs, "adam")
+    point = pl.read_csv(tmp_path / "out/polished-seed0.csv")["coordinate"].to_torch()
+    there = found["field"]._replace(point=point)
+    assert there.residual < 1e-6 < found["field"].residual
+    moved = {
+        player: flat(from_vector(point, start.profile)[player]) - flat(start.profile[player])
+        for player in "GD"
+    }
+    for player, way in moved.items():
+        share = (way.norm() / flat(start.profile[player]).norm()).item()
+        assert f"{player} by {share:.2%}" in result.output
+    assert (
+        f"‖v‖ from {number(found['field'].residual)} to {number(there.residual)}" in result.output
+    )
+    # D is constant there: log 2 for G, twice that for D, and no signal
+    assert "loss of D" in result.output
+    assert "→ 1.39" in result.output
+    assert "D tells G nothing there" in result.output
+    assert "stationary, so the eigenvalues count" in result.output
+    assert "kind of point: " in result.output
+    counts = pl.read_csv(tmp_path / "out" / "counts-seed0.csv")
+    assert counts["stationary"].all()
+    assert counts.filter(pl.col("map") == "field")["largest_step"].null_count() == 0
+    monkeypatch.setattr(command, "polish", None)  # it is not searched for again
+    assert vral(*given).output == result.output
+    other = one_line_error(vral(*given[:4], "--out", tmp_path / "out"))
+    assert "--polish: True → False" in other
+
+
+def test_where_no_stationary_point_is_found_nothing_is_read_off(vral, runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "polish", lambda field, progress: polish(field, 1))
+    given = ("--samples", SAMPLES, "--seed", "0", "--polish", "--out", tmp_path / "out")
+    result = vral("spectrum", runs / "sgd", *given)
+    assert result.exit_code == 0, result.output
+    assert "in 1 steps, and no further: not below 1e-06, so no stationary point" in result.output
+    assert "kind of point" not in result.output
+    assert "stable step:" not in result.output
+    counts = pl.read_csv(tmp_path / "out" / "counts-seed0.csv")
+    assert not counts["stationary"].any()
+
+
+def test_seeds_are_written_as_for_training(vral, runs, tmp_path):
+    given = ("--samples", SAMPLES, "--seed", "0-1", "--out", tmp_path / "out")
+    result = vral("spectrum", runs / "sgd", *given)
+    assert result.exit_code == 0, result.output
+    assert [line for line in result.output.splitlines() if line in ("seed 0", "seed 1")] == [
+        "seed 0",
+        "seed 1",
+    ]
 
 
 def test_arnoldi_finds_the_rightmost_of_all(vral, runs, tmp_path):
@@ -310,6 +468,8 @@ def test_a_damaged_run_is_refused_in_one_line(vral, broken, runs, damage, said):
         (["--gamma-sweep", "0:nan:5"], "--gamma-sweep"),
         (["--gamma-sweep", "1:2"], "--gamma-sweep"),
         (["--seed", "7"], "--seed: 7 given; allowed: 0, 1"),
+        (["--seed", "0-2"], "--seed: 2 given; allowed: 0, 1"),
+        (["--seed", "1,1"], "--seed: '1,1' given; allowed: a seed"),
         (["--seed", "x"], "--seed: 'x' given"),
         (["--samples", "0"], "--samples"),
         (["--arnoldi", "1000"], "--arnoldi: 1000 given; allowed: 1 to"),

@@ -167,7 +167,7 @@ def _round() -> Spectrum:
 def _sweep(stable_from: float | None) -> GammaSweep:
     gammas = np.linspace(0, 2, 13)
     abscissae = (gammas - 1) ** 2 / 4 - 0.2
-    return GammaSweep(gammas, abscissae, abscissae < 0, 0.0, stable_from)
+    return GammaSweep(gammas, abscissae, abscissae < 0, np.zeros(13), stable_from)
 
 
 def without_seeds() -> dict[str, Drawing]:

@@ -330,7 +330,7 @@ def test_what_shrinks_is_calm_and_what_grows_is_not():
         assert not is_alarming(colours[calm])
         assert is_alarming(colours[growing])
     gammas = np.linspace(0, 2, 5)
-    sweep = GammaSweep(gammas, 0.3 - gammas, gammas > 0.4, 0.0, 0.3)
+    sweep = GammaSweep(gammas, 0.3 - gammas, gammas > 0.4, 0 * gammas, 0.3)
     stable = [
         line.get_color()
         for line in spectra.damping(sweep, "A run")(PAGE).axes[0].lines

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from vral.data.datasets import Dataset
 from vral.data.draws import DrawStream
-from vral.diagnostics.linearise import Map, field_map, update_map
+from vral.diagnostics.gradients import discriminator_readings
+from vral.diagnostics.linearise import Map, at_rest, field_map, update_map
 from vral.errors import ConfigError, FolderError
 from vral.games.game import Game
 from vral.games.gan import Gan
@@ -29,7 +30,7 @@ from vral.study.machine import Execution
 from vral.train import checkpoint
 from vral.train.play import move_needs
 from vral.train.state import TrainState
-from vral.types import Draw, Move, Params, Profile, map_tensors
+from vral.types import Draw, Move, Params, Profile, from_vector, map_tensors
 
 SAMPLES = 1024
 """Samples of each kind on which losses are averaged unless another number is given."""
@@ -147,6 +148,28 @@ class Trained:
                 game, self.rule, self.moves, self.profile, self.opt, self.draw, self.projections
             ),
         )
+
+    def moved_to(self, point: Tensor) -> "Trained":
+        """The same at other parameters, a vector as in the map "field", and with momenta of 0."""
+        profile = from_vector(point, self.profile)
+        return replace(self, profile=profile, opt=at_rest(self.opt))
+
+    def readings(self) -> dict[str, float]:
+        """What tells an equilibrium from a game that died elsewhere, on the draw."""
+        scored = self.gan.score(self.profile, self.draw)
+        read = discriminator_readings(self.gan, self.profile, self.draw, scored)
+        real, fake = scored.real.flatten(1), scored.fake.flatten(1)
+        values = {
+            f"loss of {player}": self.gan.losses[player](self.profile, self.draw)[0]
+            for player in self.profile
+        }
+        values |= {
+            "signal to G": read["signal_fake"],
+            "Var D(G(z))": read["score_var_fake"],
+            "‖E G(z) - E x‖": torch.linalg.vector_norm(fake.mean(0) - real.mean(0)),
+            "sd of G(z) to that of x": (fake.var(0).mean() / real.var(0).mean()).sqrt(),
+        }
+        return {name: value.item() for name, value in values.items()}
 
     def with_r1(self, gamma: float) -> Game:
         """The game with R1 of weight ``gamma`` (γ/2 E‖∇D(x)‖²) added to D's loss."""

@@ -82,15 +82,18 @@ def _symlog(panels: Sequence[tuple[Axes, Spectrum]]) -> str:
 
 
 def _spectrum_title(name: str, spectrum: Spectrum) -> str:
-    if spectrum.update:
-        return (
-            f"{name}\n‖F(x)-x‖ = {spectrum.residual:.2g}, ρ = {spectrum.radius:.6g}, "
-            f"{spectrum.positive} outside"
-        )
-    return (
-        f"{name}\n‖v‖ = {spectrum.residual:.2g}, max Re = {spectrum.abscissa:.3g}, "
-        f"{spectrum.positive} grow"
-    )
+    """The name, and in numbers what may be read from the picture."""
+    numbers = [
+        f"{'‖F(x)-x‖' if spectrum.update else '‖v‖'} = {spectrum.residual:.2g}",
+        f"{spectrum.positive} {'outside' if spectrum.update else 'grow'}",
+    ]
+    if not spectrum.stationary:
+        numbers.insert(1, "not stationary")
+    elif spectrum.update:
+        numbers.insert(1, f"ρ = {spectrum.radius:.6g}")
+    else:
+        numbers.insert(1, f"max Re = {spectrum.abscissa:.3g}")
+    return f"{name}\n{', '.join(numbers)}"
 
 
 @drawing
@@ -133,8 +136,11 @@ def damping(width: float, sweep: GammaSweep, title: str) -> Figure:
     ax = axes[0, 0]
     ax.plot(sweep.gammas, sweep.abscissae, "o-", ms=3, lw=1.1, color=FAINT)
     ax.axhline(0, color=FAINT, lw=0.7, zorder=0)
-    critical = f"critical damping at γ = {sweep.critical:g} (least abscissa, on the grid)"
-    key = {critical: ax.axvline(sweep.critical, color="black", lw=0.9, ls=":")}
+    meaning = "not damped" if sweep.stationary else "not stationary: it says nothing"
+    key = {}
+    if sweep.critical is not None:
+        meaning = f"critical damping at γ = {sweep.critical:g} (least abscissa, on the grid)"
+        key[meaning] = ax.axvline(sweep.critical, color="black", lw=0.9, ls=":")
     if sweep.stable_from is not None:
         name = f"stable from γ = {sweep.stable_from:.4g}"
         key[name] = ax.axvline(sweep.stable_from, color=CALM, lw=0.9, ls="--")
@@ -144,6 +150,8 @@ def damping(width: float, sweep: GammaSweep, title: str) -> Figure:
         key[name] = ax.axvspan(low, high, color=CALM, alpha=0.15, lw=0)
     ax.set_xlabel("γ of R1")
     ax.set_ylabel("max Re λ without λ = 0")
-    small = f"‖v‖ = {sweep.residual:.2g} at γ = {sweep.gammas[-1]:g}"
-    alt = f"{title}: {critical}; {small}"
+    small = f"‖v‖ = {sweep.residual:.2g} at its largest"
+    if sweep.critical is None:
+        small += f": {meaning}"
+    alt = f"{title}: {meaning}; {small}"
     return finish(figure, title, small, alt, (list(key.values()), list(key)))

@@ -38,7 +38,11 @@ MOST_UNITS = 2**16
 """Width of a layer of which one matrix takes 16 GiB."""
 
 
-def _seeds(value: Any) -> Any:
+def seeds_of(value: Any) -> Any:
+    """The seeds that a text lists, as "0-4" or "0,2,5"; what is no text as it is.
+
+    Raises ValueError saying what is allowed.
+    """
     if not isinstance(value, str):
         return value
     pieces = [re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", piece) for piece in value.split(",")]
@@ -109,7 +113,7 @@ class RunConfig(BaseModel):
     )
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, lt=SEEDS_BELOW)], ...],
-        BeforeValidator(_seeds),
+        BeforeValidator(seeds_of),
         Field(min_length=1, max_length=MOST_SEEDS),
     ] = RUN(
         (0,), description="Seeds that train side by side: one (3), a range (0-4) or a list (0,2,5)."
