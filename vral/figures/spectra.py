@@ -136,11 +136,10 @@ def damping(width: float, sweep: GammaSweep, title: str) -> Figure:
     ax = axes[0, 0]
     ax.plot(sweep.gammas, sweep.abscissae, "o-", ms=3, lw=1.1, color=FAINT)
     ax.axhline(0, color=FAINT, lw=0.7, zorder=0)
-    meaning = "not damped" if sweep.stationary else "not stationary: it says nothing"
     key = {}
     if sweep.critical is not None:
-        meaning = f"critical damping at γ = {sweep.critical:g} (least abscissa, on the grid)"
-        key[meaning] = ax.axvline(sweep.critical, color="black", lw=0.9, ls=":")
+        name = f"critical damping at γ = {sweep.critical:g} (least abscissa, on the grid)"
+        key[name] = ax.axvline(sweep.critical, color="black", lw=0.9, ls=":")
     if sweep.stable_from is not None:
         name = f"stable from γ = {sweep.stable_from:.4g}"
         key[name] = ax.axvline(sweep.stable_from, color=CALM, lw=0.9, ls="--")
@@ -150,8 +149,8 @@ def damping(width: float, sweep: GammaSweep, title: str) -> Figure:
         key[name] = ax.axvspan(low, high, color=CALM, alpha=0.15, lw=0)
     ax.set_xlabel("γ of R1")
     ax.set_ylabel("max Re λ without λ = 0")
-    small = f"‖v‖ = {sweep.residual:.2g} at its largest"
-    if sweep.critical is None:
-        small += f": {meaning}"
-    alt = f"{title}: {meaning}; {small}"
+    small = f"‖v‖ is {sweep.residual:.2g} at most"
+    if not sweep.stationary:
+        small += ": not stationary, so neither stability nor critical damping can be read off."
+    alt = "; ".join([f"{title}: {small}", *key])
     return finish(figure, title, small, alt, (list(key.values()), list(key)))
