@@ -636,6 +636,16 @@ def test_the_kernel_of_a_badly_scaled_matrix(size, null):
     assert (np.abs(matrix @ basis).max(1, initial=0) <= 1e-12 * np.abs(matrix).max(1)).all()
 
 
+def test_a_kernel_is_told_from_singular_values_that_thin_out_to_near_rounding():
+    """390 from 1 to 2.5e-15 and 10 zeros: the last are below n·ε and above what rounding leaves."""
+    random = np.random.default_rng(0)
+    left, right = (np.linalg.qr(random.standard_normal((400, 400)))[0] for _ in range(2))
+    sizes = np.concatenate([10.0 ** -np.linspace(0, 14.6, 390), np.zeros(10)])
+    basis = kernel(left * sizes @ right.T)
+    assert basis.shape == (400, 10)
+    np.testing.assert_allclose(right[:, :300].T @ basis, 0, atol=1e-3)
+
+
 def test_null_directions_are_told_from_slow_ones_at_any_step_sizes():
     """v' of rank 30 out of 40, whose other eigenvalues thin out to below what ``tolerance`` cuts.
 
