@@ -60,7 +60,7 @@ def test_both_arms_start_alike_and_end_apart(found):
 def test_the_command_computes_once_and_then_draws(vral, tmp_path, found, monkeypatch):
     monkeypatch.setattr("vral.dynamics.mixture_spectrum.QUICK", TINY)
     monkeypatch.setattr(
-        Setup, "spectra", lambda self: ((*place, one) for place, one in found.items())
+        Setup, "spectra", lambda self, _: ((*place, one) for place, one in found.items())
     )
     assert vral("reproduce", "spectrum-mog", "--quick", "--dry-run").exit_code == 0
     assert not (tmp_path / "runs").exists()
@@ -78,6 +78,27 @@ def test_the_command_computes_once_and_then_draws(vral, tmp_path, found, monkeyp
     assert len(json.loads((root / "study.json").read_text())["commands"]) == 2
     other = vral("reproduce", "spectrum-mog", "--quick", "--lr", "0.1")
     assert "--lr: 0.0005 → 0.1" in one_line_error(other)
+
+
+@pytest.mark.slow
+def test_a_stopped_command_keeps_the_spectra_it_found(vral, tmp_path, found, monkeypatch):
+    monkeypatch.setattr("vral.dynamics.mixture_spectrum.QUICK", TINY)
+    asked = []
+
+    def some(self, known):
+        asked.append(known)
+        for place, one in [entry for entry in found.items() if entry[0] not in known][:4]:
+            yield (*place, one)
+        if not known:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Setup, "spectra", some)
+    assert vral("reproduce", "spectrum-mog", "--quick").exit_code == 130
+    counts = tmp_path / "runs" / "spectrum-mog-quick" / "counts.csv"
+    assert len(pl.read_csv(counts)) == 4
+    assert vral("reproduce", "spectrum-mog", "--quick").exit_code == 0
+    assert asked == [set(), set(list(found)[:4])]
+    assert len(pl.read_csv(counts)) == 6
 
 
 @pytest.mark.parametrize("option", ["--lr", "--gamma"])

@@ -7,8 +7,9 @@ and w' has second derivatives of v besides v' - γ v'ᵀv' wherever v is not 0.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,15 @@ from vral.games.toy import Toy
 from vral.optim import Consensus, FirstOrder, RmsProp
 from vral.study.config import differences
 from vral.study.folders import read_json, write_json
-from vral.study.measured import MEASURED, Measured, Quantity, Row, read_table, write_tables
+from vral.study.measured import (
+    MEASURED,
+    Measured,
+    Quantity,
+    Row,
+    has_table,
+    read_table,
+    write_tables,
+)
 from vral.train.paths import trajectories
 from vral.types import Profile, map_tensors
 
@@ -100,21 +109,31 @@ class Setup:
         )
         return toy.profile(path[-1, 0])
 
-    def spectra(self) -> Iterator[tuple[str, str, Spectrum]]:
+    def spectra(
+        self, found: Collection[tuple[str, str]] = ()
+    ) -> Iterator[tuple[str, str, Spectrum]]:
         """Yield (row of PANELS, time, spectrum), each as soon as it is computed.
 
-        Raises ConfigError where training diverges.
+        What was ``found`` before is left out. Raises ConfigError where training diverges.
         """
         toy = self.toy()
-        trained = {"none": self.trained(toy, 0.0), "consensus": self.trained(toy, self.gamma)}
         follows = Consensus({}, self.gamma).direction
-        start = spectrum(field_map(toy.game, toy.start, toy.draw))
-        for row, (name, _) in PANELS.items():
+
+        @cache
+        def at(name: str, gamma: float | None) -> Spectrum:
+            profile = toy.start if gamma is None else trained(gamma)
             direction = follows if name == "w" else field
-            at_start = field_map(toy.game, toy.start, toy.draw, direction)
-            yield row, "before", start if name == "v" else spectrum(at_start)
-            end = trained[row.removesuffix("-w")]
-            yield row, "after", spectrum(field_map(toy.game, end, toy.draw, direction))
+            return spectrum(field_map(toy.game, profile, toy.draw, direction))
+
+        @cache
+        def trained(gamma: float) -> Profile:
+            return self.trained(toy, gamma)
+
+        for row, (name, _) in PANELS.items():
+            gamma = 0.0 if row == "none" else self.gamma
+            for time in TIMES:
+                if (row, time) not in found:
+                    yield row, time, at(name, None if time == "before" else gamma)
 
 
 QUICK = {"rounds": 100, "width": 4, "latent": 4, "per_mode": 8}
@@ -124,20 +143,22 @@ QUICK = {"rounds": 100, "width": 4, "latent": 4, "per_mode": 8}
 def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
     """Write eigenvalues, counts, measured numbers and the figure to the folder ``root``.
 
-    Spectra that are already there are kept, and only drawn. ``tell`` is called with every line of
-    the report. Raises FolderError where the folder holds another setup.
+    Spectra are written as they are computed; those that are already there are kept, and only drawn.
+    ``tell`` is called with every line of the report. Raises FolderError where the folder holds
+    another setup.
     """
     _keep_setup(root, setup)
-    if not (root / "eigenvalues.csv").exists():
+    spectra: dict[tuple[str, str], Spectrum] = {}
+    if has_table(root, "counts.csv"):
+        spectra = from_tables(*(read_table(root, f"{it}.csv") for it in ("counts", "eigenvalues")))
+    if len(spectra) < len(PANELS) * len(TIMES):
         tell(setup.plan)
-        spectra = {}
-        for row, time, at in setup.spectra():
+        for row, time, at in setup.spectra(set(spectra)):
             tell(f"{PANELS[row][1]}, {time} training")
             tell(at.summary())
             spectra[row, time] = at
-        write_tables(root, {f"{name}.csv": frame for name, frame in tables(spectra).items()})
-    counts, eigenvalues = (read_table(root, f"{it}.csv") for it in ("counts", "eigenvalues"))
-    spectra = from_tables(counts, eigenvalues)
+            found = tables(spectra)
+            write_tables(root, {f"{it}.csv": found[it] for it in ("eigenvalues", "counts")})
     changed = [f"--{name} {value:g}" for name, value in setup.differences()]
     write_tables(root, {MEASURED: Measured(rows_of(spectra)).under(changed).frame()})
     save_figures(root / "figures", {EXPERIMENT: figure(setup, spectra)})
@@ -166,10 +187,13 @@ def tables(spectra: Spectra) -> dict[str, pl.DataFrame]:
             pl.DataFrame(numbers).select(*(pl.lit(v).alias(k) for k, v in place.items()), pl.all())
         )
         counts.append(place | at.readings())
-    return {"counts": pl.DataFrame(counts), "eigenvalues": pl.concat(values)}
+    return {
+        "counts": pl.DataFrame(counts, infer_schema_length=None),
+        "eigenvalues": pl.concat(values),
+    }
 
 
-def from_tables(counts: pl.DataFrame, eigenvalues: pl.DataFrame) -> Spectra:
+def from_tables(counts: pl.DataFrame, eigenvalues: pl.DataFrame) -> dict[tuple[str, str], Spectrum]:
     """The spectra that ``tables`` wrote."""
 
     def spectrum_at(row: str, time: str) -> Spectrum:
@@ -178,7 +202,8 @@ def from_tables(counts: pl.DataFrame, eigenvalues: pl.DataFrame) -> Spectra:
         numbers = values["real"].to_numpy() + 1j * values["imag"].to_numpy()
         return Spectrum(numbers, readings["size"][0], readings["residual"][0])
 
-    return {(row, time): spectrum_at(row, time) for row in PANELS for time in TIMES}
+    places = zip(counts["row"], counts["time"], strict=True)
+    return {(row, time): spectrum_at(row, time) for row, time in places}
 
 
 DAMPING = "-Σ Re λ / Σ |λ|"
