@@ -228,6 +228,8 @@ def test_titles_of_neighbouring_portraits_do_not_touch():
 
 def test_maps_of_starts_and_of_rates_can_be_read_on_a_page_and_on_a_phone():
     check("basins", made_basins(), style.FLOOR)
+    for ax in made_basins()(PHONE).axes:  # a mark beside a share would be read as its minus
+        assert {tick.tick1line.get_markersize() for tick in ax.yaxis.get_major_ticks()} == {0}
     check("damping", made_damping(), 0.02)
 
 
@@ -291,6 +293,22 @@ def test_the_cloud_of_a_mixture_gan_s_eigenvalues_is_seen():
             low, high = np.quantile(places, (0.1, 0.9))
             assert high - low > 0.1
         assert np.isin(0.0, ax.get_xticks())
+
+
+@pytest.mark.parametrize("spread", [(-3, 0), (-3.3, -0.7), (-2, 1.5), (-6, 4), (0, 12)])
+def test_ticks_of_a_spectrum_have_room_whatever_it_spans(spread):
+    """From a narrow cloud to one over ten powers of ten, some ticks on either side of 0."""
+    tail = np.geomspace(10.0 ** spread[0], 10.0 ** spread[1], 5)
+    values = np.concatenate([np.full(30, 10.0 ** spread[0]), tail, -tail])
+    cloud = spectrum_of(*(values + 1j * values), *(values - 1j * values))
+    draw = spectra.eigenvalues([[("v", cloud), ("w", cloud)]], "A game")
+    for width in (PAGE, PHONE):
+        figure = draw(width)
+        assert figure.axes[0].get_xscale() == "symlog"
+        assert touching(drawn_texts(figure)) == []
+        for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+            low, high = axis.get_view_interval()
+            assert sum(low <= tick <= high for tick in axis.get_majorticklocs()) >= 3
 
 
 def test_few_eigenvalues_keep_linear_axes():

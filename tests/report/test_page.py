@@ -29,6 +29,16 @@ def test_the_pdf_has_a_page_per_figure_and_no_date(written, tmp_path):
     assert b"CreationDate" not in pdf
 
 
+def test_every_figure_of_a_study_has_a_drawing_for_a_phone(written):
+    """A figure is never shrunk: a narrow screen takes the one that is laid out for it."""
+    text = written.file.read_text()
+    narrow = re.findall(r'<picture><source media="screen and \(max-width: 44rem\)" [^>]*', text)
+    assert len(narrow) == text.count("<img ") == 5
+    for source in narrow:
+        width = int(re.search(r' width="(\d+)"', source)[1])
+        assert 0 < width <= 346  # a phone of 380 CSS pixels less the page's margins
+
+
 def test_the_page_tells_what_made_it_and_what_diverged(written):
     text = written.file.read_text()
     assert f"<code>{escape(shlex.join(['vral', 'report', FOLDER]))}</code>" in text

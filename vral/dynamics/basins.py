@@ -201,7 +201,7 @@ def figure(
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
             )
             ax.set(xticks=[-2, 0, 2], yticks=[-2, 0, 2])
-            ax.tick_params(left=ax is row[0], bottom=ax in axes[-1])
+            ax.tick_params(length=0, pad=5)  # a mark beside a share would be read as its minus
             if ax in axes[0]:
                 ax.set_title(f"γ = {gamma:g}")
         row[0].set_ylabel(method.replace(", ", "\n") + f"\n{algorithm}\nψ", fontsize=TINY)

@@ -18,6 +18,7 @@ from vral.figures.style import (
     FLOOR,
     MEDIANS,
     PAGE,
+    PHONE,
     REAL,
     TINY,
     ArmStyle,
@@ -227,7 +228,7 @@ def interpolation(
     styles = arm_styles(arms)
     columns = beside(width, 1.2, len(arms))
     blocks = -(-len(arms) // columns)
-    figure, axes = grid(min(width, 2.2 * columns + 1.2), 2 * blocks, columns, 1.7)
+    figure, axes = grid(min(width, max(PHONE, 2.2 * columns + 1.2)), 2 * blocks, columns, 1.7)
     for ax in axes.flat:
         ax.set_axis_off()
     in_numbers = []

@@ -381,7 +381,7 @@ def _above(ax: Axes, y: int, defect: Defect, text: str, wide: bool) -> None:
 def _fold_ticks(ax: Axes, wide: bool) -> None:
     low, high = ax.get_xlim()
     ax.set_xlim(min(low, 0.5), max(high, 2.0))
-    many = ax.get_xlim()[1] / ax.get_xlim()[0] > (1e3 if wide else 20)
+    many = ax.get_xlim()[1] / ax.get_xlim()[0] > (1e4 if wide else 20)
     subs = (1.0,) if many else (1.0, 2.0, 5.0)
     ax.xaxis.set_major_locator(LogLocator(subs=subs, numticks=9 if wide else 5))
     ax.xaxis.set_major_formatter(FuncFormatter(_factor))

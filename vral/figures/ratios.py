@@ -25,6 +25,7 @@ from vral.figures.style import (
     FAINT,
     MEDIANS,
     PAGE,
+    PHONE,
     REAL,
     VARIANCE,
     ArmAtRatio,
@@ -237,7 +238,7 @@ def sample_grids(
     """
     columns = beside(width, 1.1, len(arms))
     blocks = -(-len(arms) // columns)
-    width = min(width, 1.7 * columns + 0.4)
+    width = min(width, max(PHONE, 1.7 * columns + 0.4))
     side = (width - 0.4) / columns
     figure, axes = grid(width, blocks * len(ratios), columns, side + 0.25)
     for ax in axes.flat:
@@ -290,7 +291,7 @@ def overview(
     ordered = list(reversed(ratios))
     columns = beside(width, 1.1, len(arms))
     blocks = -(-len(arms) // columns)
-    width = min(width, 1.75 * columns + 0.6)
+    width = min(width, max(PHONE, 1.75 * columns + 0.6))
     panel = (width - 0.6) / columns
     heights = [min(height, panel) for _, height in OVERVIEW.values() for _ in ordered] * blocks
     figure = Figure(figsize=(width, sum(heights) + 0.25 * blocks), layout="constrained")

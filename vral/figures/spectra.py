@@ -58,16 +58,21 @@ def _squeezed(spectrum: Spectrum) -> bool:
     return any(len(part) and part.max() > WIDE * np.median(part) for part in sizes)
 
 
-def _symlog(panels: Sequence[tuple[Axes, Spectrum]]) -> str:
-    """Give fields the same symmetric-logarithmic axes, linear up to the median part; says so."""
+def _symlog(panels: Sequence[tuple[Axes, Spectrum]], wide: float, high: float) -> str:
+    """Give fields the same symmetric-logarithmic axes, linear up to the median part; says so.
+
+    A panel is ``wide`` × ``high`` inches. Ticks are at powers of ten, as many as have room.
+    """
     linear = {}
     for which in PARTS:
         sizes = np.concatenate([_sizes(getattr(at.eigenvalues, which)) for _, at in panels])
         if not len(sizes):
             continue
-        first, last = np.floor(np.log10(np.median(sizes))), np.ceil(np.log10(sizes.max()))
-        step = max(1, (last - first) // 3)
-        ticks = 10.0 ** np.arange(first + step, max(last, first + 1) + 1, step)
+        first, reach = np.floor(np.log10(np.median(sizes))), np.log10(2 * sizes.max())
+        # Either side of 0 is as long as its powers of ten, and the linear part as 1.11 of them.
+        power = (wide if which == "real" else high) / 2 / (reach - first + 1.11)
+        step = np.ceil((0.5 if which == "real" else 0.25) / power)
+        ticks = 10.0 ** np.arange(np.floor(reach), first, -step)[::-1]
         linear[which] = 10.0**first
         for ax, _ in panels:
             axis = "x" if which == "real" else "y"
@@ -104,7 +109,9 @@ def eigenvalues(
     most = max(map(len, panels))
     columns = most if beside(width, 3.0, most) == most else 1
     rows = len(panels) if columns == most else sum(map(len, panels))
-    figure, axes = grid(min(width, 4.2 * columns), rows, columns, 2.6)
+    width = min(width, 4.2 * columns)
+    panel = width / columns
+    figure, axes = grid(width, rows, columns, 2.6)
     for ax in axes.flat:
         ax.set_axis_off()
     places = [
@@ -117,14 +124,14 @@ def eigenvalues(
         ax = axes[place]
         ax.set_axis_on()
         draw_eigenvalues(ax, spectrum)
-        ax.set_title(wrap(_spectrum_title(name, spectrum), 9, width / columns - 0.5))
+        ax.set_title(wrap(_spectrum_title(name, spectrum), 9, panel - 0.5))
     fields = [
         (axes[place], spectrum)
         for place, (_, spectrum) in zip(places, every, strict=True)
         if not spectrum.update
     ]
     squeezed = any(_squeezed(spectrum) for _, spectrum in fields)
-    note = NOTE + (_symlog(fields) if squeezed else "")
+    note = NOTE + (_symlog(fields, panel - 0.7, 1.5) if squeezed else "")
     in_numbers = "; ".join(_spectrum_title(name, at).replace("\n", ", ") for name, at in every)
     return finish(figure, title, note, f"Eigenvalues. {in_numbers}")
 
