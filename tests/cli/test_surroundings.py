@@ -64,13 +64,13 @@ def test_a_reader_that_has_gone_ends_a_command_without_a_word(arguments):
 # --- homes ---------------------------------------------------------------------------------------
 
 
-def test_a_user_without_a_home_gets_none(monkeypatch):
+def test_a_user_without_a_home_gets_none(monkeypatch, tmp_path):
     def no_home(*_):
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", str(tmp_path))
     do_without_home()
-    assert os.environ["HOME"] == "/home/somebody"
+    assert os.environ["HOME"] == str(tmp_path)
     monkeypatch.setattr(Path, "home", no_home)
     do_without_home()
     assert not os.path.isdir(os.environ["HOME"])
