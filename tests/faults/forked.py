@@ -86,7 +86,9 @@ def run(
     os.chdir(folder)
     torch.set_num_threads(1)
     # A plain figure: it is written as any other is, and drawn in a tenth of the time.
-    figures.FIGURES["ratios"] = lambda selection: {"overview": matplotlib.figure.Figure()}
+    figures.FIGURES["ratios"] = lambda selection: {
+        "overview": lambda width: matplotlib.figure.Figure()
+    }
     forked = SimpleNamespace(get_context=lambda kind: get_context("fork"))
     sweep.mp = forked
     _watch(fault, log)

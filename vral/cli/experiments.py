@@ -142,7 +142,7 @@ def _study(name: str, options: dict[str, Any]) -> None:
     data = [execution.load(dataset) for dataset in dict.fromkeys(c.dataset for c in configs)]
     make_folder(root, "study.json")
     with locked(root):
-        for folder in (root, *root.glob("figures/*")):
+        for folder in (root, *root.glob("figures/*"), *root.glob("figures/*/phone")):
             drop_temporaries(folder)
         note_command(root, name)
         if unfinished:
