@@ -7,6 +7,7 @@ Polars is handed bytes and never a path: of a path it makes a pattern ("x[1]", "
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -46,10 +47,10 @@ def write_csv(path: Path, frame: pl.DataFrame) -> bytes:
     return content
 
 
-def from_csv(
-    content: bytes, path: Path, schema: Mapping[str, pl.DataType] | None = None
-) -> pl.DataFrame:
+def from_csv(content: bytes, path: Path, schema: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """The table that ``write_csv`` made ``content`` of, with the columns of ``schema`` if given.
+
+    ``schema`` is column to polars' type, which the checker of annotations cannot read.
 
     Raises FolderError naming ``path``, where it was read, if it is no table or has other columns.
     """

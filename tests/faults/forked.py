@@ -83,6 +83,8 @@ def run(
     to = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(to, 1)
     os.dup2(to, 2)
+    # The streams of the fork server have asked whether what they wrote to could seek.
+    sys.stdout, sys.stderr = (open(it, "w", closefd=False) for it in (1, 2))  # noqa: SIM115
     os.chdir(folder)
     torch.set_num_threads(1)
     # A plain figure: it is written as any other is, and drawn in a tenth of the time.

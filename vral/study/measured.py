@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isnan, nan
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -123,9 +123,7 @@ def has_table(root: Path, name: str) -> bool:
     return name in _listed(root) or (root / name).exists()
 
 
-def read_table(
-    root: Path, name: str, schema: Mapping[str, pl.DataType] | None = None
-) -> pl.DataFrame:
+def read_table(root: Path, name: str, schema: Mapping[str, Any] | None = None) -> pl.DataFrame:
     """A table of the study, with the columns of ``schema`` where one is given.
 
     Raises FolderError where it is missing, has other columns, or is not what was written; of an
