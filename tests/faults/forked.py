@@ -80,7 +80,8 @@ def run(
 ) -> None:
     """Run vral in ``folder``, print to the file ``output``, note the events in the file ``log``."""
     os.setsid()
-    to = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    # For reading too, else a terminal would not become the one that controls this process.
+    to = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
     os.dup2(to, 1)
     os.dup2(to, 2)
     # The streams of the fork server have asked whether what they wrote to could seek.
