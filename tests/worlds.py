@@ -155,6 +155,7 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "Q1.r1": (("lipschitz",), 1, 3),
     "Q1.earns.*": (("frechet",), 0.5, 1),
     "Q2.*": (("frechet",), 4, 1),
+    "Q4.*": (("frechet",), 0.5, 1),
     "P1.ratio.*": (("modes_covered",), 1, 0.5),
     "P1.best.*": (("modes_covered",), 1, 0.5),
     "P1.quality.*": (("high_quality",), 0.8, 0.2),
@@ -211,6 +212,13 @@ def true_and_false(claim: Claim) -> tuple[Evidence, Evidence]:
     if claim.id == "C6.poincare":
         square = tuple((arm, ratio, "latent_grad_square", 1) for arm in claim.arms)
         return pair("held_out_var_fake", 0.5, 2, square)
+    if fnmatchcase(claim.id, "Q3.keeps.*") or fnmatchcase(claim.id, "Q3.loses.*"):
+        learned = tuple((subject, at, "coverage", 0.5) for at in claim.ratios)
+        good, bad = (1, 2) if "keeps" in claim.id else (3, 1)
+        return pair("frechet", good, bad, learned)
+    if fnmatchcase(claim.id, "Q3.large.*") or fnmatchcase(claim.id, "Q3.small.*"):
+        best_at_10, best_at_1 = (world((subject, "10", "frechet", v)) for v in (0.5, 2))
+        return (best_at_10, best_at_1) if "large" in claim.id else (best_at_1, best_at_10)
     if fnmatchcase(claim.id, "P1.problem.*") or fnmatchcase(claim.id, "P1.vral-*"):
         modes = MODES[claim.datasets[0]]
         few, many = 0.3 * modes, 0.97 * modes

@@ -68,6 +68,8 @@ def test_ids_are_those_of_the_specification():
         *deck,
         "Q1",
         "Q2",
+        "Q3",
+        "Q4",
         "P1",
         "A",
         *theory,

@@ -78,7 +78,8 @@ class Made:
             for seed in range(SEEDS):
                 time = np.arange(1, ROUNDS + 1)
                 place = {"method": arm, "ratio": ratio, "dataset": self.dataset, "seed": seed}
-                clocks = {"round": time, "g_updates": time, "d_updates": 50 * time, "images": time}
+                ahead = int(ratio) * time
+                clocks = {"round": time, "g_updates": time, "d_updates": ahead, "images": ahead}
                 take = zero if zeros else "never"
                 read = {n: _readings(random, ROUNDS, take) for n in (*RECORDED, "signal")}
                 records.append(pl.DataFrame({**clocks, **read}).with_columns(**_lit(place)))

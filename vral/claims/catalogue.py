@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from vral.claims.budget import BUDGETS, RANKING
 from vral.claims.deck import C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11
 from vral.claims.panels import CLAIMS as PANELS
 from vral.claims.questions import ARTEFACTS, PROBLEM, QUESTIONS
@@ -20,7 +21,7 @@ def _by_id(*groups: Iterable[Claim]) -> dict[str, Claim]:
 CLAIMS: dict[str, Claim] = _by_id(
     *(C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11),
     PANELS,
-    *(QUESTIONS, PROBLEM, ARTEFACTS),
+    *(QUESTIONS, BUDGETS, RANKING, PROBLEM, ARTEFACTS),
     *(THEORY, PLANE),
 )
 """Every claim by its id, in the order of every table."""

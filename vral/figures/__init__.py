@@ -6,8 +6,9 @@ figure's label (``figure.get_label()``) is its alternative text: what is drawn, 
 a reader would take from it.
 """
 
+from vral.figures.budget import budget
 from vral.figures.curves import clipping, held_generator, interpolation
-from vral.figures.dots import artefacts, modes, necessity
+from vral.figures.dots import artefacts, modes, necessity, norm
 from vral.figures.files import save, save_figures
 from vral.figures.panels import (
     draw_band,
@@ -35,6 +36,7 @@ __all__ = [
     "ArmAtRatio",
     "Drawing",
     "artefacts",
+    "budget",
     "clipping",
     "damping",
     "draw_band",
@@ -51,6 +53,7 @@ __all__ = [
     "lipschitz",
     "modes",
     "necessity",
+    "norm",
     "overview",
     "parzen",
     "ratio_label",

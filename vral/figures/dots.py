@@ -171,19 +171,8 @@ def modes(
         ax.tick_params(labelleft=i % columns == 0)
     for ax, (column, text) in zip(axes.flat, shown.items(), strict=False):
         ax.set_xlabel(text)
-        for y, arm in enumerate(arms):
-            for j, ratio in enumerate(ratios):
-                at = y + (j - (len(ratios) - 1) / 2) * 0.6 / max(2, len(ratios))
-                values = _final(cell(final, arm, ratio), arm, column)
-                look = {"marker": RATIO_MARKERS[j % len(RATIO_MARKERS)], "ms": 4.5}
-                if len(ratios) > 1 and j == 0:
-                    look["mfc"] = "white"
-                if len(values) == 0:
-                    _say_none(ax, at, f"{ratio_label(ratio)}: no data")
-                    continue
-                draw_dots(ax, at, values, ArmStyle(colour_of(arm), "-", "o"), **look)
-                if column == next(iter(shown)):
-                    in_numbers.append((f"{label(arm)} at {ratio_label(ratio)}", np.median(values)))
+        numbers = _at_ratios(ax, final, arms, ratios, column)
+        in_numbers = in_numbers or numbers
         if column != "reverse_kl":
             ax.set_xlim(-0.03, 1.03)
         else:
@@ -201,7 +190,70 @@ def modes(
     )
 
 
+NORM_READINGS = {
+    "frechet": ("Fréchet distance", "log"),
+    "coverage": ("coverage", "linear"),
+    "score_var_fake": ("Var D(G(z))", "log"),
+}
+
+
+@drawing
+def norm(
+    width: float, final: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str],
+    diverged: Mapping[ArmAtRatio, int],
+) -> Figure:  # fmt: skip
+    """Final readings of every arm at every ratio, each method with and without batch norm in G."""
+    columns = beside(width, 2.6, len(NORM_READINGS))
+    height = (0.14 * len(ratios) + 0.2) * len(arms) + AROUND
+    figure, axes = grid(width, -(-len(NORM_READINGS) // columns), columns, height)
+    in_numbers = []
+    names = [_row_name(arm, diverged, ratios) for arm in arms]
+    for i, (ax, (column, (text, scale))) in enumerate(
+        zip(axes.flat, NORM_READINGS.items(), strict=False)
+    ):
+        _rows(ax, names)
+        ax.tick_params(labelleft=i % columns == 0)
+        ax.set_xlabel(text)
+        numbers = _at_ratios(ax, final, arms, ratios, column, scale == "log")
+        in_numbers = in_numbers or numbers
+        if scale == "linear":
+            ax.set_xlim(-0.03, 1.03)
+        elif ax.lines:
+            log_axis(ax, "x")
+    for ax in axes.flat[len(NORM_READINGS) :]:
+        ax.set_axis_off()
+    return finish(
+        figure,
+        "With the authors' batch norm in G, and without it (plain)",
+        f"Claim Q4 · {MEDIANS}, strokes: seeds; end of the run",
+        f"Dots with intervals per arm and ratio on {len(NORM_READINGS)} readings. "
+        f"Fréchet distance: {in_words(in_numbers)}.",
+        _ratio_key(ratios),
+    )
+
+
 RATIO_MARKERS = ("o", "D", "s", "^")
+
+
+def _at_ratios(
+    ax: Axes, final: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str], column: str,
+    log: bool = False,
+) -> list[tuple[str, float]]:  # fmt: skip
+    """Dots of every arm's final values, one row of them for each ratio; returns the medians."""
+    medians = []
+    for y, arm in enumerate(arms):
+        for j, ratio in enumerate(ratios):
+            at = y + (j - (len(ratios) - 1) / 2) * 0.6 / max(2, len(ratios))
+            values = _final(cell(final, arm, ratio), arm, column)
+            look = {"marker": RATIO_MARKERS[j % len(RATIO_MARKERS)], "ms": 4.5}
+            if len(ratios) > 1 and j == 0:
+                look["mfc"] = "white"
+            if len(values) == 0:
+                _say_none(ax, at, f"{ratio_label(ratio)}: no data")
+                continue
+            draw_dots(ax, at, values, ArmStyle(colour_of(arm), "-", "o"), log, **look)
+            medians.append((f"{label(arm)} at {ratio_label(ratio)}", float(np.median(values))))
+    return medians
 
 
 def _ratio_key(ratios: Sequence[str]) -> tuple[list[Artist], list[str]]:

@@ -208,6 +208,34 @@ def draw_modes(selection: Selection) -> dict[str, Drawing]:
     }
 
 
+def draw_budget(selection: Selection) -> dict[str, Drawing]:
+    """Draw the Fréchet distance over ratio × budget along each clock, and samples."""
+    probes, arms, ratios = selection.frame("probes"), selection.arms, selection.ratios
+    drawn = {
+        f"budget-{name}": figures.budget(
+            probes, arms, ratios, clock, selection.batch, selection.caption
+        )
+        for name, clock in (("d", "d_updates"), ("g", "g_updates"), ("images", "shown"))
+    }
+    return {
+        **drawn,
+        "samples": figures.sample_grids(
+            selection.samples(), arms, ratios, "Claim Q3", selection.plane()
+        ),
+    }
+
+
+def draw_batch_norm(selection: Selection) -> dict[str, Drawing]:
+    """Draw Fréchet distances with and without batch norm in G, and samples."""
+    arms, ratios = selection.arms, selection.ratios
+    return {
+        "norm": figures.norm(selection.final(), arms, ratios, selection.diverged_seeds()),
+        "samples": figures.sample_grids(
+            selection.samples(), arms, ratios, "Claim Q4", selection.plane()
+        ),
+    }
+
+
 def draw_artefacts(selection: Selection) -> dict[str, Drawing]:
     """Draw the fold change that each defect of the original code makes."""
     return {
@@ -242,6 +270,8 @@ FIGURES: dict[str, Drawings] = {
     "well-trained": draw_well_trained,
     "ratios": draw_ratios,
     "deck": partial(draw_ratios, on_samples="Claims C0, C7, C8"),
+    "budget": draw_budget,
+    "batch-norm": draw_batch_norm,
     "interpolation": by_ratio("interpolation", _interpolation),
     "parzen": by_ratio("parzen", _parzen),
     "clipping": by_ratio("clipping", _clipping),

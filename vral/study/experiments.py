@@ -69,8 +69,23 @@ DECK = plain("standard", "nonsaturating", "lsgan", "wgan", "wgan-gp", "vral-meta
 
 PANELS = (*DECK[:6], Arm("vral-meta-10"), DECK[6])
 """The deck's methods, with VRAL's second form beside its first."""
+NORMED = ("nonsaturating", "lsgan", "wgan-gp", "vral-meta", "vral-meta-10", "vral-parzen")
+"""The methods that ``batch-norm`` trains with it and without."""
 MATCHED = {"rounds": 50_000, "record_every": 50, "probe_every": 1000}
 """As many D updates at 1:1 as 1,000 rounds at 50:1 have."""
+
+AUTHORS = {"norm_g": "batch", "rule": "adam:eps=1e-08"}
+"""Batch norm in G and Adam's ε, as the authors had them."""
+LONG = {
+    "1": {"rounds": 5000, "record_every": 5, "probe_every": 100},
+    "50": {"rounds": 1000, "record_every": 50, "probe_every": 20},
+}
+"""At 1:1 and at 50:1 as long as the deck's networks need to learn; readings kept 1,000 times."""
+
+BUDGET = 50_000
+"""Updates of D of every run of ``budget``."""
+PROBED_EVERY = {"1": 200, "2": 100, "5": 100, "10": 50, "25": 20, "50": 10, "100": 5}
+"""Ratio of ``budget`` to rounds between probes: 200 or 500 updates of D."""
 
 G_HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
 """G is trained for 200 rounds and then held fixed. D is then trained for 60 rounds at G_HELD_RATIO,
@@ -162,17 +177,58 @@ EXPERIMENTS: dict[str, Experiment] = {
         ),
         ratios=("1", "50"),
         datasets=("mnist",),
-        settings={"norm_g": "batch", "rule": "adam:eps=1e-08"},
-        at={
-            "1": {"rounds": 5000, "record_every": 5, "probe_every": 100},
-            "50": {"rounds": 1000, "record_every": 50, "probe_every": 20},
-        },
+        settings=AUTHORS,
+        at=LONG,
         metrics={
             "score_var_fake": "Var D(G(z))",
             "signal_fake": "signal to G",
             "overlap": "overlap",
             "frechet": "Fréchet dist.",
             "coverage": "coverage",
+        },
+        quick={"rounds": 40, "seeds": 2},
+    ),
+    "budget": Experiment(
+        question="Which ratio is best for a given budget?",
+        about="Each method at seven ratios from 1:1 to 100:1 for 50,000 updates of D, with batch "
+        "norm in G: Fréchet distance and coverage along three clocks, the updates of G, those of "
+        "D, and the images that D is shown.",
+        arms=(*DECK[:3], *plain("wgan-gp", "r1"), *PANELS[-3:]),
+        ratios=tuple(PROBED_EVERY),
+        settings=AUTHORS,
+        at={
+            ratio: {
+                "rounds": BUDGET // int(ratio),
+                "record_every": max(50, int(ratio)),
+                "probe_every": rounds,
+            }
+            for ratio, rounds in PROBED_EVERY.items()
+        },
+        metrics={
+            "frechet": "Fréchet dist.",
+            "coverage": "coverage",
+            "score_var_fake": "Var D(G(z))",
+            "signal_fake": "signal to G",
+        },
+        quick={"rounds": 40, "seeds": 2},
+    ),
+    "batch-norm": Experiment(
+        question="Does batch norm in G change which method is best?",
+        about="The deck's methods at 1:1 and 50:1 with the authors' batch norm in G's hidden "
+        "layers and without it, 5,000 and 1,000 rounds long.",
+        arms=tuple(
+            arm
+            for method in NORMED
+            for arm in (Arm(method), Arm(method, "plain", {"norm_g": "none"}))
+        ),
+        ratios=("1", "50"),
+        settings=AUTHORS,
+        at=LONG,
+        metrics={
+            "frechet": "Fréchet dist.",
+            "coverage": "coverage",
+            "score_var_fake": "Var D(G(z))",
+            "signal_fake": "signal to G",
         },
         quick={"rounds": 40, "seeds": 2},
     ),
