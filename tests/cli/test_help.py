@@ -109,6 +109,8 @@ def test_ls_is_a_line_a_row_in_a_pipe_and_fits_a_phone(monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
     lines = [line for line in CliRunner().invoke(main.main, ["ls"]).output.splitlines() if line]
     assert len(lines) == sum(1 + len(section["rows"]) for section in sections)
+    names = [name for section in sections for name, *_ in section["rows"]]
+    assert all(any(line.startswith(f"  {name}  ") for line in lines) for name in names)
     narrow = CliRunner().invoke(main.main, ["ls"], env={"COLUMNS": "50"}).output.splitlines()
     assert max(map(len, narrow)) <= 50
     assert set(ls.SECTIONS) == {section["name"] for section in sections}

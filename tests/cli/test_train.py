@@ -123,18 +123,23 @@ def test_diverged_seeds_have_no_final_value(vral, tmp_path):
 def test_ls_explains_every_column_of_a_run(vral, tmp_path):
     explained = {line.split()[0] for line in vral("ls").output.splitlines() if line[:2] == "  "}
     clocks = {"seed", "round", "d_updates", "g_updates", "images", "scores_real", "scores_fake"}
-    for dataset in ("digits", "ring"):
-        options = ["--rounds", 1, "--probe", "optimality", "--dataset", dataset, *SMALL]
+    for dataset, probe in (("digits", "optimality"), ("ring", "usefulness")):
+        options = ["--rounds", 1, "--probe", probe, "--dataset", dataset, *SMALL]
         assert vral("train", "vral-meta", *options).exit_code == 0
     for kind in ("records", "probes"):
         for path in tmp_path.rglob(f"{kind}/*.parquet"):
             assert set(pl.read_parquet_schema(path)) - clocks <= explained
 
 
-def test_the_optimality_probe_is_shown(vral):
-    result = vral("train", "standard", "--rounds", 2, "--probe", "optimality", *SMALL)
+@pytest.mark.parametrize(
+    ("probe", "shown"),
+    [("optimality", "AUC trained on"), ("usefulness", "sd of random directions")],
+)
+def test_an_additional_probe_is_shown(vral, monkeypatch, probe, shown):
+    monkeypatch.setenv("COLUMNS", "300")
+    result = vral("train", "standard", "--rounds", 2, "--probe", probe, *SMALL)
     assert result.exit_code == 0, result.output
-    assert "AUC trained on" in result.output
+    assert shown in result.output
 
 
 @pytest.mark.parametrize("name", ["run.json", "checkpoint.pt", "part", "nothing"])

@@ -9,6 +9,7 @@ from vral.diagnostics.gradients import (
     discriminator_readings,
     gan_readings,
     generator_readings,
+    generator_signal,
     generator_slope,
     per_sample_gradients,
 )
@@ -279,3 +280,61 @@ def test_a_move_is_read_by_who_moved_and_every_column_is_explained(movers):
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert found.keys() <= METRICS.keys()
+
+
+# --- the signal that G gets ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_signal_is_minus_the_slope_of_g_s_loss_times_d_s_gradient(shape, name):
+    gan, profile, draw, w, matrix = quadratic_gan(shape, name)
+    scored = gan.score(profile, draw)
+    scores, _ = closed_form(scored.fake, w, matrix)
+    slopes = OBJECTIVE_CURVES[name]["generator"].slope(scores.numpy())
+    gradients = w + scored.fake.flatten(1) @ matrix
+    wanted = -torch.from_numpy(slopes)[:, None] * gradients
+    found = generator_signal(gan, profile, draw, scored)
+    torch.testing.assert_close(found, wanted.reshape(scored.fake.shape), rtol=1e-10, atol=1e-12)
+    lengths = gradients_of(gan, profile, draw)["signal_fake"]
+    torch.testing.assert_close(found.flatten(1).norm(dim=1), lengths, rtol=1e-10, atol=1e-12)
+
+
+def test_a_g_that_aims_at_the_real_mean_is_pushed_back_from_beyond_it():
+    gan, profile, draw, w, matrix = quadratic_gan((3,), loss=target_loss(0.2))
+    scored = gan.score(profile, draw)
+    gradients = w + scored.fake @ matrix
+    found = generator_signal(gan, profile, draw, scored)
+    torch.testing.assert_close(found, (0.2 - scored.score_fake)[:, None] * gradients)
+    ahead = scored.score_fake > 0.2
+    assert ((found * gradients).sum(1) < 0).equal(ahead)
+    assert 0 < ahead.sum() < B
+
+
+def test_a_g_that_matches_means_pushes_all_fakes_alike():
+    gan, profile, draw, w, matrix = quadratic_gan((3,), loss=mean_matching_loss)
+    scored = gan.score(profile, draw)
+    found = generator_signal(gan, profile, draw, scored)
+    gap = scored.score_real.mean() - scored.score_fake.mean()
+    torch.testing.assert_close(found, 2 * gap * (w + scored.fake @ matrix))
+
+
+def test_with_batch_norm_in_d_the_signal_is_that_of_finite_differences():
+    d = NETWORKS["mlp"].discriminator((3,), 4, "batch").double()
+    g = NETWORKS["mlp"].generator((3,), LATENT, 4, "none", OUTPUTS["real"]()).double()
+    loss = own_generator_loss("nonsaturating")
+    gan = Gan(g, d, (3,), objective_loss(OBJECTIVES["nonsaturating"]), loss)
+    profile = {"D": initial_parameters(d, seeded()), "G": initial_parameters(g, seeded(1))}
+    draw = {
+        "real": torch.randn(B, 3, generator=seeded(2)).double(),
+        "latent": torch.randn(B, LATENT, generator=seeded(3)).double(),
+    }
+    scored = gan.score(profile, draw)
+    found = generator_signal(gan, profile, draw, scored)
+    critic, t = gan.critic(profile["D"]), 1e-6
+    for i, j in ((0, 0), (3, 2)):
+        up, down = (scored.fake.clone() for _ in range(2))
+        up[i, j] += t
+        down[i, j] -= t
+        rise = loss(None, critic(up)) - loss(None, critic(down))
+        assert abs(found[i, j] + B * rise / (2 * t)) < 1e-6

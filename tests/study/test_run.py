@@ -15,7 +15,10 @@ from cases import lane, tiny
 from polars.testing import assert_frame_equal
 
 from vral.diagnostics import optimality, quality
+from vral.diagnostics.probe import held_out_draw
+from vral.diagnostics.usefulness import USEFULNESS_METRICS, usefulness
 from vral.errors import ConfigError, FolderError
+from vral.penalties import input_gradient
 from vral.study import build, run
 from vral.study.config import resolve
 from vral.study.folders import write_json
@@ -523,6 +526,42 @@ def test_optimality_probe_takes_every_game(tmp_path, monkeypatch, given):
     assert last["optimality_updates"].is_finite().all()
 
 
+def test_usefulness_probe_adds_columns_to_every_probe_and_changes_nothing_else(tmp_path):
+    for probe in ("none", "usefulness"):
+        config = ring(rounds=5, seeds=(0, 1), probe=probe)
+        execute(config, tmp_path / probe, FewSamples("cpu"))
+    without, with_probe = (content(tmp_path / probe) for probe in ("none", "usefulness"))
+    added = set(with_probe["probes"].columns) - set(without["probes"].columns)
+    assert added == USEFULNESS_METRICS.keys()
+    assert with_probe["probes"].select("seed", "round").rows() == [(0, 0), (0, 4), (1, 0), (1, 4)]
+    assert not any(with_probe["probes"][name].has_nulls() for name in added)
+    with_probe["probes"] = with_probe["probes"].drop(added)
+    assert with_probe.pop("identity") != without.pop("identity")
+    assert_same(without, with_probe)
+
+
+def test_usefulness_is_that_of_each_lane_s_own_g_and_d(tmp_path):
+    """WGAN's G follows D itself, and a held G is at the end where the last probe saw it."""
+    config = ring("wgan", rounds=5, seeds=(0, 1), probe="usefulness", generator="held")
+    execute(config, tmp_path, FewSamples("cpu"))
+    data = FewSamples("cpu").load("ring")
+    gan = build.build(config, data).gan
+    latent = held_out_draw(gan, data)["latent"]
+    found = content(tmp_path)
+    for i, seed in enumerate(config.seeds):
+        profile = lane(found["profile"], i)
+        fakes = gan.generate(profile["G"], latent)
+        signal = input_gradient(gan.critic(profile["D"]), fakes)
+        wanted = usefulness(fakes.numpy(), data.held_out[:100].numpy(), signal.numpy())
+        last = (pl.col("seed") == seed) & (pl.col("round") == 4)
+        row = found["probes"].row(by_predicate=last, named=True)
+        assert {name: row[name] for name in wanted} == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+    first, second = (
+        found["probes"].filter(pl.col("seed") == seed)["usefulness_cosine"][-1] for seed in (0, 1)
+    )
+    assert first != second
+
+
 # --- everything runs -----------------------------------------------------------------------------
 
 
@@ -553,7 +592,8 @@ class FewSamples(Execution):
 
 
 def assert_runs(method: str, dataset: str, folder, execution: Execution) -> None:
-    report = execute(tiny(method, dataset=dataset, ratio="2", seeds=(0, 1)), folder, execution)
+    given = {"dataset": dataset, "ratio": "2", "seeds": (0, 1), "probe": "usefulness"}
+    report = execute(tiny(method, **given), folder, execution)
     assert (report["status"], report["diverged"]) == ("finished", [])
     assert_all_finite(folder)
     records = read_parts(folder / "records")

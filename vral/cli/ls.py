@@ -46,7 +46,7 @@ def _print_row(console: Console, name: str, text: Text) -> None:
         console.print(heading)
         heading, indent = Text(), 4
     else:
-        indent = INDENT
+        indent = max(INDENT, len(heading) + 2)
     for line in text.wrap(console, console.width - indent):
         line.rstrip()
         heading.pad_right(indent - len(heading))

@@ -31,6 +31,14 @@ OPTIMALITY_METRICS = {
     "optimality_converged": "share converged",
 }
 """Readings of ``--probe optimality``."""
+USEFULNESS_METRICS = {
+    "usefulness_cosine": "cosine of G's signal with optimal transport",
+    "usefulness_cosine_permuted": "signal permuted",
+    "usefulness_cosine_random_sd": "sd of random directions",
+    "usefulness_w2_drop": "fall of W₂² per unit step",
+    "usefulness_w1_drop": "fall of W₁ per unit step",
+}
+"""Readings of ``--probe usefulness``."""
 
 
 def summarise(
@@ -57,6 +65,8 @@ def summarise(
     shown = frames.summary(select(final))
     if "optimality_loss_gap" in final.columns:
         tables = [*tables, OPTIMALITY_METRICS]
+    if "usefulness_cosine" in final.columns:
+        tables = [*tables, USEFULNESS_METRICS]
     ends = ends_of(root, select)
     for headings in tables:
         show_summary(console, shown, headings, ends)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from vral.games.gan import Gan, GeneratorLoss
-from vral.types import Draw, Params, Profile, Scored, Scores
+from vral.types import Draw, Params, Profile, Samples, Scored, Scores
 
 METRICS: dict[str, str] = {
     "loss_D": "D's loss, penalties included",
@@ -38,6 +38,17 @@ def generator_slope(loss: GeneratorLoss, score_real: Scores, score_fake: Scores)
     """B · ∂L_G/∂D(G(zᵢ)) of every fake sample: l'_G(sᵢ) where the loss is a mean of l_G."""
     slope = torch.func.grad(lambda fake: loss(score_real, fake))(score_fake)
     return len(score_fake) * slope
+
+
+def generator_signal(gan: Gan, profile: Profile, draw: Draw, scored: Scored) -> Samples:
+    """-B · ∂L_G/∂G(zᵢ), (batch, *sample): where G's loss asks each fake to move.
+
+    Where networks treat samples one by one its length is ``signal_fake``, sample by sample. With
+    batch norm in D it holds what a fake does to the scores of the others, too.
+    """
+    critic = gan.critic(profile["D"], gan.hidden(draw, "fake"))
+    gradient = torch.func.grad(lambda fake: gan.generator_loss(scored.score_real, critic(fake)))
+    return -len(scored.fake) * gradient(scored.fake)
 
 
 def per_sample_gradients(

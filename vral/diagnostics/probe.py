@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vral.data.datasets import Dataset
 from vral.data.draws import rng
-from vral.diagnostics.gradients import per_sample_gradients
+from vral.diagnostics.gradients import generator_signal, per_sample_gradients
 from vral.diagnostics.quality import Quality
 from vral.diagnostics.scores import score_statistics
 from vral.diagnostics.segments import (
@@ -19,6 +19,7 @@ from vral.diagnostics.segments import (
     interpolates,
     latent_gradient_square,
 )
+from vral.diagnostics.usefulness import SAMPLES, USEFULNESS_METRICS, usefulness
 from vral.games.gan import Gan
 from vral.types import Profile, map_tensors
 
@@ -47,6 +48,7 @@ PROBE_METRICS: dict[str, str] = {
     "optimality_auc_after": "its AUC trained on",
     "optimality_updates": "D updates of that training",
     "optimality_converged": "1 if D's loss had stopped falling, else 0",
+    **USEFULNESS_METRICS,
 }
 """What the columns of a probe hold. All are read on held-out data, just before G's update."""
 
@@ -108,6 +110,20 @@ class Probe:
             "scores_fake": score_fake.tolist(),
         }
         return row, fake.numpy() if len(self.data.shape) == 1 else fake[:GRID].numpy()
+
+    def usefulness(self, profile: Profile) -> dict[str, float]:
+        """How far G's signal points at the data: the columns of ``diagnostics.usefulness``.
+
+        They are read on the draw's first fakes and held-out samples, SAMPLES of each where there
+        are so many.
+        """
+        draw = held_out_draw(self.gan, self.data)
+        noiseless = self.gan.without_noise()
+        scored = noiseless.score(profile, draw)
+        signal = generator_signal(noiseless, profile, draw, scored)
+        count = min(SAMPLES, self.data.probe_size, len(self.data.held_out))
+        parts = (scored.fake, scored.real, signal)
+        return usefulness(*(part[:count].numpy(force=True) for part in parts))
 
     def segments(self, profile: Profile) -> list[dict[str, object]]:
         """D and ‖∇ₓD‖ along segments from held-out to generated samples."""

@@ -263,10 +263,11 @@ class RunConfig(BaseModel):
         0,
         description="Rounds between probes on held-out data; 0: a tenth of the run.",
     )
-    probe: Literal["none", "optimality", "interpolation"] = RECORDS(
+    probe: Literal["none", "optimality", "interpolation", "usefulness"] = RECORDS(
         "none",
-        description="An additional probe at the end. optimality: train a copy of D further while G "
-        "is held; interpolation: follow D and ‖∇D‖ along segments from real to fake samples.",
+        description="An additional probe. At the end, optimality: train a copy of D further while "
+        "G is held; interpolation: follow D and ‖∇D‖ along segments from real to fake samples. At "
+        "every probe, usefulness: does G's signal point at the data, by optimal transport?",
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
-"""What a probe writes: readings on held-out data, sample grids, and two costlier readings.
+"""What a probe writes: readings on held-out data, sample grids, and three costlier readings.
 
-The costlier ones are taken at the run's end where ``RunConfig.probe`` asks for them: D along
-segments between real and generated samples, and how far D is from its optimum.
+The costlier ones are taken where ``RunConfig.probe`` asks for them. At the run's end: D along
+segments between real and generated samples, and how far D is from its optimum. At every probe: how
+far G's signal points at the data.
 """
 
 import io
@@ -55,12 +56,14 @@ def measure(
         if reading is None or seed in diverged:
             continue
         row, grid = reading
+        profile = map_tensors(lambda t, i=lane: t[i], state.profile)
         if config.probe == "optimality" and final:
             row |= optimality(config, parts, state, lane, clock.round)
+        if config.probe == "usefulness":
+            row |= parts.probe.usefulness(profile)
         clocks = {**vars(clock), "images": clock.d_updates * config.batch}
         rows.append({"seed": seed, **clocks, **row})
         if config.probe == "interpolation" and final:
-            profile = map_tensors(lambda t, i=lane: t[i], state.profile)
             along += [{"seed": seed, **clocks, **place} for place in parts.probe.segments(profile)]
         grids[f"seed{seed}"] = compact(grid, parts.data.output)
     return Probe(rows, along, grids)
