@@ -8,6 +8,7 @@ import pytest
 from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 from oracles import backward_parzen_variance, forward_parzen_variance
+from scipy.stats import norm
 
 from vral import figures
 from vral.figures import PAGE, PHONE
@@ -300,3 +301,56 @@ def test_points_are_drawn_over_the_data_and_those_outside_are_counted():
     assert [text.get_text() for text in panel.texts] == ["25% outside"]
     np.testing.assert_array_equal(panel.lines[0].get_xydata(), real)
     np.testing.assert_array_equal(panel.lines[1].get_xydata(), found)
+
+
+def test_the_trade_off_is_drawn_in_closed_form_with_the_measured_points_beside_it():
+    points = pl.DataFrame(
+        {
+            "method": ["vral-meta"] * 3 + ["vral-parzen"],
+            "gap": [1.0, 1.0, 1.0, 6.0],
+            "auc": [0.7, 0.9, 0.8, 0.2],
+            "pushed_back": [0.1, 0.3, float("nan"), 0.0],
+            "slope_per_gap": [2.0, 50.0, 80.0, 0.1],
+        }
+    )
+    figure = figures.trade_off(points)
+    auc, variation, pushed, slope = figure.axes
+    for ax, wanted in (
+        (auc, lambda d: norm.cdf(d / np.sqrt(2))),
+        (variation, lambda d: 2 * norm.cdf(d / 2) - 1),
+        (pushed, lambda d: norm.cdf(-d)),
+        (slope, lambda d: 1 / d**2),
+    ):
+        curve = next(line for line in ax.lines if line.get_gid() == "theory")
+        d, height = curve.get_data()
+        np.testing.assert_allclose(height, wanted(d), atol=1e-12)
+        assert d[-1] == pytest.approx(6.6)  # the widest gap has room
+        marks = {line.get_gid(): line for line in ax.lines if str(line.get_gid()).startswith("d=")}
+        np.testing.assert_allclose(
+            [float(marks[f"d={d}"].get_ydata()[0]) for d in (1, 2)], [wanted(1.0), wanted(2.0)]
+        )
+    bare = figures.trade_off()
+    measured = [
+        [
+            (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
+            for line in ax.lines
+            if len(line.get_xdata()) == 1 and line.get_gid() is None
+        ]
+        for ax in (*figure.axes, *bare.axes)
+    ]
+    assert measured[:4] == [
+        [(1.0, 0.8), (6.0, 0.2)],
+        [],
+        [(1.0, 0.2), (6.0, 0.0)],
+        [(1.0, 50.0), (6.0, 0.1)],
+    ]
+    assert measured[4:] == [[], [], [], []]
+    assert slope.get_ylim()[1] > 80
+    assert auc.get_ylim()[0] < 0.2  # D that takes fakes for reals
+    assert texts(auc) == ["accuracy", ".760"]
+    assert [text.get_text() for text in pushed.get_legend().get_texts()] == [
+        "VRAL meta",
+        "VRAL Parzen",
+    ]
+    assert bare.axes[2].get_legend() is None
+    assert "AUC 0.760, total variation 0.383, 0.159" in bare.get_label()

@@ -20,6 +20,7 @@ from vral.dynamics import (
     limit_cycles,
     mixture_spectrum,
     portraits,
+    trade_off,
 )
 from vral.dynamics.systems import ALGORITHMS, CONVENTIONS, System, systems
 from vral.errors import ConfigError
@@ -344,6 +345,23 @@ def errata_command(out: Path | None, dry_run: bool) -> None:
     run_experiment("errata", out, dry_run, plan, errata.experiment)
 
 
+@click.command("trade-off")
+@click.option(
+    "--beside",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Also draw what the VRAL runs of a study in this folder measured.",
+)
+@output_options("runs/trade-off")
+def trade_off_command(beside: Path | None, out: Path | None, dry_run: bool) -> None:
+    """What may D tell where its scores are as VRAL asks, and what slope must it keep for G?"""
+    points = None if beside is None else trade_off.measured_points(beside)
+    if points is not None and points.is_empty():
+        raise ConfigError(f"--beside: {beside} given; allowed: a folder with runs of a VRAL method")
+    plan = f"closed forms over the gap m_r - m_f, and our readings at {len(trade_off.MEANS)} gaps"
+    run_experiment("trade-off", out, dry_run, plan, lambda: trade_off.experiment(points))
+
+
 def _setup_help(name: str, text: str) -> str:
     default = next(entry.default for entry in fields(mixture_spectrum.Setup) if entry.name == name)
     return f"{text} [dim](default: {default:g})[/]"
@@ -421,6 +439,7 @@ COMMANDS: dict[str, click.Command] = {
         limit_cycles_command,
         lazy_r1_command,
         errata_command,
+        trade_off_command,
         spectrum_mog,
     )
 }

@@ -58,22 +58,20 @@ _STEPS = {
     "length of the step, in units of a coordinate",
     "w1_drop_step": "fall of W₁ by that step, likewise, no unit",
 }
-_CHANCE = {
-    "permuted": "its mean with the signal's vectors dealt out among the fakes anew "
-    "(Hoeffding 1951)",
-    "permuted_sd": "standard deviation over these",
-    "random_sd": "its standard deviation, around 0, for random directions of the same lengths",
+_ENDINGS = {
+    "": "{text}",
+    "_permuted": "chance level of usefulness_{name}: its mean with the signal's vectors dealt out "
+    "among the fakes anew (Hoeffding 1951)",
+    "_permuted_sd": "chance level of usefulness_{name}: standard deviation over these",
+    "_random_sd": "chance level of usefulness_{name}: its standard deviation, around 0, for random "
+    "directions of the same lengths",
 }
 USEFULNESS_METRICS: dict[str, str] = {
     **{
-        f"usefulness_{name}{ending}": text
-        for name, what in (_READINGS | _STEPS).items()
-        for ending, text in [("", what)]
-        + [
-            (f"_{chance}", f"chance level of usefulness_{name}: {about}")
-            for chance, about in _CHANCE.items()
-            if name in _READINGS or chance != "random_sd"
-        ]
+        f"usefulness_{name}{ending}": words.format(name=name, text=text)
+        for name, text in {**_READINGS, **_STEPS}.items()
+        for ending, words in _ENDINGS.items()
+        if name in _READINGS or ending != "_random_sd"
     },
     "usefulness_w2_square": "W₂² of these samples, in squared units of a coordinate",
     "usefulness_w1": "W₁ of these samples, in units of a coordinate",

@@ -13,6 +13,7 @@ one seed.
 ``lazy_r1``               R1 at every k-th round, unstable from h·γ·k ≈ 2 on
 ``errata``                three published mistakes, each computed both ways
 ``trained``               a run's checkpoint, linearised
+``trade_off``             what D may tell where VRAL has its way with D's scores
 ========================  ====================================================================
 
 We know of no earlier analysis of VRAL on the Dirac-GAN. In every form, meta and Parzen, the pair

@@ -27,6 +27,7 @@ from vral.figures.ratios import (
 from vral.figures.relations import lipschitz, parzen
 from vral.figures.spectra import damping, eigenvalues
 from vral.figures.style import PAGE, PHONE, STYLE, ArmAtRatio, Drawing, ratio_label
+from vral.figures.trade_off import trade_off
 from vral.figures.wasserstein import transport
 
 __all__ = [
@@ -60,5 +61,6 @@ __all__ = [
     "sample_grids",
     "save",
     "save_figures",
+    "trade_off",
     "transport",
 ]
