@@ -184,10 +184,21 @@ def test_permuted_chance_is_the_mean_and_spread_over_all_ways():
         values = [entry[name] for entry in every]
         close(read[f"{name}_permuted"], np.mean(values))
         close(read[f"{name}_permuted_sd"], np.std(values))
+
+
+def test_permuted_chance_of_a_finite_step_is_far_below_a_signal_that_knows_the_way():
+    fakes, reals = cloud(30, 3), cloud(30, 3, seed=1)
+    way = displacements(fakes, reals, squared=True)
+    random = np.random.default_rng(2)
+    every = [found(fakes, reals, way[random.permutation(30)]) for _ in range(40)]
+    read = found(fakes, reals, way)
+    close(read["w2_drop_step"], (2 - STEP) * np.sqrt(read["w2_square"]))
     for name in ("w2_drop_step", "w1_drop_step"):
         values = [entry[name] for entry in every]
-        error = np.std(values) / np.sqrt(PERMUTATIONS)
+        error = np.std(values) * np.sqrt(1 / PERMUTATIONS + 1 / 40)
         assert abs(read[f"{name}_permuted"] - np.mean(values)) < 4 * error
+        assert 0.2 < read[f"{name}_permuted_sd"] / np.std(values) < 3
+        assert read[name] > np.mean(values) + 6 * np.std(values)
 
 
 def test_random_chance_is_the_spread_over_random_directions():

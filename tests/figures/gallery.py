@@ -22,6 +22,7 @@ from vral.dynamics import (
     limit_cycles,
     mixture_spectrum,
     portraits,
+    trade_off,
 )
 from vral.dynamics.systems import systems
 from vral.figures import Drawing, spectra
@@ -171,6 +172,16 @@ def _sweep(stable_from: float | None) -> GammaSweep:
     return GammaSweep(gammas, abscissae, abscissae < 0, np.zeros(13), stable_from)
 
 
+def _points() -> pl.DataFrame:
+    """Readings of scores at gaps where D does as it is asked, and where it does not."""
+    random = np.random.default_rng(0)
+    arms = ["vral-meta", "vral-meta-10", "vral-parzen", "vral-parzen+h=0.1,backward"]
+    points = {"method": np.repeat(arms, SEEDS), "gap": np.repeat([1.0, 1.0, 2.0, 6.0], SEEDS)}
+    read = {name: random.random(len(arms) * SEEDS) for name in trade_off.NAMES}
+    slopes = 10 ** random.uniform(-2, 3, len(arms) * SEEDS)
+    return pl.DataFrame({**points, **read, "slope_per_gap": slopes})
+
+
 def without_seeds() -> dict[str, Drawing]:
     """The figures of the deterministic studies, and those of ``vral spectrum``."""
     one = list(systems().values())
@@ -181,6 +192,7 @@ def without_seeds() -> dict[str, Drawing]:
         **limit_cycles.experiment(rounds=400).figures,
         **lazy_r1.experiment(rounds=1500).figures,
         **errata.experiment(width=2).figures,
+        **trade_off.experiment(_points()).figures,
     }
     field = _spectra()["none", "before"]
     return drawn | {

@@ -313,7 +313,7 @@ def test_the_trade_off_is_drawn_in_closed_form_with_the_measured_points_beside_i
             "slope_per_gap": [2.0, 50.0, 80.0, 0.1],
         }
     )
-    figure = figures.trade_off(points)
+    figure = figures.trade_off(points)(figures.PAGE)
     auc, variation, pushed, slope = figure.axes
     for ax, wanted in (
         (auc, lambda d: norm.cdf(d / np.sqrt(2))),
@@ -329,7 +329,7 @@ def test_the_trade_off_is_drawn_in_closed_form_with_the_measured_points_beside_i
         np.testing.assert_allclose(
             [float(marks[f"d={d}"].get_ydata()[0]) for d in (1, 2)], [wanted(1.0), wanted(2.0)]
         )
-    bare = figures.trade_off()
+    bare = figures.trade_off()(figures.PAGE)
     measured = [
         [
             (float(line.get_xdata()[0]), float(line.get_ydata()[0]))
@@ -348,9 +348,9 @@ def test_the_trade_off_is_drawn_in_closed_form_with_the_measured_points_beside_i
     assert slope.get_ylim()[1] > 80
     assert auc.get_ylim()[0] < 0.2  # D that takes fakes for reals
     assert texts(auc) == ["accuracy", ".760"]
-    assert [text.get_text() for text in pushed.get_legend().get_texts()] == [
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "VRAL meta",
         "VRAL Parzen",
     ]
-    assert bare.axes[2].get_legend() is None
+    assert bare.legends == []
     assert "AUC 0.760, total variation 0.383, 0.159" in bare.get_label()

@@ -66,6 +66,10 @@ _ENDINGS = {
     "_random_sd": "chance level of usefulness_{name}: its standard deviation, around 0, for random "
     "directions of the same lengths",
 }
+DISTANCES = {
+    "usefulness_w2_square": "W₂² of these samples, in squared units of a coordinate",
+    "usefulness_w1": "W₁ of these samples, in units of a coordinate",
+}
 USEFULNESS_METRICS: dict[str, str] = {
     **{
         f"usefulness_{name}{ending}": words.format(name=name, text=text)
@@ -73,8 +77,7 @@ USEFULNESS_METRICS: dict[str, str] = {
         for ending, words in _ENDINGS.items()
         if name in _READINGS or ending != "_random_sd"
     },
-    "usefulness_w2_square": "W₂² of these samples, in squared units of a coordinate",
-    "usefulness_w1": "W₁ of these samples, in units of a coordinate",
+    **DISTANCES,
 }
 """Columns that ``usefulness`` adds to a probe; a coordinate is a point's, or a pixel's."""
 
@@ -114,14 +117,14 @@ def usefulness(fakes: Array, reals: Array, signal: Array) -> dict[str, float]:
     if not np.isfinite(s).all():
         s = np.full_like(s, math.nan)
     far, near = (displacements(x, y, squared) for squared in (True, False))
+    distances = np.array([_rms(far) ** 2, _lengths(near).mean()])
     step = s / (_rms(s) or 1.0)
     return {
         **_aligned("usefulness_cosine", _directions(s), _directions(far)),
         **_aligned("usefulness_w2_drop", step, 2 * far),
         **_aligned("usefulness_w1_drop", step, _directions(near)),
-        **_finite_steps(x, y, step),
-        "usefulness_w2_square": _rms(far) ** 2,
-        "usefulness_w1": _lengths(near).mean().item(),
+        **_finite_steps(x, y, step, distances),
+        **dict(zip(DISTANCES, distances.tolist(), strict=True)),
     }
 
 
@@ -138,9 +141,11 @@ def _aligned(name: str, first: Array, second: Array) -> dict[str, float]:
     }
 
 
-def _finite_steps(fakes: Array, reals: Array, step: Array) -> dict[str, float]:
-    """What a step of length STEP · W₂ brings, and what it brings when ``step`` is permuted."""
-    before = _distances(fakes, reals)
+def _finite_steps(fakes: Array, reals: Array, step: Array, before: Array) -> dict[str, float]:
+    """What a step of length STEP · W₂ brings, and what it brings when ``step`` is permuted.
+
+    ``before`` holds W₂² and W₁ of the samples as they are.
+    """
     length = STEP * math.sqrt(before[0])
     random = np.random.default_rng(0)
     deals = [np.arange(len(step)), *(random.permutation(len(step)) for _ in range(PERMUTATIONS))]

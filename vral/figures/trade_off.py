@@ -1,5 +1,7 @@
 """What D's scores may tell, and the slope that they must keep, over the gap that VRAL asks for."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from matplotlib.artist import Artist
@@ -70,7 +72,7 @@ def trade_off(width: float, points: pl.DataFrame | None = None) -> Figure:
             second, words = BESIDE[name]
             ax.plot(gaps, curves[second], "--", color=FAINT, lw=1.1, gid=second)
             at = (2.0, float(np.interp(2.0, gaps, curves[second])))
-            look = {"textcoords": "offset points", "color": FAINT, "fontsize": TINY}
+            look: dict[str, Any] = {"textcoords": "offset points", "color": FAINT, "fontsize": TINY}
             ax.annotate(words, at, (5, -10), **look)
         for arm, style in styles.items():
             _draw_points(ax, points.filter(pl.col("method") == arm), name, style)
@@ -114,8 +116,8 @@ def _mark_asked(ax: Axes, heights: list[float]) -> None:
         ax.plot(gap, height, "o", ms=5, mec=REAL, mfc=face, zorder=2.5, gid=f"d={gap:g}")
     number = f"{heights[0]:.3f}".removeprefix("0").removesuffix(".000")
     rises = heights[1] > heights[0]
-    beside = {"xytext": (-6, 3), "ha": "right"} if rises else {"xytext": (7, 2)}
-    ax.annotate(number, (ASKED[0], heights[0]), textcoords="offset points", **beside)
+    place: dict[str, Any] = {"xytext": (-6, 3), "ha": "right"} if rises else {"xytext": (7, 2)}
+    ax.annotate(number, (ASKED[0], heights[0]), textcoords="offset points", **place)
 
 
 def _alternative(asked: dict[str, Any], arms: list[str]) -> str:
