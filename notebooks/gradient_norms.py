@@ -45,8 +45,8 @@ records.select("method", "seed", "d_updates", "grad_norm_fake", "signal_fake").h
 # %% [markdown]
 # ## Over time
 #
-# A line is the median over seeds, a band its 95 % bootstrap interval. All norms are per sample,
-# un-squared, without a factor 1/B.
+# A line is the median over seeds, a band its interval (three seeds: their range). All norms
+# are per sample, un-squared, without a factor 1/B.
 
 # %%
 GRADIENTS = {

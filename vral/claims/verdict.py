@@ -1,8 +1,9 @@
 """What a claim is, and how values over seeds become a verdict on it.
 
 One rule judges every claim. A test gives one value per seed; the effect is their median, with its
-95 % percentile-bootstrap interval over seeds. The claim is confirmed if the whole interval lies
-within its threshold, refuted if all of it lies outside on one side, else inconclusive.
+interval over seeds (``study.statistics.median_interval``). The claim is confirmed if the whole
+interval lies within its threshold, refuted if all of it lies outside on one side, else
+inconclusive.
 
 How far to trust that: with five seeds the interval is the range, so a null effect (a true median at
 the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted as often, whatever the
@@ -26,7 +27,7 @@ from scipy.stats import binom
 from scipy.stats import t as student
 
 from vral.study.measured import Quantity
-from vral.study.statistics import LEVEL, bootstrap_median, inverted, no_less_than_one
+from vral.study.statistics import LEVEL, inverted, median_interval, no_less_than_one
 
 FEWEST_SEEDS = 5
 """The fewest seeds with which a null effect is called confirmed in at most LEVEL of studies."""
@@ -138,8 +139,8 @@ class Verdict:
     claim: Claim
     dataset: str
     effect: float
-    """Median over seeds of the claim's quantity. low and high are its 95 % interval, and equal to
-    it where there is no chance."""
+    """Median over seeds of the claim's quantity. low and high are its interval, and equal to it
+    where there is no chance."""
     low: float
     high: float
     seeds: int
@@ -257,7 +258,7 @@ def judge(
         sign = 1 if claim.divergence == "fails" else -1
         values |= dict.fromkeys(subject_diverged & values.keys(), sign * claim.threshold.worst)
     numbers = np.array(list(values.values()))
-    effect, low, high = (float(end) for end in bootstrap_median(numbers))
+    effect, low, high = (float(end) for end in median_interval(numbers))
     if claim.either_way:
         low, high = no_less_than_one(low, high)
     judgement = judgements(np.array(low), np.array(high), len(numbers), claim.threshold).item()

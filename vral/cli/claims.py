@@ -19,7 +19,7 @@ from vral.cli.options import studies_argument
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
 from vral.study.numbers import number
-from vral.study.statistics import LEVEL
+from vral.study.statistics import LEVEL, coverage, interval_name
 
 PUBLISHED = "runs/published"
 """The folder of the published studies and figures."""
@@ -45,7 +45,7 @@ def command(
 ) -> None:
     """Judge every claim of the paper and the deck on the results in the STUDY folders.
 
-    A claim is confirmed or refuted if the whole 95 % bootstrap interval over seeds lies on one side
+    A claim is confirmed or refuted if the whole interval over seeds lies on one side
     of its threshold, and inconclusive otherwise. A number that involves no chance decides alone.
     Claims that cannot be judged yet are listed with the command that would produce their data.
     """
@@ -90,7 +90,8 @@ def _show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
                 + "".join(f"\n[yellow]{escape(remark)}[/]" for remark in remarks(verdict)),
             )
         )
-    title = "Claims: median [95 % bootstrap interval] over seeds, or the number alone"
+    intervals = interval_name(verdict.seeds for verdict in verdicts)
+    title = f"Claims: median [{intervals}] over seeds, or the number alone"
     show_table(console, title, COLUMNS, rows)
 
 
@@ -141,6 +142,7 @@ def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict
                 "study": str(verdict.study),
                 **{end: _plain(getattr(verdict, end)) for end in ("effect", "low", "high", "p")},
                 "seeds": verdict.seeds,
+                "coverage": coverage(verdict.seeds) if verdict.seeds > 1 else None,
                 "settings": verdict.settings,
                 "diverged": verdict.diverged,
                 "verdict": verdict.verdict,

@@ -14,6 +14,7 @@ from vral.cli.terminal import NARROW, Column, show_table
 from vral.study import frames, notes
 from vral.study.methods import label
 from vral.study.numbers import duration, number
+from vral.study.statistics import interval_name
 from vral.study.sweep import Cell
 
 
@@ -131,6 +132,7 @@ def show_summary(
     columns = [Column("method", text=True), Column("D:G", right=True)]
     columns += [Column(text, right=True) for text in shown.values()]
     columns += [Column("to note", text=True)] if ends else []
+    seeds = {row["seeds"] for (_, _, metric), row in values.items() if metric in shown}
     rows = []
     for arm, ratio in dict.fromkeys((arm, ratio) for arm, ratio, _ in values):
         entries = [values.get((arm, ratio, metric)) for metric in shown]
@@ -142,7 +144,7 @@ def show_summary(
         rows.append(cells)
     show_table(
         console,
-        "Final values: median [95 % bootstrap interval] over the seeds that have not diverged; "
+        f"Final values: median [{interval_name(seeds)}] over the seeds that have not diverged; "
         f"training readings are averaged over the last {frames.FINAL_SHARE:.0%} of the rounds",
         columns,
         rows,

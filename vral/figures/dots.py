@@ -37,7 +37,7 @@ from vral.study.legacy import FILLER, FILLER_ROWS, ROWS, filler_variance, legacy
 from vral.study.methods import colour as colour_of
 from vral.study.methods import label
 from vral.study.numbers import number
-from vral.study.statistics import bootstrap_median, inverted, no_less_than_one
+from vral.study.statistics import inverted, median_interval, no_less_than_one
 
 ROW = 0.27
 """Inches of height per row."""
@@ -128,7 +128,7 @@ def necessity(
 
 def _reference(ax: Axes, values: NDArray, colour: str, log: bool) -> None:
     """A line at the median of ``values``, and a strip over its interval."""
-    middle, low, high = bootstrap_median(values)
+    middle, low, high = median_interval(values)
     if log:
         middle, low, high = on_log(middle), end_on_log(low), end_on_log(high)
     if np.isfinite(middle):
@@ -403,11 +403,11 @@ def _change(defect: Defect, folds: NDArray, added: Mapping[int, float]) -> str:
     if defect.either_way:
         sign = "÷" if np.median(folds) < 1 else "×"
         folds = inverted(folds)
-    ends = [float(end) for end in bootstrap_median(folds)]
+    ends = [float(end) for end in median_interval(folds)]
     if defect.either_way:
         ends[1:] = no_less_than_one(ends[1], ends[2])
     if defect.added:
-        more = f"+ {_interval(map(float, bootstrap_median(np.array(list(added.values())))))}, "
+        more = f"+ {_interval(map(float, median_interval(np.array(list(added.values())))))}, "
     return f"{more}{sign} {_interval(ends)}"
 
 

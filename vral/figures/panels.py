@@ -22,7 +22,7 @@ from vral.figures.style import (
     on_log,
 )
 from vral.study.methods import colour as colour_of
-from vral.study.statistics import band, bootstrap_median
+from vral.study.statistics import band, median_interval
 
 BORDER = 110
 """Grey level between the images of a grid."""
@@ -72,7 +72,7 @@ def draw_histogram(
 
 
 def draw_band(ax: Axes, data: pl.DataFrame, clock: str, log: bool = True, **line: Any) -> None:
-    """Draw the median over seeds as a line and its 95 % interval as a band.
+    """Draw the median over seeds as a line and its interval as a band.
 
     ``data`` comes from ``study.statistics.band``. On a ``log`` axis the line has a gap and a mark
     at the edge where the median is 0, and the band reaches the edge where its low end is 0.
@@ -157,12 +157,12 @@ def draw_samples(
 def draw_dots(
     ax: Axes, y: float | int, values: NDArray, style: ArmStyle, log: bool = False, **dot: Any
 ) -> None:
-    """Draw one row of dots and intervals: a stroke per seed, the median and its 95 % interval.
+    """Draw one row of dots and intervals: a stroke per seed, the median and its interval.
 
     ``values`` (seeds,) are finite. On a ``log`` axis a median of 0 is a mark at the edge, and an
     interval that holds 0 reaches the edge.
     """
-    middle, low, high = bootstrap_median(values)
+    middle, low, high = median_interval(values)
     if log:
         if middle < FLOOR:
             mark_zeros(ax, y, style.colour, "x")

@@ -37,7 +37,7 @@ from vral.figures.style import (
 )
 from vral.parzen import optimal_variance
 from vral.study.methods import METHODS
-from vral.study.statistics import bootstrap_median
+from vral.study.statistics import median_interval
 
 Kind = Literal["forward", "backward"]
 KLS: dict[Kind, str] = {"forward": "forward KL", "backward": "backward KL"}
@@ -119,7 +119,7 @@ def _draw_against(
     for arm, h in sorted(arms.items(), key=lambda pair: pair[1]):
         values = finite(final.filter((pl.col("method") == arm) & ~pl.col("diverged")), column)
         if len(values):
-            rows.append((h, *map(float, bootstrap_median(values))))
+            rows.append((h, *map(float, median_interval(values))))
     if not rows:
         return {}
     h, middle, low, high = np.array(rows).T
@@ -220,7 +220,7 @@ def lipschitz(
         figure,
         f"Does a bounded variance bound the slope? D:G = {ratio_label(ratio)}",
         "Claim C6 · a dot: one seed at one probe during training; Spearman's correlation "
-        "within a seed, median and 95 % bootstrap interval over seeds",
+        f"within a seed, {MEDIANS}",
         f"Log-log scatter plots of the variance of D on fakes, {len(arms)} arms. First against "
         "D's empirical Lipschitz constant"
         + (f", rank correlation {correlations['lipschitz'][0]:.2f}" if correlations else "")
@@ -246,7 +246,7 @@ def _rank_correlation(dots: pl.DataFrame, x: str, y: str) -> tuple[float, float,
     values = values[np.isfinite(values)]
     if len(values) == 0:
         return math.nan, math.nan, math.nan
-    middle, low, high = map(float, bootstrap_median(values))
+    middle, low, high = map(float, median_interval(values))
     return middle, low, high
 
 

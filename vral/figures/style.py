@@ -74,7 +74,7 @@ VARIANCE = "#222222"
 FAINT = "#767676"
 """Colour of notes and reference lines; its contrast on white is 4.5:1."""
 CLOCKS = {"g_updates": "generator updates", "d_updates": "D updates", "round": "rounds"}
-MEDIANS = "median and 95 % bootstrap interval over seeds"
+MEDIANS = "median and interval over seeds (93.75 % with five)"
 CALM, ALARM = "#0072b2", "#d55e00"
 """What goes well (arrives, shrinks) and what does not (grows): blue and vermilion, which also the
 colour-blind tell apart."""

@@ -32,6 +32,7 @@ from vral.report.pictures import CREATOR
 from vral.study.frames import FINAL_SHARE
 from vral.study.methods import label
 from vral.study.numbers import duration, typeset
+from vral.study.statistics import interval_name
 
 STRIP = 100
 """Width of a verdict's drawing, in its own units."""
@@ -67,6 +68,7 @@ def render(
         "duration": duration,
         "remarks": remarks,
         "ratio": ratio_label,
+        "interval_name": interval_name,
         "base64": lambda data: base64.b64encode(data).decode(),
     }
     scripts = [_resource("page.js")]
@@ -88,6 +90,7 @@ def render(
         theories=theories,
         section_of={(section.study.root, section.dataset): section for section in sections}
         | {(v.study, v.dataset): theory for theory in theories for v in theory.verdicts},
+        intervals=interval_name(v.seeds for v in verdicts),
         several=len(sections) + len(theories) > 1,
         headline=headline(verdicts, still_open)
         if judged

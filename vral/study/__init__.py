@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vral.study.methods import METHODS as METHODS
     from vral.study.methods import Method as Method
     from vral.study.run import execute as execute
-    from vral.study.statistics import bootstrap_median as bootstrap_median
+    from vral.study.statistics import median_interval as median_interval
 
 __getattr__, __dir__, __all__ = lazy.exports(
     __name__,
@@ -31,6 +31,6 @@ __getattr__, __dir__, __all__ = lazy.exports(
         "vral.study.measured": ["Measured"],
         "vral.study.methods": ["METHODS", "Method"],
         "vral.study.run": ["execute"],
-        "vral.study.statistics": ["bootstrap_median"],
+        "vral.study.statistics": ["median_interval"],
     },
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vral.errors import corrupt_file
 from vral.study.folders import read_run
 from vral.study.methods import arm_name, arm_order
-from vral.study.statistics import bootstrap_median
+from vral.study.statistics import median_interval
 from vral.train.records import SAMPLES, parts_of, read_bytes, read_parts
 from vral.train.schedule import Ratio
 
@@ -157,8 +157,9 @@ def final_values(
 def summary(final: pl.DataFrame) -> pl.DataFrame:
     """``final_values`` over seeds: a row per arm, ratio, data set and metric.
 
-    Its columns are COORDINATES, "metric", "seeds" (how many), "median", "low" and "high" (the
-    median's 95 % interval). Seeds that have diverged have no final value and are left out.
+    Its columns are COORDINATES, "metric", "seeds" (how many), "median", "low" and "high" (its
+    interval, see ``statistics.median_interval``). Seeds that have diverged have no final value and
+    are left out.
     """
     final = final.filter(~pl.col("diverged"))
     metrics = [name for name, dtype in final.schema.items() if dtype.is_float()]
@@ -169,7 +170,7 @@ def summary(final: pl.DataFrame) -> pl.DataFrame:
             values = values[np.isfinite(values)]
             if len(values) == 0:
                 continue
-            middle, low, high = map(float, bootstrap_median(values))
+            middle, low, high = map(float, median_interval(values))
             rows.append(
                 dict(zip(COORDINATES, place, strict=True))
                 | {"metric": metric, "seeds": len(values)}

@@ -1,24 +1,24 @@
-"""Statistics over seeds: the median, its exact bootstrap interval, and bands over time."""
+"""Statistics over seeds: the median, its exact interval, and bands over time."""
 
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import bdtrc
+from scipy.special import bdtr
 
 LEVEL = 0.05
-"""Error level of an interval over seeds, and of a family of verdicts judged together."""
+"""Error level asked of an interval over seeds, and of a family of verdicts judged together."""
 
 
-def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Median over seeds and its 95 % percentile-bootstrap interval, computed without resampling.
+def median_interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Median over seeds, and its interval between two order statistics, whatever their law.
 
-    ``values`` is (…, seeds); the median, the low end and the high end are (…). The k-th smallest of
-    n values is at least a resample's median with probability P(Bin(n, k/n) ≥ ⌈n/2⌉), so the ends
-    are those of infinitely many resamples. For an even n the low end is that of the lower median
-    and the high end that of the upper one: a mean of the two would not hold the nominal rate for
-    skewed distributions.
+    ``values`` is (…, seeds); the median, the low end and the high end are (…). The interval is the
+    shortest from a k-th smallest to a k-th largest value that holds the true median with
+    probability 1 - LEVEL or more; for fewer than six seeds it is their range, which has less.
+    ``coverage`` says how much it has.
 
     ±∞ count like other values. NaN is a seed of which nothing is known: the low end takes it for -∞
     and the high end for ∞; the median leaves it out. The ends for a single seed are NaN.
@@ -29,11 +29,36 @@ def bootstrap_median(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         middle = np.asarray(np.nanmedian(values, axis=-1))
     if n < 2:
         return middle, np.full_like(middle, np.nan), np.full_like(middle, np.nan)
-    at_least = np.asarray(bdtrc((n + 1) // 2 - 1, n, np.arange(1, n + 1) / n))
-    k = int(np.argmax(at_least > LEVEL / 2))
+    k = _left_out(n)
     least = np.sort(np.where(np.isnan(values), -np.inf, values), axis=-1)
     most = np.sort(np.where(np.isnan(values), np.inf, values), axis=-1)
     return middle, np.asarray(least[..., k]), np.asarray(most[..., n - 1 - k])
+
+
+bootstrap_median = median_interval
+"""Its earlier name, for code that is being merged."""
+
+
+def coverage(seeds: int) -> float:
+    """With what probability ``median_interval`` of so many seeds holds the true median.
+
+    The interval misses where at most as many seeds as it leaves out on a side lie on that side of
+    the median, each with probability ½. With five seeds it is the range, and has 1 - 2·2⁻⁵.
+    """
+    return 1 - 2 * float(bdtr(_left_out(seeds), seeds, 0.5))
+
+
+def _left_out(n: int) -> int:
+    """How many of ``n`` seeds lie outside the interval of their median on either side."""
+    misses = np.asarray(bdtr(np.arange((n + 1) // 2), n, 0.5))
+    return max(0, int((misses <= LEVEL / 2).sum()) - 1)
+
+
+def interval_name(seeds: Iterable[int]) -> str:
+    """What to call intervals over so many seeds, such as "93.75 % interval (5 seeds)"."""
+    counts = sorted({n for n in seeds if n > 1})
+    texts = [f"{100 * coverage(n):.4g} % interval ({n} seeds)" for n in counts]
+    return " or ".join(texts) or "interval"
 
 
 def inverted(quotients: NDArray) -> NDArray:
@@ -41,7 +66,7 @@ def inverted(quotients: NDArray) -> NDArray:
 
     The inverse of 0 is ∞.
     """
-    if not bootstrap_median(quotients)[0] < 1:
+    if not median_interval(quotients)[0] < 1:
         return quotients
     with np.errstate(divide="ignore"):
         return np.where(quotients == 0, np.inf, 1 / quotients)
@@ -83,7 +108,7 @@ def band(frame: pl.DataFrame, clock: str, metric: str, points: int = 200) -> pl.
     # Where a seed has diverged, the interval is over those that are left.
     for present in np.unique(~np.isnan(values), axis=0):
         rows = (~np.isnan(values) == present).all(1)
-        middle, low, high = bootstrap_median(values[rows][:, present])
+        middle, low, high = median_interval(values[rows][:, present])
         here = {clock: time.to_numpy()[rows], "median": middle, "low": low, "high": high}
         parts.append(pl.DataFrame(here))
     return pl.concat(parts).sort(clock)
