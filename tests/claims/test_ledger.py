@@ -439,9 +439,9 @@ def test_the_table_of_a_page_is_rewritten_between_its_marks_and_nothing_else(tmp
     assert once.endswith(f"\n{END}\nafter\n")
     assert "stale" not in once
     assert "| **C7** VRAL is robust to large ratios" in once
-    assert "| ✓ 1 (being redone) | [samples, digits](figures/ratios-digits/samples.png) |" in once
+    assert "| ✓ 1 (0 of 1 survive Holm, being redone) | [samples, digits](figures/" in once
     assert "- **C7.frechet**, digits: " in once
-    assert "Measured: 0.5 [0.5, 0.5], asked: ≤ 1.25, 5 seeds." in once
+    assert "Measured: 0.5 [0.5, 0.5], asked: ≤ 1.25, 5 seeds, does not survive Holm." in once
     CliRunner().invoke(main, command)
     assert page.read_text() == once
 

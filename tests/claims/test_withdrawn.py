@@ -31,6 +31,8 @@ def verdict(name: str, dataset: str) -> Verdict:
         ("C9.benefit", "digits", "being redone"),
         ("C3.overlap.held", "segments", "being redone"),
         ("C6.lipschitz", "digits", None),
+        ("C3.panels.overlap.vral-parzen", "mnist", None),
+        ("C9.panels.benefit", "mnist", None),
         ("P1.kl.stacked-mnist", "stacked-mnist", None),
     ],
 )
@@ -69,13 +71,16 @@ def test_every_form_says_what_is_withdrawn_and_leaves_the_verdict_as_it_is(tmp_p
     mnist, digits = (verdict("C7.frechet", dataset) for dataset in ("mnist", "digits"))
     assert mnist.verdict == digits.verdict == "confirmed"
     notes = " ".join(family_notes([mnist, digits]))
-    assert "1 of these verdicts are withdrawn (C7 on mnist)" in notes
-    assert "1 of these verdicts are being redone (C7 on digits)" in notes
+    assert "1 verdicts are withdrawn and not counted (C7 on mnist)" in notes
+    assert "1 verdicts are being redone (C7 on digits)" in notes
     assert all(row.reason in notes for row in WITHDRAWN)
     page = as_markdown([mnist, digits], tmp_path / "page.md", "figures")
-    assert "| ✓ 1 (withdrawn) | ✓ 1 (being redone) |" in page
+    assert "1 claims judged" in notes
+    assert "| withdrawn | ✓ 1 (0 of 1 survive Holm, being redone) |" in page
+    assert "Confirmed: 1 parts" in page
+    assert "Withdrawn, and not counted: 1 parts" in page
     assert "5 seeds. Withdrawn." in page
-    assert "5 seeds. Being redone." in page
+    assert "5 seeds, does not survive Holm. Being redone." in page
 
 
 def test_the_table_names_experiments_and_families_that_exist():

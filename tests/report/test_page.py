@@ -118,7 +118,7 @@ def test_what_has_no_seeds_stands_on_the_page_as_deterministic(theory):
     assert cells == ["Effect", "Asked", "Seeds", "Verdict", "Figure"]
     assert '<span class="where">deterministic</span>' in text
     assert '<span class="effect">0.25</span></span>' in text
-    assert "jointly</span>" not in text
+    assert "Holm</span>" not in text
     assert '<a href="#theory1-errata-errata">errata</a>' in text
     assert 'id="theory1-errata-errata"' in text
     assert 'width="150" height="100"' in text

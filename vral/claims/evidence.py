@@ -23,6 +23,10 @@ class NotRunError(Exception):
     """The study lacks what a test reads; the message says what."""
 
 
+class NotTestableError(NotRunError):
+    """What a claim compares with has learned nothing; the message says what and how little."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What the finished runs of one study have recorded on one data set."""

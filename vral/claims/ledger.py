@@ -11,7 +11,7 @@ import numpy as np
 
 from vral.claims import evidence
 from vral.claims.catalogue import CLAIMS, claims_of
-from vral.claims.evidence import Evidence, NotRunError
+from vral.claims.evidence import Evidence, NotRunError, NotTestableError
 from vral.claims.quantities import last
 from vral.claims.verdict import (
     COMPETENT,
@@ -42,6 +42,8 @@ class Unjudged:
     command: str
     seeds: int = 0
     """How many seeds the study has, where these are too few for a verdict."""
+    not_testable: bool = False
+    """Whether it has been run, and what it compares with has learned nothing."""
 
 
 def ledger(roots: Collection[Path]) -> list[Verdict]:
@@ -125,7 +127,7 @@ def judge_claim(claim: Claim, recorded: Evidence, dataset: str, root: Path) -> V
 
 
 def require_competence(claim: Claim, recorded: Evidence) -> None:
-    """Raise NotRunError where a G that the claim compares with has learned nothing.
+    """Raise NotTestableError where a G that the claim compares with has learned nothing.
 
     A quotient of two failures says nothing, so such a claim is not testable in this study.
     """
@@ -133,7 +135,7 @@ def require_competence(claim: Claim, recorded: Evidence) -> None:
         coverage = list(last(arm, "coverage", ratio)(recorded).values())
         reached = float(np.median(np.nan_to_num(coverage, nan=0.0)))
         if reached < COMPETENT:
-            raise NotRunError(
+            raise NotTestableError(
                 f"not testable: the median coverage of {arm} at {ratio} is {reached:.2g}, asked "
                 f"≥ {COMPETENT:g}"
             )
@@ -153,7 +155,8 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
                     require_competence(claim, recorded)
             except NotRunError as missing:
                 command = _continuing(root, experiment, dataset)
-                yield Unjudged(claim, dataset, str(missing), command)
+                hopeless = isinstance(missing, NotTestableError)
+                yield Unjudged(claim, dataset, str(missing), command, not_testable=hopeless)
                 continue
             if verdict.seeds < FEWEST_SEEDS:
                 reason = f"{verdict.seeds} of the {FEWEST_SEEDS} seeds that a verdict needs"

@@ -5,14 +5,38 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from vral.claims.answers import Answer
 from vral.claims.verdict import JUDGEMENTS, Verdict
-from vral.claims.withdrawn import doubt
-from vral.claims.wording import MARKS, basis, remarks
+from vral.claims.withdrawn import counts, doubt
+from vral.claims.wording import (
+    ANSWER_MARKS,
+    MARKS,
+    basis,
+    holm_note,
+    remarks,
+    tally_of_parts,
+)
 from vral.errors import FolderError
 from vral.files import write_bytes
 from vral.study.numbers import number
 
 BEGIN, END = "<!-- claims -->", "<!-- /claims -->"
+"""The lines of a page between which all verdicts stand."""
+ANSWERS_BEGIN, ANSWERS_END = "<!-- answers -->", "<!-- /answers -->"
+"""The lines of a page between which the answers to C1 to C11 stand."""
+
+
+def answers_table(answers: Sequence[Answer]) -> str:
+    """A row per question: its answer in a sentence, and how many of its parts say what."""
+    lines = ["| | question | answer | parts | data |", "|---|---|---|---|---|"]
+    for answer in answers:
+        experiment, dataset = answer.question.study
+        sign = f"{ANSWER_MARKS[answer.outcome]} " if answer.decided else ""
+        lines.append(
+            f"| **{answer.question.id}** | {answer.question.text} | {sign}{answer.sentence} | "
+            f"{tally_of_parts(answer)} | `{experiment}`, {dataset} |"
+        )
+    return "\n".join(lines)
 
 
 def as_markdown(verdicts: Sequence[Verdict], page: Path, figures: str) -> str:
@@ -27,13 +51,16 @@ def as_markdown(verdicts: Sequence[Verdict], page: Path, figures: str) -> str:
     lines = _table(others, page, figures) if others else []
     if computed:
         lines += ["", "Deterministic:", "", *_table(computed, page, figures)]
+    valid = [verdict for verdict in verdicts if counts(verdict)]
     groups = {
-        name.capitalize(): [v for v in verdicts if v.verdict == name and v.claim.kind != "identity"]
+        name.capitalize(): [v for v in valid if v.verdict == name and v.claim.kind != "identity"]
         for name in JUDGEMENTS
     }
-    identities = [verdict for verdict in verdicts if verdict.claim.kind == "identity"]
+    identities = [verdict for verdict in valid if verdict.claim.kind == "identity"]
     if identities:
         groups["True by arithmetic"] = identities
+    if len(valid) < len(verdicts):
+        groups["Withdrawn, and not counted"] = [v for v in verdicts if not counts(v)]
     for title, parts in groups.items():
         lines += [
             "",
@@ -77,34 +104,41 @@ def _link(verdict: Verdict, page: Path, figures: str) -> str:
 
 
 def _count(group: Sequence[Verdict]) -> str:
-    """How many parts have which verdict, such as ✓ 3 ✗ 1, and whether these are withdrawn.
+    """How many parts have which verdict, such as ✓ 3 ✗ 1 (2 survive Holm).
 
-    Identities are not counted.
+    Identities and what is withdrawn are not counted.
     """
-    counted = [verdict for verdict in group if verdict.claim.kind != "identity"]
+    valid = [verdict for verdict in group if counts(verdict)]
+    if not valid:
+        return "withdrawn" * bool(group)
+    counted = [verdict for verdict in valid if verdict.claim.kind != "identity"]
     if not counted:
-        return "identity" * bool(group)
+        return "identity"
     count = Counter(verdict.verdict for verdict in counted)
     text = " ".join(f"{MARKS[name]} {count[name]}" for name in JUDGEMENTS if count[name])
-    standings = {row.standing for row in map(doubt, counted) if row}
-    return f"{text} ({', '.join(sorted(standings))})" if standings else text
+    notes = sorted({row.standing for row in map(doubt, counted) if row})
+    decided = [v for v in counted if v.in_family and v.verdict != "inconclusive"]
+    if decided:
+        notes.insert(0, f"{sum(v.survives for v in decided)} of {len(decided)} survive Holm")
+    return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def _part(verdict: Verdict) -> str:
     effect = number(verdict.effect)
     if verdict.claim.kind != "deterministic":
         effect += f" [{number(verdict.low, 2)}, {number(verdict.high, 2)}]"
+    rests_on = ", ".join(filter(None, (basis(verdict), holm_note(verdict))))
     text = (
         f"**{verdict.claim.id}**, {verdict.dataset}: {verdict.claim.restatement} Measured: "
-        f"{effect}, asked: {verdict.claim.threshold}, {basis(verdict)}."
+        f"{effect}, asked: {verdict.claim.threshold}, {rests_on}."
     )
     return " ".join([text, *(f"{remark}." for remark in remarks(verdict))])
 
 
-def write_between_marks(page: Path, text: str) -> None:
-    """Put ``text`` between BEGIN and END, each alone on a line of ``page``.
+def write_between_marks(page: Path, text: str, answers: str = "") -> None:
+    """Put ``text`` between BEGIN and END, each alone on a line of ``page``; ``answers`` likewise.
 
-    Raises FolderError where the file cannot be read or lacks the marks.
+    Raises FolderError where the file cannot be read or has neither pair of marks.
     """
     if page.exists() and not page.is_file():  # A pipe would wait for a writer.
         raise FolderError(f"--into: cannot read {page}: it is no file")
@@ -112,8 +146,15 @@ def write_between_marks(page: Path, text: str) -> None:
         old = page.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FolderError(f"--into: cannot read {page}: {error}") from None
-    block = re.compile(rf"^{BEGIN}$.*?^{END}$", re.DOTALL | re.MULTILINE)
-    if not block.search(old):
-        raise FolderError(f"--into: {page} has no lines {BEGIN} and {END} to write between")
-    new = block.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", old, count=1)
+    new, places = old, 0
+    for begin, end, inside in ((BEGIN, END, text), (ANSWERS_BEGIN, ANSWERS_END, answers)):
+        block = re.compile(rf"^{begin}$.*?^{end}$", re.DOTALL | re.MULTILINE)
+        whole = f"{begin}\n\n{inside}\n\n{end}"
+        new, found = block.subn(lambda _, whole=whole: whole, new, count=1)
+        places += found
+    if not places:
+        raise FolderError(
+            f"--into: {page} has no lines {BEGIN} and {END}, or {ANSWERS_BEGIN} and {ANSWERS_END}, "
+            "to write between"
+        )
     write_bytes(page, new.encode())

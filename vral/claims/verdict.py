@@ -284,6 +284,9 @@ def judge_number(claim: Claim, value: float, root: Path) -> Verdict:
 
 
 def as_family(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The same verdicts with ``survives`` settled among those that belong to the family."""
+    """The same verdicts with ``survives`` settled among those that belong to the family.
+
+    What was withdrawn later stays in it: a test that was made costs the others what it costs.
+    """
     survivors = iter(holm([verdict.p for verdict in verdicts if verdict.in_family]))
     return [replace(v, survives=v.in_family and next(survivors)) for v in verdicts]

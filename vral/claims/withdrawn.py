@@ -1,11 +1,14 @@
-"""Results that were published and are no longer relied on, with the reason.
+"""Results that were published and are no longer relied on: ``withdrawn.csv``, beside the register.
 
-A verdict stays what its runs say; this table says which verdicts are not to be quoted, and every
-form of the ledger shows it beside them. A row goes when its claims have been judged again.
+Each line has its date and the reason. A verdict stays what its runs say; this table says which
+verdicts are not to be quoted, and every form of the ledger shows it beside them. What is withdrawn
+counts in no total and in no answer. A line goes when its claims have been judged again.
 """
 
+import csv
 import re
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
 from vral.claims.verdict import Verdict
@@ -19,6 +22,8 @@ LENGTH = re.compile(r"--(?:rounds|warmup) (\d+) \(not (\d+)\)")
 class Doubt:
     """A part of the ledger that is not to be quoted."""
 
+    since: str
+    """YYYY-MM-DD."""
     standing: Standing
     reason: str
     experiments: frozenset[str] = frozenset()
@@ -48,25 +53,25 @@ class Doubt:
         )
 
 
-WITHDRAWN = (
-    Doubt(
-        "withdrawn",
-        "the published runs made at most 200 updates of G, too few for all but WGAN-GP to leave "
-        "noise, and lacked the batch norm in G that the authors' networks always had",
-        experiments=frozenset({"ratios", "well-trained", "clipping"}),
-        datasets=frozenset({"mnist"}),
-        mended_by="--norm-g batch",
-    ),
-    Doubt(
-        "being redone",
-        "the published runs lacked the batch norm in G that the authors' networks always had, and "
-        "took one undamped step of R and F per update of D",
-        families=frozenset({"C3", "C7", "C8", "C9"}),
-    ),
-)
+def _read() -> tuple[Doubt, ...]:
+    text = (files("vral.claims") / "withdrawn.csv").read_text(encoding="utf-8")
+    sets = ("experiments", "datasets", "families")
+    return tuple(
+        Doubt(**{**row, **{name: frozenset(row[name].split()) for name in sets}})
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
+WITHDRAWN = _read()
 """The first row that concerns a verdict holds for it."""
 
 
 def doubt(verdict: Verdict) -> Doubt | None:
     """Why ``verdict`` is not to be quoted; None where it stands."""
     return next((row for row in WITHDRAWN if row.concerns(verdict)), None)
+
+
+def counts(verdict: Verdict) -> bool:
+    """Whether ``verdict`` is counted: it is not withdrawn."""
+    row = doubt(verdict)
+    return row is None or row.standing != "withdrawn"

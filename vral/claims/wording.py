@@ -3,14 +3,46 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from vral.claims.answers import Answer, Outcome
 from vral.claims.ledger import Unjudged
 from vral.claims.verdict import FEWEST_SEEDS, JUDGEMENTS, Judgement, Verdict
-from vral.claims.withdrawn import WITHDRAWN, doubt
+from vral.claims.withdrawn import WITHDRAWN, counts, doubt
 from vral.study.statistics import LEVEL
 
 MARKS: dict[Judgement, str] = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?"}
 COLOURS: dict[Judgement, str] = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow"}
 """The terminal's colours."""
+ANSWER_MARKS: dict[Outcome, str] = {
+    "holds": "✓",
+    "does not hold": "✗",
+    "undecided": "?",
+    "not testable": "–",
+    "not yet run": "…",
+}
+ANSWER_COLOURS: dict[Outcome, str] = {
+    "holds": "green",
+    "does not hold": "red",
+    "undecided": "yellow",
+    "not testable": "yellow",
+    "not yet run": "dim",
+}
+ANSWERS_NOTE = (
+    "A claim holds where every primary part is confirmed, for every form of VRAL; one refuted part "
+    "is enough against it. A part whose baseline has learned nothing, and a control that fails, "
+    "make it not testable. Only runs with the experiment's own settings answer."
+)
+
+
+def tally_of_parts(answer: Answer) -> str:
+    """How many parts and controls say what, and whether the answer stands in Holm's family.
+
+    Such as "✓ 5 ✗ 2, survives Holm".
+    """
+    count = Counter(part.outcome for part in (*answer.parts, *answer.controls))
+    text = " ".join(f"{mark} {count[name]}" for name, mark in ANSWER_MARKS.items() if count[name])
+    if not answer.decided:
+        return text
+    return f"{text}, {'survives' if answer.survives else 'does not survive'} Holm"
 
 
 def basis(verdict: Verdict) -> str:
@@ -35,6 +67,13 @@ def doubt_note(verdict: Verdict) -> str:
     """
     row = doubt(verdict)
     return row.standing.capitalize() if row else ""
+
+
+def holm_note(verdict: Verdict) -> str:
+    """Whether a verdict stands in Holm's family; empty where it is undecided or not counted."""
+    if verdict.verdict == "inconclusive" or not (verdict.in_family and counts(verdict)):
+        return ""
+    return "survives Holm" if verdict.survives else "does not survive Holm"
 
 
 def remarks(verdict: Verdict) -> list[str]:
@@ -76,22 +115,23 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
 
     Nothing where there are no ``verdicts``.
     """
-    family = [verdict for verdict in verdicts if verdict.in_family]
+    counted = [verdict for verdict in verdicts if counts(verdict)]
+    family = [verdict for verdict in counted if verdict.in_family]
     notes = _chance_notes(family) if family else []
-    computed = [verdict for verdict in verdicts if verdict.claim.kind == "deterministic"]
+    computed = [verdict for verdict in counted if verdict.claim.kind == "deterministic"]
     if computed:
         notes.append(
             f"{len(computed)} claims are deterministic: {tally(computed)}. They are computed "
             "without seeds and judged by their thresholds alone, apart from the family."
         )
-    identities = [verdict for verdict in verdicts if verdict.claim.kind == "identity"]
+    identities = [verdict for verdict in counted if verdict.claim.kind == "identity"]
     if identities:
         names = ", ".join(dict.fromkeys(verdict.claim.id for verdict in identities))
         notes.append(
             f"True by arithmetic, whatever the runs say, and so in no count above: {names} "
             f"({tally(identities)})."
         )
-    others = sum(bool(verdict.settings) for verdict in verdicts)
+    others = sum(bool(verdict.settings) for verdict in counted)
     if others:
         notes.append(
             f"{others} of these verdicts are of runs with other settings than the experiment's, "
@@ -101,9 +141,10 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
         concerned = [verdict for verdict in verdicts if doubt(verdict) is row]
         if concerned:
             names = ", ".join(dict.fromkeys(verdict.claim.family for verdict in concerned))
+            more = " and not counted" * (row.standing == "withdrawn")
             where = ", ".join(dict.fromkeys(verdict.dataset for verdict in concerned))
             notes.append(
-                f"{len(concerned)} of these verdicts are {row.standing} ({names} on {where}): "
+                f"{len(concerned)} verdicts are {row.standing}{more} ({names} on {where}): "
                 f"{row.reason}."
             )
     return notes

@@ -12,9 +12,27 @@ from rich.console import Console
 from rich.markup import escape
 
 from vral.claims import Unjudged, Verdict, examine
-from vral.claims.markdown import BEGIN, END, as_markdown, write_between_marks
+from vral.claims.answers import Answer, answers
+from vral.claims.markdown import (
+    ANSWERS_BEGIN,
+    BEGIN,
+    END,
+    answers_table,
+    as_markdown,
+    write_between_marks,
+)
 from vral.claims.withdrawn import doubt
-from vral.claims.wording import COLOURS, basis, family_notes, headline, remarks
+from vral.claims.wording import (
+    ANSWER_COLOURS,
+    ANSWERS_NOTE,
+    COLOURS,
+    basis,
+    family_notes,
+    headline,
+    holm_note,
+    remarks,
+    tally_of_parts,
+)
 from vral.cli.options import studies_argument
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
@@ -32,7 +50,7 @@ PUBLISHED = "runs/published"
     "--into",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also rewrite the table of claims in this Markdown page, between its lines "
-    f"{BEGIN} and {END}.",
+    f"{BEGIN} and {END}, and the answers to C1 to C11 between {ANSWERS_BEGIN} and its end.",
 )
 @click.option(
     "--figures",
@@ -45,6 +63,8 @@ def command(
 ) -> None:
     """Judge every claim of the paper and the deck on the results in the STUDY folders.
 
+    C1 to C11 get one answer each, from the parts that are its test; all parts follow.
+
     A claim is confirmed or refuted if the whole interval over seeds lies on one side
     of its threshold, and inconclusive otherwise. A number that involves no chance decides alone.
     Claims that cannot be judged yet are listed with the command that would produce their data.
@@ -52,23 +72,47 @@ def command(
     if figures is not None and into is None:
         raise ConfigError(f"--figures: {figures} given without --into, whose links it sets")
     verdicts, still_open = examine(studies)
+    answered = answers(verdicts, still_open)
     first = headline(verdicts, still_open)
     if into and not verdicts:
         raise ConfigError(f"--into: {into} is left as it is. {first}")
     if into:
         notes = " ".join(line for line in (first, *family_notes(verdicts)) if line)
-        write_between_marks(into, f"{as_markdown(verdicts, into, figures or PUBLISHED)}\n\n{notes}")
+        text = f"{as_markdown(verdicts, into, figures or PUBLISHED)}\n\n{notes}"
+        write_between_marks(into, text, answers_table(answered))
     if as_json:
-        click.echo(json.dumps(as_data(verdicts, still_open), indent=1, ensure_ascii=False))
+        click.echo(
+            json.dumps(as_data(verdicts, still_open, answered), indent=1, ensure_ascii=False)
+        )
         return
     console = open_terminal()
     if first:
         console.print(first, style="bold", soft_wrap=True)
     if verdicts:
+        _show_answers(console, answered)
         _show_verdicts(console, verdicts)
     for line in family_notes(verdicts):
         console.print(line, soft_wrap=True)
     _show_open(console, still_open)
+
+
+def _show_answers(console: Console, answered: Sequence[Answer]) -> None:
+    rows = []
+    for answer in answered:
+        experiment, dataset = answer.question.study
+        colour = ANSWER_COLOURS[answer.outcome]
+        rows.append(
+            (
+                f"[bold]{answer.question.id}[/]",
+                f"[{colour}]{answer.outcome}[/]",
+                f"[bold]{escape(answer.question.text)}[/]\n{escape(answer.sentence)}\n"
+                f"[dim]{experiment} on {dataset}; {tally_of_parts(answer)}[/]",
+            )
+        )
+    columns = (Column("claim"), Column("answer"), Column("question and answer", text=True))
+    show_table(console, "Answers, one for each claim of the sources", columns, rows)
+    console.print(ANSWERS_NOTE, soft_wrap=True)
+    console.print()
 
 
 COLUMNS = (Column("claim"), Column("verdict"), Column("effect", text=True))
@@ -83,7 +127,8 @@ def _show_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
         rows.append(
             (
                 f"[bold]{escape(verdict.claim.id)}[/]",
-                f"[{colour}]{verdict.verdict}[/]" + "\n[dim]in the family[/]" * verdict.survives,
+                f"[{colour}]{verdict.verdict}[/]"
+                + f"\n[dim]{holm_note(verdict)}[/]" * bool(holm_note(verdict)),
                 f"{escape(_effect(verdict))}, "
                 f"asked: {verdict.claim.threshold}; {escape(where)}\n"
                 f"[dim]{escape(verdict.claim.quantity)}[/]"
@@ -116,11 +161,30 @@ def _show_open(console: Console, still_open: Sequence[Unjudged]) -> None:
         console.print(f"    {reason}: {', '.join(names)}", soft_wrap=True)
 
 
-def as_data(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> dict[str, Any]:
-    """All verdicts in the types of JSON; NaN is null, ±∞ are "inf" and "-inf"."""
+def as_data(
+    verdicts: Sequence[Verdict], still_open: Sequence[Unjudged], answered: Sequence[Answer]
+) -> dict[str, Any]:
+    """All answers and verdicts in the types of JSON; NaN is null, ±∞ are "inf" and "-inf"."""
     return {
         "level": LEVEL,
         "judged": len(verdicts),
+        "answers": [
+            {
+                "claim": answer.question.id,
+                "question": answer.question.text,
+                "experiment": answer.question.study[0],
+                "dataset": answer.question.study[1],
+                "outcome": answer.outcome,
+                "sentence": answer.sentence,
+                "survives": answer.survives,
+                "by_form": answer.by_form,
+                **{
+                    role: {part.claim: part.outcome for part in getattr(answer, role)}
+                    for role in ("parts", "controls", "beside")
+                },
+            }
+            for answer in answered
+        ],
         "notes": [
             line for line in (headline(verdicts, still_open), *family_notes(verdicts)) if line
         ],

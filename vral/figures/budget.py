@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vral.figures.panels import cell, missing
 from vral.figures.style import FLOOR, SMALL, beside, drawing, finish, grid, ratio_label, wrap
 from vral.study.methods import label
-from vral.study.statistics import bootstrap_median
+from vral.study.statistics import median_interval
 
 CLOCKS = {
     "d_updates": "updates of D",
@@ -63,7 +63,7 @@ def surface(
             parts.append(np.full((3, len(at)), np.nan))
             continue
         values = bought(rows, clock, at, "frechet")
-        ends = np.array(bootstrap_median(values))
+        ends = np.array(median_interval(values))
         parts.append(np.where(np.isnan(values).all(-1), np.nan, ends))
     return np.stack(parts, axis=1)
 

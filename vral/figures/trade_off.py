@@ -24,7 +24,7 @@ from vral.figures.style import (
     grid,
 )
 from vral.study.methods import arm_order, label
-from vral.study.statistics import bootstrap_median
+from vral.study.statistics import median_interval
 
 PANELS: dict[str, tuple[str, str, tuple[float, float]]] = {
     "auc": ("D tells real from fake", "AUC", (0.48, 1.03)),
@@ -105,7 +105,7 @@ def _draw_points(ax: Axes, rows: pl.DataFrame, name: str, style: ArmStyle) -> No
     for gap in sorted(set(finite(rows, "gap"))):
         values = finite(rows.filter(pl.col("gap") == gap), name)
         if len(values):
-            middle, low, high = map(float, bootstrap_median(values))
+            middle, low, high = map(float, median_interval(values))
             ax.plot(gap, middle, ls="", ms=5, marker=style.marker, color=style.colour, zorder=4)
             ax.vlines(gap, low, high, color=style.colour, lw=1.3, zorder=3)
 

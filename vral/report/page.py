@@ -21,8 +21,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
+from vral.claims.answers import answers
 from vral.claims.verdict import JUDGEMENTS
-from vral.claims.wording import family_notes, headline, nothing_to_judge, remarks
+from vral.claims.withdrawn import counts
+from vral.claims.wording import (
+    ANSWERS_NOTE,
+    family_notes,
+    headline,
+    holm_note,
+    nothing_to_judge,
+    remarks,
+    tally_of_parts,
+)
 from vral.figures import ratio_label
 from vral.files import write_bytes
 from vral.report import contents, settings
@@ -66,6 +76,7 @@ def render(
         "setting": settings.setting,
         "label": label,
         "duration": duration,
+        "holm_note": holm_note,
         "remarks": remarks,
         "ratio": ratio_label,
         "interval_name": interval_name,
@@ -78,7 +89,7 @@ def render(
         key=lambda verdict: list(CLAIMS).index(verdict.claim.id),
     )
     judged = theories or any(section.study.experiment for section in sections)
-    tally = Counter(v.verdict for v in verdicts if v.claim.kind != "identity")
+    tally = Counter(v.verdict for v in verdicts if v.claim.kind != "identity" and counts(v))
     return environment.get_template("page.html").render(
         creator=CREATOR,
         version=version("vral"),
@@ -98,6 +109,9 @@ def render(
         notes=family_notes(verdicts),
         verdicts=verdicts,
         still_open=still_open,
+        answers=answers(verdicts, still_open) if verdicts else [],
+        answers_note=ANSWERS_NOTE,
+        tally_of_parts=tally_of_parts,
         tally=[(judgement, tally[judgement]) for judgement in JUDGEMENTS],
         strip=strip,
         ends=contents.ENDS,

@@ -1,0 +1,162 @@
+"""One answer to each question: which parts it reads, and how they combine."""
+
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+from vral.claims.answers import FORM_NAMES, QUESTIONS, answer, answers, combine
+from vral.claims.catalogue import CLAIMS
+from vral.claims.ledger import Unjudged
+from vral.claims.markdown import answers_table, write_between_marks
+from vral.claims.panels import FORMS
+from vral.claims.verdict import JUDGEMENTS, Verdict
+from vral.claims.wording import tally_of_parts
+from vral.study.experiments import EXPERIMENTS
+
+BY_ID = {question.id: question for question in QUESTIONS}
+PLANNED = ("C2.usefulness.{form}.*",)
+"""Parts of an experiment that is not in the catalogue yet."""
+
+
+def verdict(name: str, judged: str = "confirmed", survives: bool = True, **more) -> Verdict:
+    claim = CLAIMS[name]
+    dataset = dict([q.study for q in QUESTIONS]).get(claim.experiment, "digits")
+    plain = Verdict(claim, dataset, 1.0, 1.0, 1.0, 5, judged, Path("study"), 0, 1e-9)
+    return replace(plain, survives=survives, **more)
+
+
+def world(question, judged=lambda name: "confirmed", **more) -> list[Verdict]:
+    patterns = (*question.parts, *question.controls)
+    names = dict.fromkeys(n for f in question.forms or ("",) for n in question.claims(patterns, f))
+    return [verdict(name, judged(name), **more) for name in names]
+
+
+def test_the_questions_are_c1_to_c11_and_every_part_exists():
+    assert list(BY_ID) == [f"C{i}" for i in range(1, 12)]
+    for question in QUESTIONS:
+        experiment, dataset = question.study
+        assert dataset in EXPERIMENTS[experiment].datasets
+        assert question.text.endswith("?")
+        assert bool(question.forms) != bool(question.yes and question.no)
+        for role in (question.parts, question.controls, question.beside):
+            for pattern in set(role) - set(PLANNED):
+                for form in question.forms or ("",):
+                    names = question.claims([pattern], form)
+                    assert names, pattern
+                    assert {CLAIMS[name].family for name in names} == {question.id}
+
+
+def test_every_claim_of_the_deck_is_the_gate_a_part_a_control_or_beside():
+    used = set()
+    for question in QUESTIONS:
+        patterns = (*question.parts, *question.controls, *question.beside)
+        for form in question.forms or ("",):
+            used |= set(question.claims(patterns, form))
+    deck = {name for name, claim in CLAIMS.items() if claim.experiment == "deck"}
+    assert deck - used == {name for name in deck if CLAIMS[name].family == "C0"}
+
+
+@pytest.mark.parametrize("name", ["C3", "C4", "C7", "C8"])
+def test_every_form_is_answered_by_the_parts_that_name_it(name):
+    for form in FORMS:
+        parts = BY_ID[name].claims([p for p in BY_ID[name].parts if "{form}" in p], form)
+        of_form = [n for n in CLAIMS if n.startswith(f"{name}.panels.") and form in n.split(".")]
+        assert parts == of_form
+
+
+def test_of_several_outcomes_the_gravest_decides():
+    assert combine(["holds", "holds"]) == "holds"
+    assert combine(["holds", "undecided"]) == "undecided"
+    assert combine(["undecided", "not testable"]) == "not testable"
+    assert combine(["not testable", "does not hold", "holds"]) == "does not hold"
+    assert combine(["does not hold", "not yet run"]) == combine([]) == "not yet run"
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.id)
+def test_a_question_holds_with_all_parts_and_one_refuted_part_is_enough_against_it(question):
+    everything = world(question)
+    all_hold = answer(question, everything, [])
+    assert (all_hold.outcome, all_hold.survives) == ("holds", True)
+    parts = {part.claim for part in all_hold.parts}
+    for name in parts:
+        against = answer(question, world(question, lambda n, at=name: JUDGEMENTS[n == at]), [])
+        assert (against.outcome, against.survives) == ("does not hold", True)
+        open_ = answer(question, world(question, lambda n, at=name: JUDGEMENTS[2 * (n == at)]), [])
+        assert (open_.outcome, open_.survives) == ("undecided", False)
+        missing = answer(question, [v for v in everything if v.claim.id != name], [])
+        assert missing.outcome == "not yet run"
+        assert f"vral reproduce {question.study[0]}" in missing.sentence
+    for part in all_hold.controls:
+        fails = answer(question, world(question, lambda n, at=part.claim: JUDGEMENTS[n == at]), [])
+        assert fails.outcome == "not testable"
+        assert f"control {part.claim} fails" in fails.sentence
+
+
+def test_a_claim_that_holds_for_some_forms_is_said_in_one_sentence():
+    def judged(name):
+        return "refuted" if name == "C3.panels.ks-fake.vral-meta" else "confirmed"
+
+    given = answer(BY_ID["C3"], world(BY_ID["C3"], judged), [])
+    assert given.outcome == "does not hold"
+    assert given.sentence == "Holds for ten steps and for Parzen, not for one step."
+    every = answer(BY_ID["C3"], world(BY_ID["C3"]), [])
+    assert every.sentence == "Holds for one step, for ten steps and for Parzen."
+    assert set(FORM_NAMES) == set(FORMS)
+
+
+def test_standard_gans_that_lose_nothing_are_enough_against_c7():
+    def judged(name):
+        return "refuted" if name == "C7.panels.loses.lsgan" else "confirmed"
+
+    given = answer(BY_ID["C7"], world(BY_ID["C7"], judged), [])
+    assert set(given.by_form.values()) == {"does not hold"}
+
+
+def test_a_gate_that_fails_leaves_nothing_to_test():
+    gone = "not testable: the median coverage of lsgan at 1 is 0.1, asked ≥ 0.3"
+    waiting = [
+        Unjudged(CLAIMS[v.claim.id], "mnist", gone, "", not_testable=True)
+        for v in world(BY_ID["C4"])
+    ]
+    given = answer(BY_ID["C4"], [], waiting)
+    assert given.outcome == "not testable"
+    assert given.sentence == f"Not testable: {gone.partition(': ')[2]}."
+
+
+def test_other_settings_other_data_and_withdrawn_runs_answer_nothing():
+    question = BY_ID["C10"]
+    for changes in (
+        {"settings": ("--rounds 20 (not 1000)",)},
+        {"dataset": "mnist"},
+        {"dataset": "mnist", "settings": ("--rounds 20 (not 1000)",)},
+    ):
+        changed = [replace(v, **changes) for v in world(question)]
+        assert answer(question, changed, []).outcome == "not yet run"
+
+
+def test_an_answer_that_holds_survives_only_with_all_its_parts():
+    first, *rest = world(BY_ID["C9"]) + world(BY_ID["C10"])
+    weak = answer(BY_ID["C9"], [replace(first, survives=False)], [])
+    assert (weak.outcome, weak.survives) == ("holds", False)
+    assert tally_of_parts(weak) == "✓ 1, does not survive Holm"
+    assert answer(BY_ID["C10"], rest, []).survives
+    one = [replace(v, survives=fnmatchcase(v.claim.id, "*0.1")) for v in rest]
+    assert not answer(BY_ID["C10"], one, []).survives
+
+
+def test_a_page_may_have_the_eleven_rows_alone(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- answers -->\nold\n<!-- /answers -->\nb\n")
+    table = answers_table(answers([], []))
+    write_between_marks(page, "every part", table)
+    text = page.read_text()
+    assert "every part" not in text
+    assert "old" not in text
+    assert text.count("\n| **C") == 11
+
+
+def test_without_any_verdict_nothing_is_answered():
+    given = answers([], [])
+    assert {entry.outcome for entry in given} == {"not yet run"}

@@ -1,0 +1,301 @@
+"""ANSWERS: C1 to C11, each one question with the parts that answer it and one rule for all.
+
+A question names the study that is its test (experiment and data set) and the claims of the
+catalogue that are its parts. Everything else in the ledger stands below, and decides nothing here.
+
+The rule. A part that has not been run leaves the question "not yet run". Else one refuted part is
+enough for "does not hold"; else a part whose gate failed makes it "not testable", and a part that
+its seeds do not decide "undecided". It "holds" where every part is confirmed. Where VRAL has
+several forms, each is answered by its own parts, and the forms combine by the same rule, so that a
+claim holds in general only if it holds for every form. A control is what must be true for the parts
+to mean anything: where one is refuted the question is "not testable", and where one is not decided
+the question is not either.
+
+Only runs with the experiment's own settings answer, and nothing that is withdrawn. An answer
+survives where its verdicts do in Holm's family: all of them if it holds, one that refutes if not.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal, get_args
+
+from vral.claims.catalogue import CLAIMS
+from vral.claims.ledger import Unjudged
+from vral.claims.panels import FORMS, STANDARD_GANS
+from vral.claims.verdict import Judgement, Verdict
+from vral.claims.withdrawn import counts
+
+Outcome = Literal["not yet run", "does not hold", "not testable", "undecided", "holds"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+"""Every outcome. Of several that are combined the first one here decides."""
+
+JUDGED: dict[Judgement, Outcome] = {
+    "confirmed": "holds",
+    "refuted": "does not hold",
+    "inconclusive": "undecided",
+}
+
+FORM_NAMES = dict(zip(FORMS, ("one step", "ten steps", "Parzen"), strict=True))
+"""VRAL with one step of R and F per update of D, with ten, and by a Parzen window."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A claim of the source as one question. Parts are patterns of claim ids."""
+
+    id: str
+    text: str
+    """The question, in words that need no paper."""
+    study: tuple[str, str]
+    """The experiment and the data set that are its test."""
+    parts: tuple[str, ...]
+    """With "{form}" in it a pattern is of each of ``forms``, else of all of them."""
+    yes: str = ""
+    """What is so where it holds; empty where the forms say it."""
+    no: str = ""
+    controls: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """Claims of the same study that are shown with it and decide nothing."""
+    forms: tuple[str, ...] = ()
+    more: Mapping[str, str] = field(default_factory=dict)
+    """Further experiments of which ``parts`` are, and their data sets."""
+
+    def claims(self, patterns: Iterable[str], form: str = "") -> list[str]:
+        """The ids of the catalogue that ``patterns`` name, for one form or for no form."""
+        wanted = [pattern.replace("{form}", form) for pattern in patterns]
+        return [name for name in CLAIMS if any(fnmatchcase(name, pattern) for pattern in wanted)]
+
+    def of(self, claim: str) -> tuple[str, str]:
+        """The experiment and the data set on which ``claim`` is judged for this question."""
+        experiment = CLAIMS[claim].experiment
+        return (experiment, self.more[experiment]) if experiment in self.more else self.study
+
+
+DECK, DIGITS = ("deck", "mnist"), "digits"
+QUESTIONS = (
+    Question(
+        "C1",
+        "Does too strong a discriminator starve the generator?",
+        DECK,
+        ("C1.panels.saturating",),
+        "Yes, under the saturating loss: at 50:1 its signal is 1 % or less of that at 1:1, and "
+        "losses that do not saturate keep half of theirs.",
+        "No: even under the saturating loss more than 1 % of the signal is left at 50:1.",
+        controls=("C1.panels.control.*",),
+    ),
+    Question(
+        "C2",
+        "Does VRAL give the generator a stronger signal than ordinary losses that do not saturate?",
+        DECK,
+        ("C2.panels.{form}.*", "C2.usefulness.{form}.*"),
+        forms=FORMS,
+        more={"usefulness": DIGITS},
+    ),
+    Question(
+        "C3",
+        "Are the discriminator's outputs the two Gaussians N(0,1) and N(1,1) that VRAL asks for?",
+        DECK,
+        tuple(f"C3.panels.{what}.{{form}}" for what in ("mean-*", "variance-*", "ks-*", "overlap")),
+        beside=("C3.panels.contrast.*",),
+        forms=FORMS,
+    ),
+    Question(
+        "C4",
+        "Does the variance of the discriminator's outputs on fakes stay near 1 under VRAL?",
+        DECK,
+        ("C4.panels.{form}",),
+        beside=("C4.panels.breaks.*",),
+        forms=FORMS,
+    ),
+    Question(
+        "C5",
+        "Does the slope of the discriminator stay steadier under VRAL than under other losses?",
+        DECK,
+        ("C5.panels.swing.{form}", "C5.panels.than.{form}.*"),
+        forms=FORMS,
+    ),
+    Question(
+        "C6",
+        "Does a bounded variance of its outputs bound the slope of the discriminator?",
+        ("lipschitz", DIGITS),
+        ("C6.correlation", "C6.lipschitz"),
+        "Yes: variance and slope rise together, and VRAL's slope is at most twice WGAN-GP's.",
+        "No: variance and slope do not rise together, or VRAL's slope exceeds twice WGAN-GP's.",
+        controls=("C6.poincare",),
+    ),
+    Question(
+        "C7",
+        "Does VRAL bear fifty discriminator updates per generator update, where standard GANs lose "
+        "quality?",
+        DECK,
+        (
+            "C7.panels.keeps.{form}",
+            "C7.panels.matched.{form}",
+            *(f"C7.panels.loses.{arm}" for arm in STANDARD_GANS),
+        ),
+        beside=("C7.panels.keeps.wgan-gp",),
+        forms=FORMS,
+    ),
+    Question(
+        "C8",
+        "Does VRAL's generator learn from a well-trained discriminator as well as the best other?",
+        DECK,
+        ("C8.panels.{form}", "C8.panels.learns.{form}"),
+        beside=("C8.panels.vral-meta+mean", "C8.panels.learns.vral-meta+mean"),
+        forms=FORMS,
+    ),
+    Question(
+        "C9",
+        "Does a Parzen window do as well as VRAL's learned discriminators of scores?",
+        DECK,
+        ("C9.panels.benefit",),
+        "Yes: at 50:1 its Fréchet distance is at most 1.25 times theirs.",
+        "No: at 50:1 its Fréchet distance is more than 1.25 times theirs.",
+    ),
+    Question(
+        "C10",
+        "Does clipping the weights make the discriminator's slope less steady than a gradient "
+        "penalty does?",
+        ("clipping", DIGITS),
+        ("C10.clip=*",),
+        "Yes: with either clip it varies at least twice as much over time.",
+        "No: with one of the clips it varies less than twice as much over time.",
+        beside=("C10.clip-all",),
+    ),
+    Question(
+        "C11",
+        "Does noise in the discriminator's hidden layers raise the variance of its outputs?",
+        ("noise", DIGITS),
+        ("C11.variance.hidden=*",),
+        "Yes: with either noise it is at least twice as large.",
+        "No: with one of the noises it is less than twice as large.",
+        controls=("C11.auc.hidden=*",),
+        beside=("C11.signal.hidden=*", "C11.*.input=*"),
+    ),
+)
+"""C1 to C11. The parts of C6, C10 and C11 had been judged when this table was made; those of the
+others had not."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the ledger says on one claim of a question."""
+
+    claim: str
+    outcome: Outcome
+    verdict: Verdict | None = None
+    reason: str = ""
+    """Why there is no verdict."""
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to one question."""
+
+    question: Question
+    outcome: Outcome
+    by_form: dict[str, Outcome]
+    """The outcome for each form; empty where the question has none."""
+    parts: tuple[Part, ...]
+    controls: tuple[Part, ...]
+    beside: tuple[Part, ...]
+    survives: bool
+    """Whether the answer still stands in Holm's family; False where nothing is decided."""
+
+    @property
+    def decided(self) -> bool:
+        return self.outcome in ("holds", "does not hold")
+
+    @property
+    def sentence(self) -> str:
+        """The answer in one sentence, made from the parts."""
+        deciding = [part for part in (*self.parts, *self.controls) if part.outcome == self.outcome]
+        if self.outcome == "not yet run":
+            commands = dict.fromkeys(part.command for part in deciding if part.command)
+            return f"Not yet run: {'; '.join(commands)}."
+        if self.by_form and (self.decided or len(set(self.by_form.values())) > 1):
+            return _of_forms(self.by_form)
+        if self.decided:
+            return self.question.yes if self.outcome == "holds" else self.question.no
+        if self.outcome == "not testable":
+            why = [part.reason for part in deciding if part.reason]
+            why += [f"control {p.claim} fails" for p in self.controls if p.outcome != "holds"]
+            return f"Not testable: {why[0].removeprefix('not testable: ')}."
+        open_parts = [part.claim for part in deciding]
+        total = len(self.parts) + len(self.controls)
+        return f"Undecided: the seeds leave {len(open_parts)} of {total} parts open."
+
+
+def _of_forms(by_form: Mapping[str, Outcome]) -> str:
+    """Such as "Holds for ten steps and for Parzen, not for one step."."""
+    texts = []
+    for outcome in reversed(OUTCOMES):
+        names = [f"for {FORM_NAMES[form]}" for form, found in by_form.items() if found == outcome]
+        if names:
+            listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+            texts.append(f"{'not' if outcome == 'does not hold' else outcome} {listed}")
+    text = ", ".join(texts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def combine(outcomes: Iterable[Outcome]) -> Outcome:
+    """The outcome of several by the rule of this module; "not yet run" of none."""
+    found = set(outcomes)
+    return next((o for o in OUTCOMES if o in found), "not yet run")
+
+
+def answers(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> list[Answer]:
+    """An answer for each of QUESTIONS, from the two parts of ``ledger.examine``."""
+    return [answer(question, verdicts, still_open) for question in QUESTIONS]
+
+
+def answer(
+    question: Question, verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]
+) -> Answer:
+    """The answer to one question."""
+
+    def found(patterns: Iterable[str], form: str = "") -> tuple[Part, ...]:
+        return tuple(
+            part
+            for claim in question.claims(patterns, form)
+            for part in _parts(claim, question.of(claim), verdicts, still_open)
+        )
+
+    per_form = {form: found(question.parts, form) for form in question.forms or ("",)}
+    parts = tuple(dict.fromkeys(part for group in per_form.values() for part in group))
+    controls, beside = found(question.controls), found(question.beside)
+    by_form = {form: combine(p.outcome for p in group) for form, group in per_form.items()}
+    outcome = combine(by_form.values())
+    checked = combine(part.outcome for part in controls) if controls else "holds"
+    if checked != "holds" and outcome != "not yet run":
+        outcome = "not testable" if checked == "does not hold" else checked
+        by_form = {}
+    needed = (*parts, *controls)
+    if outcome == "does not hold":
+        needed = tuple(part for part in parts if part.outcome == outcome)
+    stands = [part.verdict is not None and part.verdict.survives for part in needed]
+    survives = {"holds": all, "does not hold": any}.get(outcome, lambda _: False)(stands)
+    shown = by_form if question.forms else {}
+    return Answer(question, outcome, shown, parts, controls, beside, survives)
+
+
+def _parts(
+    claim: str,
+    study: tuple[str, str],
+    verdicts: Sequence[Verdict],
+    still_open: Sequence[Unjudged],
+) -> list[Part]:
+    """What every study of the question says on ``claim``; one part if there is none."""
+    experiment, dataset = study
+    parts = [
+        Part(claim, JUDGED[v.verdict], v)
+        for v in verdicts
+        if v.claim.id == claim and v.dataset == dataset and not v.settings and counts(v)
+    ]
+    waiting = [e for e in still_open if e.claim.id == claim and e.dataset == dataset]
+    parts += [Part(claim, "not testable", None, e.reason) for e in waiting if e.not_testable]
+    command = f"vral reproduce {experiment}" + f" --dataset {dataset}" * (dataset != DIGITS)
+    commands = [e.command for e in waiting if not e.not_testable] or [command]
+    return parts or [Part(claim, "not yet run", None, "", commands[0])]
