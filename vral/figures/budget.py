@@ -120,7 +120,8 @@ def budget(
     return finish(
         figure,
         f"The best ratio for a budget, counted in {CLOCKS[clock]}",
-        f"Claim Q3 · {caption} · medians over seeds; white: not reached; no dot where half of the ratios or fewer are read",
+        f"Claim Q3 · {caption} · medians over seeds; white: not reached; no dot where half of the "
+        "ratios or fewer are read",
         f"Fréchet distance over D:G and {CLOCKS[clock]}, a panel for each method. "
         + " ".join(described),
         (key, ["best ratio", "interval overlaps the best one's"]),
