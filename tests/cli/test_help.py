@@ -1,6 +1,7 @@
 """Help texts and ``vral ls`` come from words.json, which says what the real commands say."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from vral.optim import RULES, TRANSFORMS
 from vral.optim.rules import describe
 from vral.study.config import RunConfig
 from vral.study.experiments import EXPERIMENTS
+from vral.study.fidelity import FIDELITY
 from vral.study.methods import METHODS
 
 SLOW = {"torch", "polars", "numpy", "pydantic", "matplotlib", "sklearn", "scipy", "bokeh"}
@@ -108,12 +110,24 @@ def test_ls_is_a_line_a_row_in_a_pipe_and_fits_a_phone(monkeypatch):
     sections = stubs.read_words()["ls"]
     monkeypatch.delenv("COLUMNS", raising=False)
     lines = [line for line in CliRunner().invoke(main.main, ["ls"]).output.splitlines() if line]
-    assert len(lines) == sum(1 + len(section["rows"]) for section in sections)
-    names = [name for section in sections for name, *_ in section["rows"]]
+    shown = [section for section in sections if section["name"] not in ls.ASKED_FOR]
+    assert len(lines) == sum(1 + len(section["rows"]) for section in shown)
+    names = [name for section in shown for name, *_ in section["rows"]]
     assert all(any(line.startswith(f"  {name}  ") for line in lines) for name in names)
     narrow = CliRunner().invoke(main.main, ["ls"], env={"COLUMNS": "50"}).output.splitlines()
     assert max(map(len, narrow)) <= 50
     assert set(ls.SECTIONS) == {section["name"] for section in sections}
+
+
+def test_ls_shows_the_authors_choices_by_name(vral, monkeypatch):
+    monkeypatch.delenv("COLUMNS")
+    lines = vral("ls", "fidelity").output.splitlines()[1:]
+    assert len(lines) == len(FIDELITY)
+    for line, name in zip(lines, FIDELITY, strict=True):
+        assert line.startswith(f"  {name}  ".ljust(27)[:26])
+    (norm,) = (line for line in lines if line.startswith("  norm in G "))
+    assert "authors: batch norm in every hidden layer" in norm
+    assert re.search(r"; batch \([^)]*\bdeck\b[^)]*\): same", norm)
 
 
 def test_the_words_of_vral_ls_are_asked_for_by_name(vral):

@@ -16,7 +16,10 @@ SECTIONS = (
     "experiments",
     "dynamics",
     "readings",
+    "fidelity",
 )
+ASKED_FOR = ("fidelity",)
+"""Sections that are shown by name alone."""
 INDENT = 26
 """Columns before a text that stands beside its name."""
 
@@ -26,10 +29,12 @@ INDENT = 26
 def command(section: str | None) -> None:
     """Show methods, data sets, networks, update rules, objectives, experiments and readings.
 
-    With a SECTION, show that section alone. Texts are broken at the width of the terminal; in a
-    pipe every row is one line.
+    With a SECTION, show that section alone. The section fidelity is shown by name alone: every
+    choice of the authors with its source, and ours, which is the same or differs because. Texts are
+    broken at the width of the terminal; in a pipe every row is one line.
     """
-    sections = [words for words in read_words()["ls"] if section in (None, words["name"])]
+    shown = (section,) if section else tuple(name for name in SECTIONS if name not in ASKED_FOR)
+    sections = [words for words in read_words()["ls"] if words["name"] in shown]
     console = open_terminal()
     for number, words in enumerate(sections):
         if number:

@@ -23,6 +23,7 @@ from vral.objectives import OBJECTIVES
 from vral.optim.rules import RULES, Same, describe
 from vral.optim.transforms import TRANSFORMS
 from vral.study.experiments import EXPERIMENTS
+from vral.study.fidelity import FIDELITY, entries, experiments, listed
 from vral.study.methods import METHODS
 
 GAME_OBJECTIVES = {
@@ -151,6 +152,7 @@ def sections() -> list[dict[str, Any]]:
         ),
         ("readings", "Readings at D's updates", {k: (text, "") for k, text in METRICS.items()}),
         ("readings", "Readings of a probe", {k: (text, "") for k, text in PROBE_METRICS.items()}),
+        ("fidelity", "The authors' choices, and ours in the experiments", _fidelity()),
     )
     return [
         {
@@ -160,6 +162,19 @@ def sections() -> list[dict[str, Any]]:
         }
         for name, title, rows in tables
     ]
+
+
+def _fidelity() -> dict[str, tuple[str, str]]:
+    """Each row of FIDELITY: the authors' value with its source, and ours in the experiments."""
+    ours: dict[str, list[str]] = {}
+    studies = experiments()
+    for entry in entries(studies):
+        value = f"{entry.ours} ({listed(entry.studies, list(studies))}): {entry.verdict}"
+        ours.setdefault(entry.setting, []).append(value)
+    return {
+        name: (f"authors: {FIDELITY[name].authors} [{FIDELITY[name].source}].", "; ".join(values))
+        for name, values in ours.items()
+    }
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ MATCHED = {"rounds": 50_000, "record_every": 50, "probe_every": 1000}
 """As many D updates at 1:1 as 1,000 rounds at 50:1 have."""
 
 AUTHORS = {"norm_g": "batch", "rule": "adam:eps=1e-08"}
-"""Batch norm in G and Adam's ε, as the authors had them."""
+"""Batch norm in G, as the authors had it; Adam's ε is the usual one, theirs was 3e-6."""
 LONG = {
     "1": {"rounds": 5000, "record_every": 5, "probe_every": 100},
     "50": {"rounds": 1000, "record_every": 50, "probe_every": 20},
