@@ -112,6 +112,10 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "C1.panels.saturating": (("signal_fake",), 0.001, 0.5),
     "C1.panels.control.*": (("signal_fake",), 0.8, 0.1),
     "C2.panels.*": (("signal_fake",), 2, 0.5),
+    "C2.points.control": (("usefulness_cosine",), 0.7, 0.1),
+    "C2.usefulness.*.cosine": (("usefulness_cosine",), 0.8, 0.1),
+    "C2.stages.*": (("usefulness_cosine",), 0.8, 0.1),
+    "C2.moves.*": (("usefulness_cosine",), 1.2, 1),
     "C3.panels.mean-fake*": (("held_out_mean_fake",), 0.05, -0.8),
     "C3.panels.mean-real*": (("held_out_mean_real",), 0.9, 0.2),
     "C3.panels.variance-fake*": (("held_out_var_fake",), 1.2, 0.2),
@@ -212,6 +216,13 @@ def true_and_false(claim: Claim) -> tuple[Evidence, Evidence]:
     if claim.id == "C6.poincare":
         square = tuple((arm, ratio, "latent_grad_square", 1) for arm in claim.arms)
         return pair("held_out_var_fake", 0.5, 2, square)
+    if fnmatchcase(claim.id, "C2.chance.*"):
+        endings = ("permuted", "permuted_sd", "random_sd")
+        chance = tuple((subject, ratio, f"usefulness_cosine_{name}", 1) for name in endings)
+        return pair("usefulness_cosine", 8, 2, chance)
+    if fnmatchcase(claim.id, "C2.usefulness.*.drop"):
+        points = tuple((arm, ratio, "usefulness_cosine", 1) for arm in claim.arms)
+        return pair("usefulness_w2_drop", 0.8, 0.1, points)
     if fnmatchcase(claim.id, "Q3.keeps.*") or fnmatchcase(claim.id, "Q3.loses.*"):
         learned = tuple((subject, at, "coverage", 0.5) for at in claim.ratios)
         good, bad = (1, 2) if "keeps" in claim.id else (3, 1)

@@ -92,6 +92,7 @@ def test_between_two_gaussians_the_way_is_affine():
 def test_permuted_points_are_no_distance_apart_and_leave_nothing_to_gain():
     points = cloud(30, 4)
     read = found(points, points[::-1], cloud(30, 4, seed=1))
+    close(read.pop("variance_share"), 1)
     assert set(read.values()) == {0.0}
 
 
@@ -100,6 +101,7 @@ def test_a_signal_of_zero_is_of_no_use():
     read = found(fakes, reals, np.zeros((30, 4)))
     assert read.pop("w2_square") > 1
     assert read.pop("w1") > 1
+    assert read.pop("variance_share") > 0
     assert set(read.values()) == {0.0}
 
 
@@ -114,8 +116,18 @@ def test_a_signal_that_is_not_finite_says_nothing():
     fakes, reals, signal = cloud(8, 2), cloud(8, 2, seed=1), cloud(8, 2, seed=2)
     signal[3, 0] = np.inf
     read = found(fakes, reals, signal)
-    distances = {"w2_square", "w1"}
-    assert all(np.isnan(value) != (name in distances) for name, value in read.items())
+    of_samples = {"w2_square", "w1", "variance_share"}
+    assert all(np.isnan(value) != (name in of_samples) for name, value in read.items())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_share_of_the_variance_is_the_square_of_a_scale_wherever_samples_lie(shape):
+    reals, signal = cloud(30, *shape), cloud(30, *shape, seed=1)
+    close(found(0.3 * reals[::-1] + 7, reals, signal)["variance_share"], 0.09)
+    one_point = np.broadcast_to(reals[0], reals.shape)
+    close(found(one_point, reals, signal)["variance_share"], 0)
+    zeros = np.zeros_like(reals)
+    assert np.isnan(found(reals, zeros, signal)["variance_share"])
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])

@@ -53,7 +53,9 @@ PROBED = (
     "median_signal_fake", "median_grad_norm_fake", "held_out_var_fake", "lipschitz",
     "latent_grad_square", "frechet", "reverse_kl", "w1",
 )  # fmt: skip
-SHARES = ("auc", "ks_fake", "high_quality", "coverage")
+SHARES = ("auc", "ks_fake", "high_quality", "coverage", "usefulness_variance_share")
+
+DIRECTIONS = ("usefulness_cosine", "usefulness_cosine_permuted", "usefulness_w2_drop")
 
 
 class Made:
@@ -88,6 +90,8 @@ class Made:
                 read |= {n: random.random(ROUNDS) for n in SHARES}
                 read |= {"modes_covered": random.integers(0, 9, ROUNDS).astype(float)}
                 read |= {"held_out_mean_fake": random.normal(size=ROUNDS)}
+                read |= {n: random.uniform(-0.3, 0.9, ROUNDS) for n in DIRECTIONS}
+                read |= {"usefulness_w2_square": np.full(ROUNDS, 9.0)}
                 if k == 1:
                     read |= {"auc": np.zeros(ROUNDS)}
                 scores = {

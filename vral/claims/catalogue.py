@@ -7,6 +7,7 @@ from vral.claims.deck import C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11
 from vral.claims.panels import CLAIMS as PANELS
 from vral.claims.questions import ARTEFACTS, PROBLEM, QUESTIONS
 from vral.claims.theory import PLANE, THEORY
+from vral.claims.usefulness import CLAIMS as USEFULNESS
 from vral.claims.verdict import Claim
 
 
@@ -21,6 +22,7 @@ def _by_id(*groups: Iterable[Claim]) -> dict[str, Claim]:
 CLAIMS: dict[str, Claim] = _by_id(
     *(C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11),
     PANELS,
+    USEFULNESS,
     *(QUESTIONS, BUDGETS, RANKING, PROBLEM, ARTEFACTS),
     *(THEORY, PLANE),
 )

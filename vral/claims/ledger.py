@@ -17,6 +17,7 @@ from vral.claims.verdict import (
     COMPETENT,
     FEWEST_SEEDS,
     Claim,
+    Need,
     Verdict,
     as_family,
     judge,
@@ -127,17 +128,19 @@ def judge_claim(claim: Claim, recorded: Evidence, dataset: str, root: Path) -> V
 
 
 def require_competence(claim: Claim, recorded: Evidence) -> None:
-    """Raise NotTestableError where a G that the claim compares with has learned nothing.
+    """Raise NotTestableError where a G that the claim is about has learned nothing.
 
-    A quotient of two failures says nothing, so such a claim is not testable in this study.
+    A quotient of two failures says nothing, so such a claim is not testable in this study. A seed
+    that diverged counts as 0.
     """
-    for arm, ratio in claim.competent:
-        coverage = list(last(arm, "coverage", ratio)(recorded).values())
-        reached = float(np.median(np.nan_to_num(coverage, nan=0.0)))
-        if reached < COMPETENT:
+    competent = (Need(*pair, "coverage", COMPETENT) for pair in claim.competent)
+    for need in (*competent, *claim.needs):
+        values = list(last(need.arm, need.column, need.ratio)(recorded).values())
+        reached = float(np.median(np.nan_to_num(values, nan=0.0)))
+        if reached < need.least:
             raise NotTestableError(
-                f"not testable: the median coverage of {arm} at {ratio} is {reached:.2g}, asked "
-                f"≥ {COMPETENT:g}"
+                f"not testable: the median {need.column} of {need.arm} at {need.ratio} is "
+                f"{reached:.2g}, asked ≥ {need.least:g}"
             )
 
 

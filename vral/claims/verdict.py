@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, nan
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,16 @@ class Registered:
     note: str
 
 
+class Need(NamedTuple):
+    """What must hold of a G for a claim about it, or against it, to be testable."""
+
+    arm: str
+    ratio: str
+    column: str
+    least: float
+    """The least median over seeds of the column's final value."""
+
+
 @dataclass(frozen=True)
 class Claim:
     """A statement of the source made precise, with the test that judges it.
@@ -120,6 +130,8 @@ class Claim:
     competent: tuple[tuple[str, str], ...] = ()
     """(arm, ratio) pairs whose G must reach COMPETENT for the claim to be testable, as what it
     compares with says nothing otherwise."""
+    needs: tuple[Need, ...] = ()
+    """What else must hold for the claim to be testable."""
     kind: Kind = "seeds"
     row: Quantity | None = None
     """The row of ``measured.csv`` that a deterministic claim judges."""

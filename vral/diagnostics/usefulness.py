@@ -70,6 +70,10 @@ DISTANCES = {
     "usefulness_w2_square": "W₂² of these samples, in squared units of a coordinate",
     "usefulness_w1": "W₁ of these samples, in units of a coordinate",
 }
+SHARE = {
+    "usefulness_variance_share": "total variance of these fakes over that of the held-out samples; "
+    "near 0 G gives one point, and a signal to it says little",
+}
 USEFULNESS_METRICS: dict[str, str] = {
     **{
         f"usefulness_{name}{ending}": words.format(name=name, text=text)
@@ -78,6 +82,7 @@ USEFULNESS_METRICS: dict[str, str] = {
         if name in _READINGS or ending != "_random_sd"
     },
     **DISTANCES,
+    **SHARE,
 }
 """Columns that ``usefulness`` adds to a probe; a coordinate is a point's, or a pixel's."""
 
@@ -104,8 +109,9 @@ def usefulness(fakes: Array, reals: Array, signal: Array) -> dict[str, float]:
 
     All three are (n, *sample). The scale of ``signal`` does not matter. Lengths are in units of a
     sample's coordinates, and W₂² in their squares. Beside the readings of this file's head, with
-    "_permuted", "_permuted_sd" and "_random_sd" for chance, there are "usefulness_w2_square" and
-    "usefulness_w1". All but these two are NaN where ``signal`` is not finite.
+    "_permuted", "_permuted_sd" and "_random_sd" for chance, there are "usefulness_w2_square",
+    "usefulness_w1" and "usefulness_variance_share" (NaN where all ``reals`` are the same). All but
+    these three are NaN where ``signal`` is not finite.
 
     Raises:
         ValueError: the three shapes differ.
@@ -125,6 +131,7 @@ def usefulness(fakes: Array, reals: Array, signal: Array) -> dict[str, float]:
         **_aligned("usefulness_w1_drop", step, _directions(near)),
         **_finite_steps(x, y, step, distances),
         **dict(zip(DISTANCES, distances.tolist(), strict=True)),
+        "usefulness_variance_share": _variance(x) / (_variance(y) or math.nan),
     }
 
 
@@ -172,6 +179,11 @@ def _distances(fakes: Array, reals: Array) -> Array:
 
 def _lengths(vectors: Array) -> Array:
     return np.linalg.norm(vectors, axis=1)
+
+
+def _variance(vectors: Array) -> float:
+    """E‖v - E v‖²."""
+    return vectors.var(0).sum().item()
 
 
 def _rms(vectors: Array) -> float:

@@ -28,6 +28,7 @@ from vral.figures.relations import lipschitz, parzen
 from vral.figures.spectra import damping, eigenvalues
 from vral.figures.style import PAGE, PHONE, STYLE, ArmAtRatio, Drawing, ratio_label
 from vral.figures.trade_off import trade_off
+from vral.figures.usefulness import usefulness
 from vral.figures.wasserstein import transport
 
 __all__ = [
@@ -63,4 +64,5 @@ __all__ = [
     "save_figures",
     "trade_off",
     "transport",
+    "usefulness",
 ]

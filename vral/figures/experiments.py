@@ -14,7 +14,7 @@ from vral import figures
 from vral.data.datasets import DATASETS, MODES
 from vral.figures.style import Drawing
 from vral.study import frames
-from vral.study.experiments import EXPERIMENTS
+from vral.study.experiments import EXPERIMENTS, STAGES, stage_of
 from vral.train.schedule import Ratio
 
 
@@ -266,12 +266,28 @@ def draw_transport(selection: Selection) -> dict[str, Drawing]:
     return {"transport": drawn}
 
 
+def draw_usefulness(selection: Selection) -> dict[str, Drawing]:
+    """Draw how far the signal to G points at the data, by stage of a held G and in training."""
+    panels: dict[str, dict[str, str]] = {stage: {} for stage in (*STAGES, "")}
+    for arm in selection.arms:
+        method, stage = stage_of(arm)
+        panels[stage][arm] = method
+    drawn = figures.usefulness(
+        selection.frame("probes"),
+        {stage: arms for stage, arms in panels.items() if arms},
+        {arm: count for (arm, _), count in selection.diverged_seeds().items()},
+        selection.caption,
+    )
+    return {"usefulness": drawn}
+
+
 FIGURES: dict[str, Drawings] = {
     "well-trained": draw_well_trained,
     "ratios": draw_ratios,
     "deck": partial(draw_ratios, on_samples="Claims C0, C7, C8"),
     "budget": draw_budget,
     "batch-norm": draw_batch_norm,
+    "usefulness": draw_usefulness,
     "interpolation": by_ratio("interpolation", _interpolation),
     "parzen": by_ratio("parzen", _parzen),
     "clipping": by_ratio("clipping", _clipping),
