@@ -87,7 +87,7 @@ def test_a_question_holds_with_all_parts_and_one_refuted_part_is_enough_against_
         assert (open_.outcome, open_.survives) == ("undecided", False)
         missing = answer(question, [v for v in everything if v.claim.id != name], [])
         assert missing.outcome == "not yet run"
-        assert f"vral reproduce {question.study[0]}" in missing.sentence
+        assert f"vral reproduce {question.of(name)[0]}" in missing.sentence
     for part in all_hold.controls:
         fails = answer(question, world(question, lambda n, at=part.claim: JUDGEMENTS[n == at]), [])
         assert fails.outcome == "not testable"

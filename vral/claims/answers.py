@@ -89,6 +89,7 @@ QUESTIONS = (
         "Does VRAL give the generator a stronger signal than ordinary losses that do not saturate?",
         DECK,
         ("C2.panels.{form}.*", "C2.usefulness.{form}.*"),
+        controls=("C2.points.control",),
         forms=FORMS,
         more={"usefulness": DIGITS},
     ),
