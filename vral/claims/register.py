@@ -7,6 +7,7 @@ The thresholds are those of the project's specification where it names one.
 
 import csv
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -21,12 +22,17 @@ class Line(NamedTuple):
     entry: Registered
 
 
+def parse(lines: Iterable[str]) -> Iterable[dict[str, str]]:
+    """The rows of a register, from its ``lines`` with the heading; a row is one line."""
+    return csv.DictReader(lines)
+
+
 @cache
 def register() -> dict[str, tuple[Line, ...]]:
     """The lines of every claim, by its id, in the order of the file."""
     lines = defaultdict(list)
     text = (files("vral.claims") / "register.csv").read_text(encoding="utf-8")
-    for row in csv.DictReader(text.splitlines()):
+    for row in parse(text.splitlines()):
         entry = Registered(row["since"], row["threshold"], row["note"])
         lines[row["id"]].append(Line(row["quantity"], entry))
     return {name: tuple(of_claim) for name, of_claim in lines.items()}

@@ -21,6 +21,7 @@ from vral.claims.markdown import (
     as_markdown,
     write_between_marks,
 )
+from vral.claims.order import order as prove
 from vral.claims.withdrawn import doubt
 from vral.claims.wording import (
     ANSWER_COLOURS,
@@ -44,7 +45,7 @@ PUBLISHED = "runs/published"
 
 
 @click.command("claims")
-@studies_argument()
+@studies_argument(all_with="order")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, for programs.")
 @click.option(
     "--into",
@@ -58,8 +59,15 @@ PUBLISHED = "runs/published"
     "<experiment>-<dataset>/<figure>.png in. A figure that is not there is named without a link. "
     f"[dim](default: {PUBLISHED})[/]",
 )
+@click.option(
+    "--order",
+    is_flag=True,
+    is_eager=True,
+    help="Instead say of which claims git proves that their thresholds were committed before the "
+    "commit that the runs were made with. Exit code 1 where it does not.",
+)
 def command(
-    studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str | None
+    studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str | None, order: bool
 ) -> None:
     """Judge every claim of the paper and the deck on the results in the STUDY folders.
 
@@ -71,6 +79,11 @@ def command(
     """
     if figures is not None and into is None:
         raise ConfigError(f"--figures: {figures} given without --into, whose links it sets")
+    if order:
+        if as_json or into:
+            raise ConfigError("--order given with --json or --into; allowed: by itself")
+        _show_order(studies)
+        return
     verdicts, still_open = examine(studies)
     answered = answers(verdicts, still_open)
     first = headline(verdicts, still_open)
@@ -94,6 +107,22 @@ def command(
     for line in family_notes(verdicts):
         console.print(line, soft_wrap=True)
     _show_open(console, still_open)
+
+
+def _show_order(studies: Sequence[Path]) -> None:
+    """Print the order of every study; exit with code 1 where one is not proved."""
+    proofs = [proof for root in studies for proof in prove(root)]
+    late = [proof for proof in proofs if not proof.registered]
+    console = open_terminal()
+    for proof in late:
+        console.print(f"{proof.study}: {proof.claim}: {proof.reason}", soft_wrap=True)
+    console.print(
+        f"{len(proofs) - len(late)} of {len(proofs)} claims were registered before their runs, "
+        "as git proves.",
+        soft_wrap=True,
+    )
+    if late:
+        raise SystemExit(1)
 
 
 def _show_answers(console: Console, answered: Sequence[Answer]) -> None:

@@ -133,18 +133,19 @@ def is_study(path: Path) -> bool:
 
 
 def studies_argument(
-    fits: Callable[[Path], bool] = is_study, what: str = "a study.json"
+    fits: Callable[[Path], bool] = is_study, what: str = "a study.json", all_with: str = ""
 ) -> Callable[[Callable], Callable]:
     """Take STUDY…, folders that ``fits`` accepts for ``what`` they hold.
 
     Of a shell's ``runs/*`` the command gets these; what is left out is named on stderr. If none
-    fits, a single folder goes to the command, to refuse it.
+    fits, a single folder goes to the command, to refuse it. With the eager flag
+    ``all_with`` all go.
     """
 
     def only_fitting(
         ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]
     ) -> tuple[Path, ...]:
-        fitting = tuple(path for path in paths if fits(path))
+        fitting = tuple(p for p in paths if ctx.params.get(all_with) or fits(p))
         others = ", ".join(str(path) for path in paths if path not in fitting)
         if not fitting and len(paths) > 1:
             raise ConfigError(

@@ -1,0 +1,177 @@
+"""The order of thresholds and runs, in small git repositories and in what is published."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from cases import one_line_error
+from click.testing import CliRunner
+
+from vral.claims.catalogue import CLAIMS
+from vral.claims.order import REGISTER_PATH, brought, order
+from vral.cli.main import main
+from vral.errors import FolderError
+
+ROOT = Path(__file__).parents[2]
+BEFORE_PROVENANCE = frozenset(
+    {f"{name}-digits" for name in ("artefacts", "clipping", "interpolation", "lipschitz", "noise")}
+    | {f"{name}-digits" for name in ("necessity", "parzen", "ratios", "well-trained")}
+    | {f"{name}-mnist" for name in ("clipping", "ratios", "well-trained")}
+    | {f"mode-collapse-{name}" for name in ("grid", "ring", "stacked-digits")}
+    | {f"toy2d-{name}" for name in ("circle", "four-lines", "gaussian", "line")}
+    | {"well-trained-segments"}
+)
+"""Studies that were published before runs noted their commit. This list does not grow."""
+
+HEADING = "since,id,threshold,quantity,note\n"
+
+
+def line(claim: str, threshold: str) -> str:
+    return f"2026-11-26,{claim},{threshold},a quantity,a note\n"
+
+
+class Repository:
+    def __init__(self, root: Path):
+        self.root = root
+        (root / REGISTER_PATH).parent.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> str:
+        who = {
+            f"GIT_{role}_{what}": "a@b"
+            for role in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
+        ended = subprocess.run(
+            ["git", "-C", self.root, "-c", "commit.gpgsign=false", *arguments],
+            env={**os.environ, **who}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return ended.stdout.strip()
+
+    def commit(self, *lines: str) -> str:
+        (self.root / REGISTER_PATH).write_text(HEADING + "".join(lines))
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "x")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return Repository(tmp_path / "repository")
+
+
+def published(folder: Path, *commits: str | None, ratio: str = "1") -> Path:
+    """A published deck study with one cell, lsgan, made with ``commits``."""
+    folder.mkdir(exist_ok=True)
+    starts = [{"commit": commit, "changed": False, "register": ""} for commit in commits]
+    run = {"method": "lsgan", "variant": "", "ratio": ratio, "provenance": starts}
+    (folder / "about.json").write_text(json.dumps({"experiment": "deck", "runs": [run]}))
+    return folder
+
+
+def proof(repository: Repository, root: Path):
+    (found,) = (p for p in order(root, repository.root) if p.claim == "C0.lsgan")
+    return found
+
+
+def test_a_threshold_is_registered_from_the_commit_that_brought_it_on(repository, tmp_path):
+    asked, other = line("C0.lsgan", "≥ 0.3"), line("C9.benefit", "≤ 1.25")
+    early = repository.commit(other)
+    at = repository.commit(other, asked)
+    later = repository.commit(other, asked, line("A.scale", "63.9 … 64.1"))
+    root = tmp_path / "study"
+    assert proof(repository, published(root, at)).registered
+    assert proof(repository, published(root, later)).registered
+    late = proof(repository, published(root, early))
+    assert not late.registered
+    assert late.reason == f"{at[:10]}, which brought its threshold, is no ancestor of {early[:10]}"
+    assert not proof(repository, published(root, later, early)).registered  # every start counts
+
+
+def test_a_threshold_that_was_changed_is_registered_from_its_change_on(repository, tmp_path):
+    first = repository.commit(line("C0.lsgan", "≥ 0.3"))
+    second = repository.commit(line("C0.lsgan", "≥ 0.3"), line("C0.lsgan", "≥ 0.2"))
+    assert not proof(repository, published(tmp_path / "a", first)).registered
+    assert proof(repository, published(tmp_path / "b", second)).registered
+    edited = repository.commit(line("C0.lsgan", "≥ 0.1"))  # the first line, overwritten
+    assert brought(repository.root) == {"C0.lsgan": edited}
+    assert not proof(repository, published(tmp_path / "b", second)).registered
+
+
+def test_a_commit_of_a_side_branch_is_no_ancestor(repository, tmp_path):
+    base = repository.commit()
+    repository.git("checkout", "-q", "-b", "side")
+    beside = repository.commit(line("A.scale", "≥ 1"))
+    repository.git("checkout", "-q", "main")
+    repository.commit(line("C0.lsgan", "≥ 0.3"))
+    assert not proof(repository, published(tmp_path / "study", beside)).registered
+    assert not proof(repository, published(tmp_path / "study", base)).registered
+
+
+def test_a_line_that_is_not_committed_is_not_registered(repository, tmp_path):
+    head = repository.commit()
+    (repository.root / REGISTER_PATH).write_text(HEADING + line("C0.lsgan", "≥ 0.3"))
+    found = proof(repository, published(tmp_path / "study", head))
+    assert found.reason == "its line of the register has not been committed"
+
+
+def test_what_proves_nothing_is_one_line(repository, tmp_path, monkeypatch):
+    repository.commit(line("C0.lsgan", "≥ 0.3"))
+    head = repository.commit(line("C0.lsgan", "≥ 0.3"), line("A.scale", "≥ 1"))
+    root = published(tmp_path / "study")
+    with pytest.raises(FolderError, match="lsgan at 1 names no commit"):
+        order(root, repository.root)
+    with pytest.raises(FolderError, match="names no commit"):
+        order(published(root, None), repository.root)
+    with pytest.raises(FolderError, match="lacks 1111111111, the commit of a run"):
+        order(published(root, "1" * 40), repository.root)
+    shallow = tmp_path / "shallow"
+    repository.git("clone", "-q", "--depth", "1", f"file://{repository.root}", str(shallow))
+    with pytest.raises(FolderError, match="is a shallow clone"):
+        order(published(root, head), shallow)
+    (tmp_path / "bare").mkdir()
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    with pytest.raises(FolderError, match=r"cannot be read in .*bare"):
+        order(root, tmp_path / "bare")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(FolderError, match="git did not run"):
+        order(root, repository.root)
+
+
+def test_every_line_of_our_own_register_was_brought_by_a_commit():
+    found = brought(ROOT)
+    assert found.keys() == CLAIMS.keys()
+    deck = {found[name] for name in CLAIMS if ".panels." in name or name.startswith("C0.")}
+    assert {commit[:7] for commit in deck} == {"f82ea51"}
+
+
+def test_everything_published_from_now_on_was_registered_before_it_ran():
+    for about in sorted((ROOT / "runs/published").glob("*/about.json")):
+        content = json.loads(about.read_text(encoding="utf-8"))
+        if "runs" in content and about.parent.name not in BEFORE_PROVENANCE:
+            late = [p for p in order(about.parent) if not p.registered]
+            assert not late, [(p.claim, p.reason) for p in late]
+
+
+def test_the_command_says_what_is_proved_and_fails_where_it_is_not(tmp_path):
+    def call(*commits):
+        root = published(tmp_path / "study", *commits)
+        return CliRunner().invoke(main, ["claims", "--order", str(root)], env={"COLUMNS": "160"})
+
+    good = call(commit_of("HEAD"))
+    assert good.exit_code == 0, good.output
+    assert re.search(r"(\d+) of \1 claims were registered before", good.output)
+    bad = call(commit_of("f82ea51^"))
+    assert bad.exit_code == 1
+    assert "C0.lsgan: f82ea51" in bad.output
+    assert "names no commit" in one_line_error(call())
+    ratios = ROOT / "runs/published/ratios-digits"
+    old = CliRunner().invoke(main, ["claims", "--order", str(ratios)])
+    assert "ratios-digits/about.json" in one_line_error(old)
+
+
+def commit_of(name: str) -> str:
+    return subprocess.check_output(["git", "-C", ROOT, "rev-parse", name], text=True).strip()

@@ -1,0 +1,175 @@
+"""Which thresholds were written down before the runs that they judge, proved by git.
+
+A verdict counts as registered where the commit that brought its claim's line in force, as ``git
+blame`` names it, is an ancestor of every commit that its runs were made with (``provenance`` in
+run.json, or in the ``runs`` of a published about.json).
+"""
+
+import json
+import re
+import subprocess
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vral.claims.catalogue import claims_of
+from vral.claims.register import parse
+from vral.errors import FolderError
+from vral.study import frames
+from vral.study.folders import read_marker
+from vral.study.provenance import PACKAGE, REGISTER
+
+REPOSITORY = PACKAGE.parent
+REGISTER_PATH = REGISTER.relative_to(REPOSITORY).as_posix()
+ABOUT = "about.json"
+"""Names the runs of a published study."""
+UNCOMMITTED = "0" * 40
+"""How git blame names what no commit holds yet."""
+BLAMED = re.compile(r"([0-9a-f]{40}) \d+ \d+")
+"""How ``git blame --line-porcelain`` begins what it says of a line."""
+
+Cell = tuple[str, str]
+"""(arm, ratio)."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Whether one claim's threshold came before the runs of one study that judge it."""
+
+    claim: str
+    study: Path
+    brought: str
+    """The commit that brought the line in force; UNCOMMITTED where none has."""
+    late: tuple[str, ...]
+    """The commits of runs that lack it."""
+
+    @property
+    def registered(self) -> bool:
+        return not self.late
+
+    @property
+    def reason(self) -> str:
+        """Why it does not count as registered."""
+        if self.brought == UNCOMMITTED:
+            return "its line of the register has not been committed"
+        runs = ", ".join(commit[:10] for commit in self.late)
+        return f"{self.brought[:10]}, which brought its threshold, is no ancestor of {runs}"
+
+
+def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
+    """The order for every claim that the study in ``root``, or published there, has runs for.
+
+    Raises FolderError where git is missing, where the repository is none or shallow, and where a
+    run names no commit or one that the repository lacks.
+    """
+    experiment, runs = _provenances(root)
+    lines = brought(repository)
+    found = []
+    for claim in claims_of(experiment):
+        cells = [(arm, ratio) for arm in claim.arms for ratio in claim.ratios]
+        commits = {commit for cell in cells for commit in runs.get(cell, ())}
+        if commits:
+            line = lines.get(claim.id, UNCOMMITTED)
+            late = [c for c in sorted(commits) if not is_ancestor(line, c, repository)]
+            found.append(Order(claim.id, root, line, tuple(late)))
+    return found
+
+
+def brought(repository: Path = REPOSITORY) -> dict[str, str]:
+    """The commit that brought the line in force of every claim in the repository's register."""
+    if _git(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
+        raise FolderError(
+            f"--order: {repository} is a shallow clone, whose history ends early; "
+            "allowed: a whole one (git fetch --unshallow)"
+        )
+    commits, rows = [], []
+    for line in _git(repository, "blame", "--line-porcelain", "--", REGISTER_PATH).splitlines():
+        if line.startswith("\t"):
+            rows.append(line[1:])
+        elif found := BLAMED.match(line):
+            commits.append(found[1])
+    # The first row is the heading.
+    return {row["id"]: commit for row, commit in zip(parse(rows), commits[1:], strict=True)}
+
+
+def is_ancestor(line: str, commit: str, repository: Path = REPOSITORY) -> bool:
+    """Whether ``commit`` has the commit ``line`` among its ancestors, or is it."""
+    if line == UNCOMMITTED:
+        return False
+    return _is_ancestor(line, commit, repository)
+
+
+@cache
+def _is_ancestor(line: str, commit: str, repository: Path) -> bool:
+    if _ran(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
+        raise FolderError(
+            f"--order: {repository} lacks {commit[:10]}, the commit of a run; "
+            "allowed: a repository that holds it (git fetch)"
+        )
+    return _ran(repository, "merge-base", "--is-ancestor", line, commit).returncode == 0
+
+
+def _provenances(root: Path) -> tuple[str, dict[Cell, set[str]]]:
+    """The experiment of a study, and the commits with which each of its cells was made."""
+    runs: list[tuple[Cell, Sequence[Mapping[str, Any]], str]] = []
+    if (root / "study.json").is_file():
+        experiment, _ = read_marker(root)
+        for folder, report in frames.runs(root):
+            place = frames.coordinates(report["config"])
+            cell = (place["method"], place["ratio"])
+            runs.append((cell, report.get("provenance") or (), str(folder)))
+    else:
+        about = read_about(root)
+        experiment = about["experiment"]
+        for run in about["runs"]:
+            arm = run["method"] + f"+{run['variant']}" * bool(run.get("variant"))
+            where = f"{root / ABOUT}, {arm} at {run['ratio']}"
+            runs.append(((arm, run["ratio"]), run.get("provenance") or (), where))
+    if not runs:
+        raise FolderError(f"--order: {root} holds no run, so there is no order to prove")
+    cells: dict[Cell, set[str]] = defaultdict(set)
+    for cell, starts, where in runs:
+        commits = [start.get("commit") for start in starts]
+        if not commits or not all(commits):
+            raise FolderError(
+                f"--order: {where} names no commit, so its order cannot be proved; allowed: runs "
+                "made from a git checkout, by a version that notes it"
+            )
+        cells[cell] |= set(commits)
+    return experiment, dict(cells)
+
+
+def read_about(root: Path) -> dict[str, Any]:
+    """The about.json of a published study over seeds. Raises FolderError where it is none."""
+    path = root / ABOUT
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        about["experiment"], [(run["method"], run["ratio"]) for run in about["runs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise FolderError(
+            f"STUDY: {root} given; allowed with --order: folders that vral reproduce has written, "
+            f"or published ones whose {ABOUT} lists runs"
+        ) from None
+    return about
+
+
+def _git(repository: Path, *arguments: str) -> str:
+    ended = _ran(repository, *arguments)
+    if ended.returncode:
+        why = (ended.stderr.strip().splitlines() or ["git failed"])[-1]
+        raise FolderError(
+            f"--order: the register's history cannot be read in {repository} ({why}); "
+            "allowed: vral in a git checkout of its own"
+        )
+    return ended.stdout
+
+
+def _ran(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["git", "-C", str(repository), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        raise FolderError("--order: git did not run; allowed: where git is installed") from None
