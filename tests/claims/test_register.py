@@ -82,6 +82,7 @@ PHRASES = {
     ),
     r"C6\.poincare": ("up to 10 %", Threshold(high=1.1)),
     r"C9\.sd\..*": ("between 0.8 and 1.1", Threshold(high=0.15)),
+    r"Q3\.small\..*": ("best ratio is 5:1 or smaller", Threshold(high=5)),
     r"Q3\.large\..*": ("best ratio is 10:1 or larger", Threshold(low=10)),
     r"A\.scale": ("B times too large", Threshold(63.9, 64.1)),
     r"A\.filler": ("by 5.22, within 10 %", Threshold(4.7, 5.74)),

@@ -10,9 +10,9 @@ the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted 
 distribution of the values, if they are independent (those of C5.seeds are not, see
 quantities.deviation). With n < 5 it would be more than 5 %; the ledger does not judge such studies.
 
-All verdicts together: Holm over t-tests, which suppose normal values, or logarithms where these are
-positive. In studies of the deck's claims with the truth at every threshold, 5 % have a false verdict
-that survives, fewer with heavy tails, 4 % with skewed ones, but 10 % where logarithms are uniform.
+All verdicts together: Holm over t-tests, which suppose normal values, or normal logarithms where
+they are positive. Of studies of the deck's claims with the truth at every threshold, 5 % have a
+false verdict that survives, no more with heavy tails or skew, but 10 % with uniform logarithms.
 
 Two kinds of claim do not rest on seeds and stand outside the family of verdicts that are judged
 jointly. A "deterministic" claim is computed once without chance and judged by its threshold alone.
