@@ -47,8 +47,14 @@ def test_a_text_prints_the_numbers_that_its_source_reports(source):
     assert [plain(text) for text in printed] == [float(cell["reported"]) for cell in numbers]
 
 
-def test_the_table_of_verdicts_is_that_of_the_ledger():
+def test_the_table_of_verdicts_is_that_of_the_ledger(tmp_path):
     ledger = json.loads((PUBLISHED / "claims.json").read_text(encoding="utf-8"))["verdicts"]
+    page = (PUBLISHED / "README.md").read_text(encoding="utf-8")
+    codes = re.findall(r'^python -c "(.*)"$', page, re.MULTILINE)
+    (code,) = (text for text in codes if "'runs/published/verdicts.csv'" in text)
+    here = code.replace("runs/published/verdicts.csv", str(tmp_path / "made.csv"))
+    subprocess.run([sys.executable, "-c", here], cwd=ROOT, check=True)
+    assert (tmp_path / "made.csv").read_bytes() == (PUBLISHED / "verdicts.csv").read_bytes()
     with (PUBLISHED / "verdicts.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [{k: "" if row[k] is None else str(row[k]) for k in rows[0]} for row in ledger] == rows

@@ -36,7 +36,7 @@ JUDGED: dict[Judgement, Outcome] = {
     "inconclusive": "undecided",
 }
 
-FORM_NAMES = dict(zip(FORMS, ("one step", "ten steps", "Parzen"), strict=True))
+FORM_NAMES: dict[str, str] = dict(zip(FORMS, ("one step", "ten steps", "Parzen"), strict=True))
 """VRAL with one step of R and F per update of D, with ten, and by a Parzen window."""
 
 
@@ -243,8 +243,8 @@ def _of_forms(by_form: Mapping[str, Outcome]) -> str:
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:
     """The outcome of several by the rule of this module; "not yet run" of none."""
-    found = set(outcomes)
-    return next((o for o in OUTCOMES if o in found), "not yet run")
+    ranks = [OUTCOMES.index(outcome) for outcome in outcomes]
+    return OUTCOMES[min(ranks, default=0)]
 
 
 def answers(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> list[Answer]:
@@ -267,7 +267,9 @@ def answer(
     per_form = {form: found(question.parts, form) for form in question.forms or ("",)}
     parts = tuple(dict.fromkeys(part for group in per_form.values() for part in group))
     controls, beside = found(question.controls), found(question.beside)
-    by_form = {form: combine(p.outcome for p in group) for form, group in per_form.items()}
+    by_form: dict[str, Outcome] = {
+        form: combine(p.outcome for p in group) for form, group in per_form.items()
+    }
     outcome = combine(by_form.values())
     checked = combine(part.outcome for part in controls) if controls else "holds"
     if checked != "holds" and outcome != "not yet run":

@@ -132,8 +132,8 @@ def _provenances(root: Path) -> tuple[str, dict[Cell, set[str]]]:
         raise FolderError(f"--order: {root} holds no run, so there is no order to prove")
     cells: dict[Cell, set[str]] = defaultdict(set)
     for cell, starts, where in runs:
-        commits = [start.get("commit") for start in starts]
-        if not commits or not all(commits):
+        commits: list[str] = [start["commit"] for start in starts if start.get("commit")]
+        if not starts or len(commits) < len(starts):
             raise FolderError(
                 f"--order: {where} names no commit, so its order cannot be proved; allowed: runs "
                 "made from a git checkout, by a version that notes it"
@@ -147,7 +147,11 @@ def read_about(root: Path) -> dict[str, Any]:
     path = root / ABOUT
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        about["experiment"], [(run["method"], run["ratio"]) for run in about["runs"]]
+        if (
+            not all(run["method"] and run["ratio"] for run in about["runs"])
+            or not about["experiment"]
+        ):
+            raise ValueError
     except (OSError, ValueError, KeyError, TypeError):
         raise FolderError(
             f"STUDY: {root} given; allowed with --order: folders that vral reproduce has written, "
