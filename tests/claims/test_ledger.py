@@ -20,7 +20,7 @@ from vral.cli.main import main
 from vral.errors import FolderError
 from vral.study.experiments import EXPERIMENTS, Arm
 from vral.study.folders import write_json
-from vral.study.measured import MEASURED, Measured
+from vral.study.measured import MEASURED, Measured, Quantity
 from vral.study.statistics import LEVEL
 from vral.train.records import write_part
 
@@ -228,6 +228,31 @@ def test_numbers_without_chance_are_judged_beside_seeds_and_outside_their_family
     assert by_id["T5.r3gan"].verdict == "confirmed"
     assert by_id["T5.jacobian"].verdict == "refuted"
     assert not by_id["T5.r3gan"].survives
+
+
+@pytest.mark.parametrize(("seeds", "settings"), [(5, ""), (4, ""), (5, "; --updates 9")])
+def test_numbers_of_seeds_are_judged_over_seeds_and_in_the_family(tmp_path, seeds, settings):
+    """Four of them are too few, and those of other settings are not the claim's."""
+    claim, root = CLAIMS["T9.steps.ten"], tmp_path / "study"
+    root.mkdir()
+    write_json(root / "study.json", {"experiment": claim.experiment, "commands": ["reproduce"]})
+    rows = [
+        Quantity(f"seed {seed}{settings}", claim.quantity).row(0.6 + seed / 20)
+        for seed in range(seeds)
+    ]
+    Measured(rows).frame().write_csv(root / MEASURED)
+    verdicts, still_open = examine([root])
+    if seeds == 5 and not settings:
+        (verdict,) = verdicts
+        assert (verdict.verdict, verdict.seeds, verdict.dataset) == ("confirmed", 5, "digits")
+        assert (verdict.effect, verdict.low, verdict.high) == pytest.approx((0.7, 0.6, 0.8))
+        assert verdict.in_family
+        assert verdict.p < 0.05
+    else:
+        assert verdicts == []
+        reason = next(entry.reason for entry in still_open if entry.claim.id == claim.id)
+        few = "4 of the 5 seeds that a verdict needs"
+        assert reason == (f"{MEASURED} has no row of a seed: {claim.quantity}" if settings else few)
 
 
 def test_rows_that_lack_are_not_run(tmp_path):

@@ -4,6 +4,7 @@ Each study over seeds has all its arms and ratios. Seed 0 of some arms reads 0 w
 logarithmic, one arm reads nothing but 0, and one has diverged.
 """
 
+from itertools import product
 from pathlib import Path
 from zlib import crc32
 
@@ -22,6 +23,7 @@ from vral.dynamics import (
     limit_cycles,
     mixture_spectrum,
     portraits,
+    score_map,
     trade_off,
 )
 from vral.dynamics.systems import systems
@@ -166,6 +168,18 @@ def _spectra() -> dict[tuple[str, str], Spectrum]:
     return made
 
 
+def score_cells(setup: score_map.Setup) -> pl.DataFrame:
+    """Cells of the score game; C3 holds where τ and n are large."""
+    gains = {"meta_mean": 70.0, "meta_deviation": 20.0, "d_mean": 2000.0, "d_deviation": 500.0}
+    rows = []
+    for program, penalties in setup.programs.items():
+        share = min(1.0, program.steps * program.tau / 40)
+        for penalty, seed in product(penalties, range(setup.seeds)):
+            place = {"penalty": penalty, "seed": seed, "c3": share * (1 - seed / 10), "ks": 0.2}
+            rows.append(program._asdict() | place | gains)
+    return pl.DataFrame(rows)
+
+
 def _round() -> Spectrum:
     return Spectrum(np.array([0.9 + 0.3j, 0.9 - 0.3j, 1.02, 0.2]), 4, 0.0, update=True)
 
@@ -201,6 +215,7 @@ def without_seeds() -> dict[str, Drawing]:
     field = _spectra()["none", "before"]
     return drawn | {
         "spectrum-mog": mixture_spectrum.figure(mixture_spectrum.Setup(), _spectra()),
+        "score-game": score_map.figure(score_map.Setup(), score_cells(score_map.Setup())),
         "eigenvalues": spectra.eigenvalues([[("field", field), ("round", _round())]], "A run"),
         "sweep": spectra.damping(_sweep(0.12), "A run"),
         "sweep-between": spectra.damping(_sweep(None), "A run"),

@@ -23,7 +23,7 @@ from PIL import Image
 from vral import figures
 from vral.diagnostics.gamma_sweep import GammaSweep
 from vral.diagnostics.spectrum import Spectrum
-from vral.dynamics import basins, damping, lazy_r1, mixture_spectrum, portraits
+from vral.dynamics import basins, damping, lazy_r1, mixture_spectrum, portraits, score_map
 from vral.dynamics.systems import ALGORITHMS, System
 from vral.figures import PAGE, PHONE, STYLE, spectra, style
 from vral.figures.experiments import FIGURES
@@ -231,6 +231,19 @@ def test_maps_of_starts_and_of_rates_can_be_read_on_a_page_and_on_a_phone():
     for ax in made_basins()(PHONE).axes:  # a mark beside a share would be read as its minus
         assert {tick.tick1line.get_markersize() for tick in ax.yaxis.get_major_ticks()} == {0}
     check("damping", made_damping(), 0.02)
+
+
+@pytest.mark.parametrize("points", [4, 20])
+def test_the_map_of_the_score_game_can_be_read_on_a_page_and_on_a_phone(points):
+    """With all its cells and in its quick form; the theory's line lies within the map."""
+    setup = score_map.Setup(points=points)
+    draw = score_map.figure(setup, gallery.score_cells(setup))
+    check("score-game", draw, style.FLOOR)
+    lines = [line for line in draw(PAGE).axes[0].lines if len(line.get_xdata()) > 2]
+    assert lines
+    for line in lines:
+        assert line.get_xdata().min() >= -0.5
+        assert line.get_ydata().min() >= -0.5
 
 
 def test_the_check_sees_titles_that_touch():

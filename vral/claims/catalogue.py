@@ -6,6 +6,7 @@ from vral.claims.budget import BUDGETS, RANKING
 from vral.claims.deck import C1, C2, C3, C4, C5, C6, C7, C8, C9, C10, C11
 from vral.claims.panels import CLAIMS as PANELS
 from vral.claims.questions import ARTEFACTS, PROBLEM, QUESTIONS
+from vral.claims.score_game import CLAIMS as SCORE_GAME
 from vral.claims.theory import PLANE, THEORY
 from vral.claims.usefulness import CLAIMS as USEFULNESS
 from vral.claims.verdict import Claim
@@ -24,7 +25,7 @@ CLAIMS: dict[str, Claim] = _by_id(
     PANELS,
     USEFULNESS,
     *(QUESTIONS, BUDGETS, RANKING, PROBLEM, ARTEFACTS),
-    *(THEORY, PLANE),
+    *(THEORY, PLANE, SCORE_GAME),
 )
 """Every claim by its id, in the order of every table."""
 

@@ -162,9 +162,8 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
                 yield Unjudged(claim, dataset, str(missing), command, not_testable=hopeless)
                 continue
             if verdict.seeds < FEWEST_SEEDS:
-                reason = f"{verdict.seeds} of the {FEWEST_SEEDS} seeds that a verdict needs"
                 command = _continuing(root, experiment, dataset)
-                yield Unjudged(claim, dataset, reason, command, verdict.seeds)
+                yield Unjudged(claim, dataset, _few(verdict.seeds), command, verdict.seeds)
                 continue
             texts = [
                 f"{option_name(name)} {value} (not {usual})"
@@ -173,6 +172,11 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
                 for name, (usual, value) in settings.items()
             ]
             yield replace(verdict, settings=tuple(dict.fromkeys(texts)))
+
+
+def _few(seeds: int) -> str:
+    """Why a study of so many seeds has no verdict."""
+    return f"{seeds} of the {FEWEST_SEEDS} seeds that a verdict needs"
 
 
 Changes = dict[str, tuple[Any, Any]]
@@ -252,16 +256,23 @@ CHANGES_NO_NUMBER = ("--out", "--animate", "--threads")
 
 
 def _without_chance(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
-    """Every claim of a deterministic study."""
+    """Every claim of a study that is judged on ``measured.csv`` alone, be it over seeds or not."""
     numbers, settings = evidence.read_numbers(root), _settings_given(root, experiment)
     command = _command(experiment, "", _new_folder(root) if settings else root)
     for claim in claims_of(experiment):
+        dataset = claim.datasets[0]
         try:
-            verdict = judge_number(claim, claim.test(numbers), root)
+            if claim.kind == "deterministic":
+                verdict = judge_number(claim, claim.test(numbers), root)
+            else:
+                verdict = judge(claim, claim.test(numbers), dataset, root)
         except NotRunError as missing:
-            yield Unjudged(claim, claim.datasets[0], str(missing), command)
-        else:
-            yield replace(verdict, settings=settings)
+            yield Unjudged(claim, dataset, str(missing), command)
+            continue
+        if claim.kind != "deterministic" and verdict.seeds < FEWEST_SEEDS:
+            yield Unjudged(claim, dataset, _few(verdict.seeds), command, verdict.seeds)
+            continue
+        yield replace(verdict, settings=settings)
 
 
 def _settings_given(root: Path, experiment: str) -> tuple[str, ...]:

@@ -30,6 +30,25 @@ def measured(row: Quantity) -> Callable[[Numbers], float]:
     return value
 
 
+def measured_by_seed(quantity: str) -> Callable[[Numbers], Values]:
+    """A quantity of ``measured.csv`` that has a row for every seed, its case being "seed 0" ….
+
+    Rows of other cases, such as those of other settings, are left out.
+    """
+
+    def values(numbers: Numbers) -> Values:
+        found = {
+            int(case.removeprefix("seed ")): value
+            for (case, name), value in numbers.items()
+            if name == quantity and case.removeprefix("seed ").isdecimal()
+        }
+        if not found:
+            raise NotRunError(f"{MEASURED} has no row of a seed: {quantity}")
+        return found
+
+    return values
+
+
 def last(arm: str, column: str, ratio: str = "50") -> Test:
     """The final value: a training reading's mean over the last fifth, or the last probe's value."""
     return lambda evidence: evidence.by_seed(evidence.final, arm, ratio, [column], lambda x: x[0])

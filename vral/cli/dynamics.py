@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from vral.dynamics import (
     limit_cycles,
     mixture_spectrum,
     portraits,
+    score_map,
     trade_off,
 )
 from vral.dynamics.systems import ALGORITHMS, CONVENTIONS, System, systems
@@ -28,6 +30,7 @@ from vral.figures import save_figures
 from vral.games.dirac import GAMMA_CONVENTIONS
 from vral.games.toy import one_of
 from vral.study.folders import locked, make_folder, note_command
+from vral.study.machine import Execution
 from vral.study.measured import MEASURED, Measured, write_tables
 
 
@@ -362,9 +365,12 @@ def trade_off_command(beside: Path | None, out: Path | None, dry_run: bool) -> N
     run_experiment("trade-off", out, dry_run, plan, lambda: trade_off.experiment(points))
 
 
-def _setup_help(name: str, text: str) -> str:
-    default = next(entry.default for entry in fields(mixture_spectrum.Setup) if entry.name == name)
+def _setup_help(name: str, text: str, setup: type = mixture_spectrum.Setup) -> str:
+    default = next(entry.default for entry in fields(setup) if entry.name == name)
     return f"{text} [dim](default: {default:g})[/]"
+
+
+_score_help = partial(_setup_help, setup=score_map.Setup)
 
 
 @click.command(mixture_spectrum.EXPERIMENT)
@@ -430,6 +436,66 @@ def spectrum_mog(
     console.print(f"figures → {root / 'figures'}", soft_wrap=True)
 
 
+@click.command(score_map.EXPERIMENT)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 1_000),
+    help=_score_help("seeds", "Number of seeds."),
+)
+@click.option(
+    "--points",
+    type=click.IntRange(4, 1_000),
+    help=_score_help("points", "Values of τ and of λ."),
+)
+@click.option(
+    "--most-steps",
+    type=click.IntRange(1, 1_000),
+    help=_score_help("most_steps", "Largest number n of steps of R and F a D update."),
+)
+@click.option(
+    "--updates",
+    type=click.IntRange(10, 10_000_000),
+    help=_score_help("updates", "Updates of D in every cell."),
+)
+@click.option("--quick", is_flag=True, help="Few cells of small networks, in a folder of its own.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1_024),
+    default=1,
+    show_default=True,
+    help="Threads of the computation.",
+)
+@output_options(f"runs/{score_map.EXPERIMENT}")
+def score_game_command(
+    quick: bool, out: Path | None, threads: int, dry_run: bool, **given: int | None
+) -> None:
+    """When do D's scores meet VRAL's targets? A map over R's and F's rate, penalty and steps.
+
+    Trains VRAL's D against R and F on digits with G held, at 20 ratios τ of learning rates × 20
+    penalties λ, and with 1 to 20 steps of R and F a D update; and lays over it the critical lines
+    that the linearised game of scores predicts.
+
+    Writes cells, measured numbers and a figure to runs/score-game. The same command again does what
+    is missing.
+    """
+    quick_setup: dict[str, Any] = score_map.QUICK if quick else {}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    setup = score_map.Setup(**{**quick_setup, **chosen})
+    name = score_map.EXPERIMENT
+    root = out or Path("runs", f"{name}-quick" if quick else name)
+    console = open_terminal()
+    if dry_run:
+        console.print(f"{setup.plan} → {root}", soft_wrap=True)
+        return
+    torch.set_num_threads(threads)
+    data = Execution(device="cpu", threads=threads).load(setup.dataset)
+    make_folder(root, "study.json")
+    with locked(root):
+        note_command(root, name)
+        score_map.run(root, setup, data, lambda line: console.print(line, soft_wrap=True))
+    console.print(f"figures → {root / 'figures'}", soft_wrap=True)
+
+
 COMMANDS: dict[str, click.Command] = {
     command.name or "": command
     for command in (
@@ -441,5 +507,6 @@ COMMANDS: dict[str, click.Command] = {
         errata_command,
         trade_off_command,
         spectrum_mog,
+        score_game_command,
     )
 }

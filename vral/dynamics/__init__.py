@@ -1,9 +1,9 @@
-"""Linearised games: experiments on the Dirac-GAN, a mixture GAN, and trained runs.
+"""Linearised games: on the Dirac-GAN, a mixture GAN, VRAL's scores, and trained runs.
 
 The Dirac-GAN (data at 0, G at θ, D(x) = ψx; Mescheder et al. 2018) is small enough for closed
 forms. Each experiment returns its figures, its tables and the rows of measured.csv, each measured
 number beside what is expected. Nothing is random there; ``mixture_spectrum``, a mixture GAN, has
-one seed.
+one seed, and ``score_map`` five.
 
 ========================  ====================================================================
 ``portraits``             phase portraits of 21 systems under SimGD, AltGD 1:1 and AltGD 1:5
@@ -12,6 +12,8 @@ one seed.
 ``limit_cycles``          -log D, WGAN-GP, clipped WGAN
 ``lazy_r1``               R1 at every k-th round, unstable from h·γ·k ≈ 2 on
 ``errata``                three published mistakes, each computed both ways
+``score_game``            D's scores against R and F: what damps them, in closed form
+``score_map``             where they meet VRAL's targets, measured
 ``trained``               a run's checkpoint, linearised
 ``trade_off``             what D may tell where VRAL has its way with D's scores
 ========================  ====================================================================

@@ -20,14 +20,12 @@ from vral import figures
 from vral.data.draws import rng
 from vral.diagnostics.linearise import field_map
 from vral.diagnostics.spectrum import Spectrum, spectrum
-from vral.errors import FolderError
 from vral.figures import save_figures
 from vral.games.game import field
 from vral.games.planar import mixture
 from vral.games.toy import Toy
 from vral.optim import Consensus, FirstOrder, RmsProp
-from vral.study.config import differences
-from vral.study.folders import read_json, write_json
+from vral.study.folders import keep_setup
 from vral.study.measured import (
     MEASURED,
     Measured,
@@ -147,7 +145,7 @@ def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
     ``tell`` is called with every line of the report. Raises FolderError where the folder holds
     another setup.
     """
-    _keep_setup(root, setup)
+    keep_setup(root, asdict(setup))
     spectra: dict[tuple[str, str], Spectrum] = {}
     if has_table(root, "counts.csv"):
         spectra = from_tables(*(read_table(root, f"{it}.csv") for it in ("counts", "eigenvalues")))
@@ -162,19 +160,6 @@ def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
     changed = [f"--{name} {value:g}" for name, value in setup.differences()]
     write_tables(root, {MEASURED: Measured(rows_of(spectra)).under(changed).frame()})
     save_figures(root / "figures", {EXPERIMENT: figure(setup, spectra)})
-
-
-def _keep_setup(root: Path, setup: Setup) -> None:
-    """Write ``setup`` into the folder. Raises FolderError where it holds another one."""
-    path = root / "setup.json"
-    if path.exists():
-        changed = differences(read_json(path, dict.fromkeys(asdict(setup), object)), asdict(setup))
-        if changed:
-            raise FolderError(
-                f"--out: {root} holds another setup ({'; '.join(changed)}); take that, or name "
-                "another folder"
-            )
-    write_json(path, asdict(setup))
 
 
 def tables(spectra: Spectra) -> dict[str, pl.DataFrame]:

@@ -21,16 +21,22 @@ A *round* is n steps of M, then one of D. It multiplies (c, δ) by a matrix of t
 So a round is stable while h_m·a < 1 and w < a (for small steps always). Simultaneous steps have the
 determinant 1 - h_m·a + h_m·w, and grow where w > a: there only alternation is safe.
 
-*The criterion* is critical damping. On one side a complex pair rings: D passes the target before M
-has answered, turns back late, and its scores swing (at λ = 0, h_m « h_d, by √p a round). On the
-other side both eigenvalues are real, nothing overshoots, and the slower one is nearly 1 - w/a: M is
-at its optimum, and more damping only slows D down. The rate of decay is largest between. There
-√p = (a - w)/(a + w), which gives ``critical_penalty`` and ``critical_steps`` exactly:
+*How damped* a mode is says ζ = a·√(h_m/(k·h_d)), or for any round ζ = -log|ρ|/|log ρ| of its
+leading eigenvalue ρ. At ζ = 1, critical damping, the ringing ends: √p = (a - w)/(a + w), so exactly
 
-    λ* = (√(k·h_d/h_m) - k·h_d/4 - ½)/2k,   n* = 2 log((a - w)/(a + w))/log(1 - h_m·a).
+    λ = (√(k·h_d/h_m) - k·h_d/4 - ½)/2k,   n = 2 log((a - w)/(a + w))/log(1 - h_m·a)
 
-With τ the ratio of learning rates and K, κ the kernels, h_d/h_m = κ/(τK), and to first order
-n* = kκ/(τK·a²): n steps act as n·τ does.
+(``critical_penalty``, ``critical_steps``). Beyond it nothing overshoots, the slower eigenvalue is
+nearly 1 - w/a, and more damping only slows D down; the rate of decay is largest there. But scores
+can be near their targets long before: D's batches disturb them at every update, and what matters is
+that a swing dies before the next ones have added up. *The criterion* is that a swing falls by a
+factor e within each turn: ζ ≥ ``ONE_TURN`` = 1/√(1 + 4π²) = 0.157. Below it D comes round to its
+target with most of its error left; above it the error of one turn is gone in the next. To first
+order in the steps, with τ the ratio of learning rates and K, κ the kernels (h_d/h_m = κ/(τK)),
+
+    λ*(τ) = (ζ·√(kκ/(τK)) - ½)/2k,   n* = ζ²·kκ/(τK·a²):
+
+n steps of M act as n·τ does (``penalty_for``, ``steps_for``).
 
 *Adam* divides each parameter's step by the root of its gradient's mean square. Where batches are
 small this is noise, which changes slowly: the linear analysis holds with the kernel
@@ -104,6 +110,36 @@ def critical_steps(
     """n*: with so many steps of M or more a round does not ring. For h_m·a < 1 and w < a."""
     a, w = meta_damping(k, penalty), np.asarray(k) * np.asarray(step_d) / 4
     return 2 * np.log((a - w) / (a + w)) / np.log(1 - np.asarray(step_meta) * a)
+
+
+ONE_TURN = 1 / np.sqrt(1 + 4 * np.pi**2)
+"""ζ at which a swing falls by a factor e within each turn."""
+
+
+def damping_ratio(eigenvalues: Complex) -> NDArray:
+    """ζ of a round with these eigenvalues (…, 2): 1 where it does not ring, 0 where it only does.
+
+    The leading one decides. Where it is negative the motion changes sign at every round.
+    """
+    leading = np.take_along_axis(eigenvalues, np.abs(eigenvalues).argmax(-1)[..., None], axis=-1)[
+        ..., 0
+    ]
+    logarithm = np.log(leading)
+    return -np.real(logarithm) / np.abs(logarithm)
+
+
+def penalty_for(ratio: float, k: ArrayLike, step_meta: ArrayLike, step_d: ArrayLike) -> NDArray:
+    """λ with which ζ is ``ratio``, to first order; negative where ζ is larger without a penalty."""
+    k = np.asarray(k)
+    return (ratio * np.sqrt(k * np.asarray(step_d) / np.asarray(step_meta)) - 0.5) / (2 * k)
+
+
+def steps_for(
+    ratio: float, k: ArrayLike, penalty: ArrayLike, step_meta: ArrayLike, step_d: ArrayLike
+) -> NDArray:
+    """The number n of M's steps a round with which ζ is ``ratio``, to first order."""
+    stiffness = np.asarray(k) * np.asarray(step_d) / np.asarray(step_meta)
+    return ratio**2 * stiffness / meta_damping(k, penalty) ** 2
 
 
 def adam_gain(slope: Params, square: Params, eps: float) -> Tensor:

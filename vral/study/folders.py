@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 
 from vral.errors import FolderError, corrupt_file
 from vral.files import is_temporary, read_file, refuse_links, write_bytes
-from vral.study.config import RunConfig
+from vral.study.config import RunConfig, differences
 from vral.study.upgrade import upgrade
 from vral.train.records import CHANGED, is_manifest
 from vral.train.schedule import Ratio
@@ -101,6 +101,22 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     read[CHECKSUM] = _checksum(read)
     text = json.dumps(read, indent=1, ensure_ascii=False) + "\n"
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
+
+
+def keep_setup(root: Path, setup: Mapping[str, Any]) -> None:
+    """Write what decides a study's numbers into its folder, as setup.json.
+
+    Raises FolderError where the folder holds another setup.
+    """
+    path = root / "setup.json"
+    if path.exists():
+        changed = differences(read_json(path, dict.fromkeys(setup, object)), setup)
+        if changed:
+            raise FolderError(
+                f"--out: {root} holds another setup ({'; '.join(changed)}); take that, or name "
+                "another folder"
+            )
+    write_json(path, setup)
 
 
 def make_folder(folder: Path, mark: str, option: str = "--out") -> None:
