@@ -1,6 +1,7 @@
 """VRAL as a game of scores: closed forms against autograd on VRAL's own losses, and the map."""
 
 import copy
+import json
 from dataclasses import asdict
 from itertools import product
 
@@ -20,6 +21,7 @@ from vral.dynamics.score_game import MODES, ONE_TURN, affine_scores
 from vral.dynamics.score_map import Program, Setup
 from vral.games.meta import MetaDiscriminator
 from vral.optim import Adam, FirstOrder, Sgd
+from vral.study.provenance import provenance
 
 SETTINGS = [
     (0.0, 0.3, 0.2, 1),
@@ -276,6 +278,8 @@ def test_a_stopped_command_goes_on_and_then_draws(vral, tmp_path, monkeypatch):
     monkeypatch.setattr(score_map.Held, "train_cells", train)
     result = vral("reproduce", "score-game", "--quick")
     assert result.exit_code == 0, result.output
+    (start,) = json.loads((root / "provenance.json").read_text())["provenance"]
+    assert start == dict(provenance())  # both commands ran the same code: one start to prove
     cells = pl.read_csv(root / "cells.csv")
     assert cells.height == 2 * (2 + 4 * 4)
     assert (root / "figures" / "score-game.png").stat().st_size > 5000

@@ -60,6 +60,7 @@ from vral.study.measured import (
     read_table,
     write_tables,
 )
+from vral.study.provenance import note_provenance
 from vral.train.compile import compile_program, traced
 from vral.train.plan import Program as Traced
 from vral.train.plan import Record
@@ -503,6 +504,7 @@ def run(root: Path, setup: Setup, data: Dataset, tell: Callable[[str], object]) 
     found = set(cells.select(Program._fields).rows()) if len(cells) else set()
     if missing := [program for program in setup.programs if program not in found]:
         tell(setup.plan)
+        note_provenance(root)
         held = Held.of(setup, data)
         for program in missing:
             rows = pl.DataFrame(list(held.train_cells(setup, program)))

@@ -394,6 +394,11 @@ class Theory:
     def statements(self) -> list[Statement]:
         return by_statement(self.verdicts)
 
+    @property
+    def seeded(self) -> bool:
+        """Whether its numbers are those of seeds."""
+        return any(verdict.in_family for verdict in self.verdicts)
+
     def alt(self, name: str) -> str:
         """The alternative text of figure ``name``."""
         texts = " ".join(statement.text for statement in self.statements)

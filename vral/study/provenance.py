@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from vral.study.folders import read_json, write_json
+
 PACKAGE = Path(__file__).parents[1]
 
 REGISTER = PACKAGE / "claims" / "register.csv"
@@ -51,3 +53,13 @@ def with_this(earlier: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The provenances of a run's ``earlier`` starts, and that of this one where it is new."""
     here = provenance()
     return [*earlier, *([] if here in earlier else [here])]
+
+
+def note_provenance(root: Path) -> None:
+    """Add this start to provenance.json, for a study that has no runs with a run.json each.
+
+    Raises FolderError where the file is corrupt.
+    """
+    path = root / "provenance.json"
+    earlier = read_json(path, {"provenance": list})["provenance"] if path.exists() else []
+    write_json(path, {"provenance": with_this(earlier)})
