@@ -1,6 +1,7 @@
 """One thread a worker, and a cache that belongs to the test session."""
 
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -14,6 +15,9 @@ from vral.diagnostics import quality
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
 hypothesis.settings.load_profile("untimed")
+# Under nohup or behind a shell's & these are ignored, and the processes of the tests inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)

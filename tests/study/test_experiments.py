@@ -63,6 +63,26 @@ def test_points_get_ten_seeds_and_images_five():
     assert set(seeds.values()) == {5, 10}
 
 
+def test_what_is_tuned_is_tuned_on_other_seeds_than_judge():
+    options = {"quick": False, "methods": None, "ratios": None, "dataset": None, "seed_count": None}
+    tuned = list(_configs(EXPERIMENTS["tuning"], options))
+    judged = list(_configs(EXPERIMENTS["necessity"], options))
+    assert not {s for c in tuned for s in c.seeds} & {s for c in judged for s in c.seeds}
+    assert len({len(config.seeds) for config in tuned}) == 1
+
+
+def test_every_arm_is_tuned_over_as_many_settings_as_the_others():
+    """LSGAN 0/1 has no weight of its own, so it has the learning rates alone."""
+    arms = [arm.settings for arm in EXPERIMENTS["tuning"].arms]
+    own = {"rule_meta", "moment_penalty", "r1"}
+    grids = {name: {(s["lr"], str(s[name])) for s in arms if name in s} for name in own}
+    assert {len(grid) for grid in grids.values()} == {9}
+    assert len([s for s in arms if not own & s.keys()]) == 3
+    for grid in grids.values():
+        rates, weights = ({pair[i] for pair in grid} for i in (0, 1))
+        assert len(rates) == len(weights) == 3
+
+
 def test_arms_are_read_from_a_list_commas_in_their_names_included():
     row = EXPERIMENTS["parzen"]
     text = "vral-parzen+h=0.3,vral-parzen+h=0.3,backward,lsgan"

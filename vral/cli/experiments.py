@@ -30,7 +30,10 @@ from vral.train.schedule import ratio_list
 
 
 class SeedCount(click.IntRange):
-    """A number of seeds, which are then 0, 1, …; the seeds themselves are for ``vral train``."""
+    """A number of seeds, which count up from the experiment's first, mostly 0.
+
+    The seeds themselves are for ``vral train``.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number. Raises ConfigError."""
@@ -109,8 +112,8 @@ def _command(name: str, row: Experiment) -> click.Command:
         "is missing; more seeds, methods or ratios add to what is there."
     )
     judged = families(name)
-    claims = f"Claim{'s' if len(judged) > 1 else ''} {', '.join(judged)}."
-    return click.command(name, help=f"{row.question}\n\n{row.about} {claims}\n\n{more}")(run)
+    claims = f" Claim{'s' if len(judged) > 1 else ''} {', '.join(judged)}." if judged else ""
+    return click.command(name, help=f"{row.question}\n\n{row.about}{claims}\n\n{more}")(run)
 
 
 COMMANDS: dict[str, click.Command] = {
@@ -183,7 +186,8 @@ def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
             )
     for dataset in [options["dataset"]] if options["dataset"] else row.datasets:
         count = options["seed_count"] or quick.get("seeds") or row.seeds_on(dataset)
-        common: dict[str, Any] = {"seeds": tuple(range(count))}
+        seeds = range(row.first_seed, row.first_seed + count)
+        common: dict[str, Any] = {"seeds": tuple(seeds)}
         if quick:
             common["rounds"] = quick["rounds"]
         played = [(arm, ratio) for ratio in ratios for arm in arms if not arm.ratio]

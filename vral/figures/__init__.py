@@ -8,7 +8,7 @@ a reader would take from it.
 
 from vral.figures.budget import budget
 from vral.figures.curves import clipping, held_generator, interpolation
-from vral.figures.dots import artefacts, modes, necessity, norm
+from vral.figures.dots import artefacts, modes, necessity, readings
 from vral.figures.files import save, save_figures
 from vral.figures.panels import (
     draw_band,
@@ -55,10 +55,10 @@ __all__ = [
     "lipschitz",
     "modes",
     "necessity",
-    "norm",
     "overview",
     "parzen",
     "ratio_label",
+    "readings",
     "sample_grids",
     "save",
     "save_figures",

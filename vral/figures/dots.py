@@ -190,7 +190,7 @@ def modes(
     )
 
 
-NORM_READINGS = {
+READINGS = {
     "frechet": ("Fréchet distance", "log"),
     "coverage": ("coverage", "linear"),
     "score_var_fake": ("Var D(G(z))", "log"),
@@ -198,18 +198,18 @@ NORM_READINGS = {
 
 
 @drawing
-def norm(
+def readings(
     width: float, final: pl.DataFrame, arms: Sequence[str], ratios: Sequence[str],
-    diverged: Mapping[ArmAtRatio, int],
+    diverged: Mapping[ArmAtRatio, int], title: str, about: str,
 ) -> Figure:  # fmt: skip
-    """Final readings of every arm at every ratio, each method with and without batch norm in G."""
-    columns = beside(width, 2.6, len(NORM_READINGS))
+    """Final readings of every arm at every ratio; ``about`` stands first in the small print."""
+    columns = beside(width, 2.6, len(READINGS))
     height = (0.14 * len(ratios) + 0.2) * len(arms) + AROUND
-    figure, axes = grid(width, -(-len(NORM_READINGS) // columns), columns, height)
+    figure, axes = grid(width, -(-len(READINGS) // columns), columns, height)
     in_numbers = []
     names = [_row_name(arm, diverged, ratios) for arm in arms]
     for i, (ax, (column, (text, scale))) in enumerate(
-        zip(axes.flat, NORM_READINGS.items(), strict=False)
+        zip(axes.flat, READINGS.items(), strict=False)
     ):
         _rows(ax, names)
         ax.tick_params(labelleft=i % columns == 0)
@@ -220,15 +220,15 @@ def norm(
             ax.set_xlim(-0.03, 1.03)
         elif ax.lines:
             log_axis(ax, "x")
-    for ax in axes.flat[len(NORM_READINGS) :]:
+    for ax in axes.flat[len(READINGS) :]:
         ax.set_axis_off()
     return finish(
         figure,
-        "With the authors' batch norm in G, and without it (plain)",
-        f"Claim Q4 · {MEDIANS}, strokes: seeds; end of the run",
-        f"Dots with intervals per arm and ratio on {len(NORM_READINGS)} readings. "
+        title,
+        f"{about} · {MEDIANS}, strokes: seeds; end of the run",
+        f"Dots with intervals per arm and ratio on {len(READINGS)} readings. "
         f"Fréchet distance: {in_words(in_numbers)}.",
-        _ratio_key(ratios),
+        _ratio_key(ratios) if len(ratios) > 1 else ((), ()),
     )
 
 

@@ -43,6 +43,8 @@ class Experiment:
     """Settings of every arm at one ratio."""
     quick: dict[str, int] = field(default_factory=dict)
     """Rounds and seeds of the quick form."""
+    first_seed: int = 0
+    """The least seed; not 0 where settings are chosen that other seeds are then to judge."""
 
     def settings_on(self, dataset: str) -> dict[str, Any]:
         return {**self.settings, **self.on.get(dataset, {}), "dataset": dataset}
@@ -160,6 +162,24 @@ def _parzen_arms() -> tuple[Arm, ...]:
         )
         for kl in ("forward", "backward")
         for h in BANDWIDTHS
+    )
+
+
+TUNED_LRS = (3e-4, 1e-3, 3e-3)
+"""Learning rates of D and G in ``tuning``."""
+
+
+def _tuned_arms() -> tuple[Arm, ...]:
+    own: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        "vral-meta": [(f"meta={x:g}", {"rule_meta": f"same:lr={x:g}"}) for x in (1e-3, 3e-3, 1e-2)],
+        "moment": [(f"weight={x:g}", {"moment_penalty": x}) for x in (0.1, 1.0, 10.0)],
+        "lsgan-01": [("", {}), *((f"r1={x:g}", {"r1": x}) for x in (0.1, 1.0, 10.0))],
+    }
+    return tuple(
+        Arm(method, f"lr={lr:g},{name}".strip(","), {"lr": lr, **settings})
+        for method, choices in own.items()
+        for name, settings in choices
+        for lr in TUNED_LRS
     )
 
 
@@ -410,6 +430,20 @@ EXPERIMENTS: dict[str, Experiment] = {
         settings={"rounds": 200},
         metrics=TRAINING | {"ks_fake": "KS fake", "ks_real": "KS real"},
         quick={"rounds": 10, "seeds": 2},
+    ),
+    "tuning": Experiment(
+        question="Which settings suit the arms of necessity best?",
+        about="A grid of nine settings for each arm of necessity, its own weight × the learning "
+        "rate of D and G, at 50:1 with batch norm in G: VRAL's learning rate of R and F, the "
+        "weight of the moment penalty, R1's γ. LSGAN 0/1 has no weight, and three settings. "
+        "Seeds 100 to 104, which judge nothing; the least median Fréchet distance wins.",
+        arms=_tuned_arms(),
+        ratios=("50",),
+        settings=AUTHORS,
+        at={"50": LONG["50"]},
+        metrics={"frechet": "Fréchet dist.", "coverage": "coverage"},
+        quick={"rounds": 10, "seeds": 2},
+        first_seed=100,
     ),
     "mode-collapse": Experiment(
         question="Which methods lose modes, and does the ratio matter?",
