@@ -191,6 +191,8 @@ def _critic(config: RunConfig) -> bool:
 
 CONTROL = BECAUSE + "it is a control that the authors did not run"
 PLANE = BECAUSE + "claims on the plane (T8) are those of Mescheder et al. 2018"
+FAST = BECAUSE + "one arm asks what VRAL does with R and F near their optimum: fast and damped"
+TUNED = BECAUSE + "tuning tries three rates and three weights for every arm"
 FEWER = (
     BECAUSE
     + "each study trains five seeds or more of every method on two cores; where G was left at noise"
@@ -413,6 +415,9 @@ FIDELITY: dict[str, Choice] = {
             "0.001": BECAUSE + "a study makes thousands of G updates where theirs made tens of "
             "thousands",
             "0.0005": PLANE,
+            "0.0001, 0.001": FAST,
+            "0.0003": TUNED,
+            "0.003": TUNED,
         },
     ),
     "lr of R and F": Choice(
@@ -421,7 +426,11 @@ FIDELITY: dict[str, Choice] = {
         ("lr", "rule", "transform", "rule_meta"),
         _of_transforms("lr", "R", "F"),
         ("0.0001",),
-        {"0.001": BECAUSE + "all players have one rate, and D's and G's is ten times theirs"},
+        {
+            "0.001": BECAUSE + "all players have one rate, and D's and G's is ten times theirs",
+            "0.003": TUNED,
+            "0.01": TUNED,
+        },
     ),
     "β₁": Choice(
         "MNIST, LSUN and the interpolation scripts 0.5; CIFAR-10 and CelebA in training 0.1; 0.9 "
@@ -449,6 +458,7 @@ FIDELITY: dict[str, Choice] = {
         {
             "3e-06": SAME,
             "1e-08": BECAUSE + "3e-6 is unusually large, and gradients below ε count as vanished",
+            "3e-06, 1e-08": FAST,
         },
     ),
     "where Adam adds ε": Choice(
@@ -636,7 +646,7 @@ FIDELITY: dict[str, Choice] = {
         ("meta_input", "meta_width"),
         _meta_network,
         ("1 → 28 ReLU → 1", "64 → 28 ReLU → 1"),
-        {"1 → 28 ReLU → 1": SAME, "64 → 28 ReLU → 1": SAME},
+        {"1 → 28 ReLU → 1": SAME, "64 → 28 ReLU → 1": SAME, "1 → 128 ReLU → 1": FAST},
     ),
     "penalty on R and F": Choice(
         f"none; in {HJELM}, 10 on R (January) and zero-centred 2.0 on both (May)",
@@ -644,7 +654,7 @@ FIDELITY: dict[str, Choice] = {
         ("meta_penalty",),
         _when(_meta, lambda c: f"{c.meta_penalty:g}"),
         ("0",),
-        {"0": SAME},
+        {"0": SAME, "1": FAST},
     ),
     "Parzen window's KL": Choice(
         "forward, KL(N‖p), and backward, KL(p‖N)",
@@ -714,6 +724,7 @@ FIDELITY: dict[str, Choice] = {
         {
             "0 on reals, 0 on fakes": SAME,
             "1 on reals, 0 on fakes": CONTROL,
+            "0.1 on reals, 0 on fakes": TUNED,
             "10 on reals, 0 on fakes": PLANE,
             "0 on reals, 10 on fakes": PLANE,
         },
@@ -724,7 +735,7 @@ FIDELITY: dict[str, Choice] = {
         ("moment_penalty",),
         lambda c: f"{c.moment_penalty:g}",
         ("0",),
-        {"0": SAME, "1": CONTROL},
+        {"0": SAME, "0.1": TUNED, "1": CONTROL, "10": TUNED},
     ),
     "noise in D": Choice(
         "in the slides an alternative; in no commit of the code",
