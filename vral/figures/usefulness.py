@@ -132,9 +132,16 @@ def _draw_chance(ax: Axes, probes: pl.DataFrame, clock: str, unit: int) -> None:
     ax.fill_between(x / unit, low, high, color=GREY, lw=0, zorder=0, gid="chance")
 
 
+def _ends(probes: pl.DataFrame) -> pl.DataFrame:
+    """The last probe of every seed."""
+    if probes.is_empty():  # Where nothing was read there is no clock either.
+        return probes
+    return probes.filter(pl.col("round") == pl.col("round").max().over("method", "seed"))
+
+
 def _name(stage: str, probes: pl.DataFrame) -> str:
     """What the panel's G is, with what it has learned at the end."""
-    last = probes.filter(pl.col("round") == pl.col("round").max().over("method", "seed"))
+    last = _ends(probes)
     if not stage:
         return "G trained at 50:1"
     parts = [f"{stage} G, held"]
@@ -146,6 +153,6 @@ def _name(stage: str, probes: pl.DataFrame) -> str:
 
 
 def _last(probes: pl.DataFrame, methods: Sequence[str]) -> str:
-    last = probes.filter(pl.col("round") == pl.col("round").max().over("method", "seed"))
+    last = _ends(probes)
     values = ((m, finite(last.filter(pl.col("method") == m), "usefulness_cosine")) for m in methods)
     return in_words((label(m), float(np.median(v))) for m, v in values if len(v))
