@@ -13,6 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vral.data.datasets import DATASETS, Dataset
 from vral.data.draws import rng
@@ -71,6 +73,10 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "batch-norm-in-both": ("lsgan", {"norm_d": "batch", "norm_g": "batch"}),
     "batch-norm-and-noise": ("standard", {"norm_d": "batch", "hidden_noise": 0.2}),
     "group-norm-in-both": ("wgan-gp", {"norm_d": "group", "norm_g": "group", "width": 32}),
+    "spectral-norm": ("hinge", {"norm_d": "spectral"}),
+    "spectral-norm-and-penalty": ("r3gan", {"norm_d": "spectral", "hidden_noise": 0.1}),
+    "averaged-generator": ("lsgan", {"ema_g": 0.7, "norm_g": "batch"}),
+    "pairs-and-noise": ("r3gan", {"instance_noise": 0.2, "hidden_noise": 0.1, "norm_g": "batch"}),
     "narrow-clip": ("wgan", {"clip": 0.01}),
     "two-penalties": ("hinge", {"r1": 0.5, "gradient_penalty": 3.0}),
     "same-real-batch": ("nonsaturating", {"real_batch": "same"}),
@@ -130,7 +136,7 @@ def executor_of(steps: Mapping, longest: int = 1) -> Executor:
 def precise(config: RunConfig, data: Dataset | None = None) -> tuple[GanTraining, TrainState]:
     """The training of ``config`` with its initial state in float64."""
     training = build(config, data or fake_data(config.dataset))
-    return training, TrainState(double(training.initial.profile), double(training.initial.opt))
+    return training, TrainState(*(double(part) for part in training.initial))
 
 
 def draws_of(training: GanTraining, rounds: int) -> list[tuple[tuple[str, ...], dict[str, Tensor]]]:
@@ -176,7 +182,7 @@ class PlainDiscriminator(nn.Module):
 
     def __init__(self, size: int, width: int, norm: str):
         super().__init__()
-        bias = norm == "none"
+        bias = norm in ("none", "spectral")
         self.first = nn.Sequential(
             nn.Linear(size, width, bias), *_norm(norm, width), nn.LeakyReLU(0.2)
         )
@@ -185,6 +191,27 @@ class PlainDiscriminator(nn.Module):
         )
         self.out = nn.Linear(width, 1)
         self.width = width
+        self.divided = [self.first[0], self.second[0], self.out] if norm == "spectral" else []
+        for layer in self.divided:
+            spectral_norm(layer)
+        self.eval()  # so that only iterate_powers moves the singular vectors
+
+    def iterate_powers(self) -> None:
+        self.train()
+        for layer in self.divided:
+            _ = layer.weight
+        self.eval()
+
+    def tensors(self) -> list[Tensor]:
+        """What the profile holds of D, in its order."""
+        if not self.divided:
+            return list(self.parameters())
+        weights = [layer.parametrizations.weight for layer in self.divided]
+        return [
+            tensor
+            for own, layer in zip(weights, self.divided, strict=True)
+            for tensor in (own[0]._u, own[0]._v, own.original, layer.bias)
+        ]
 
     def forward(self, x: Tensor, noise: Tensor | float = 0.0) -> Tensor:
         early, late = (0.0, 0.0) if isinstance(noise, float) else noise.chunk(2, dim=1)
@@ -251,11 +278,17 @@ class PlainLoop:
             vector = batch if settings["meta_input"] == "batch" else None
             modules |= {"R": PlainMeta(vector), "F": PlainMeta(vector)}
         self.players = nn.ModuleDict(modules).double()
-        for name, module in self.players.items():
-            given = profile[name].values()
-            for own, value in zip(module.parameters(), given, strict=True):
+        for name in self.players:
+            for own, value in zip(self.tensors(name), profile[name].values(), strict=True):
                 own.data.copy_(value)
+        average = get_ema_multi_avg_fn(settings["ema_g"])
+        self.average = AveragedModel(self.players["G"], multi_avg_fn=average)
+        self.average.update_parameters(self.players["G"])  # the first call copies
         self.optimisers = {name: self._optimiser(name) for name in modules}
+
+    def tensors(self, player: str) -> list[Tensor]:
+        module = self.players[player]
+        return module.tensors() if player == "D" else list(module.parameters())
 
     def _optimiser(self, player: str) -> torch.optim.Optimizer:
         group = {"D": "d", "G": "g"}.get(player, "meta")
@@ -284,9 +317,11 @@ class PlainLoop:
                 self.step("D", self.discriminator(next(draws["D"])))
                 if self.set["clip"]:
                     self.clip(self.set["clip"], self.set["clip_scope"] == "everything")
+                self.players["D"].iterate_powers()
             loss = self.generator(next(draws["G"]))
             if self.set["generator"] == "trained":
                 self.step("G", loss)
+                self.average.update_parameters(self.players["G"])
 
     def clip(self, limit: float, everything: bool) -> None:
         for parameter in self.players["D"].parameters():
@@ -375,11 +410,15 @@ class PlainLoop:
         if self.set["g_objective"] == "mean":
             x = self.blurred(draw["real"], draw, "real")
             return (self.judge(x, draw, "real").mean() - scores.mean()).square()
+        if self.set["objective"] == "relativistic":
+            rivals = self.judge(self.blurred(draw["real"], draw, "real"), draw, "real")
+            return PLAIN_METHODS[self.method].generator(scores - rivals)
         return PLAIN_METHODS[self.method].generator(scores)
 
 
 class PlainMethod:
-    """D's loss of (loop, real scores, fake scores, draw) and G's of the fake scores."""
+    """D's loss of (loop, real scores, fake scores, draw) and G's of the fake scores; in pairs, of
+    their excess over the real ones."""
 
     def __init__(
         self,
@@ -391,6 +430,10 @@ class PlainMethod:
 
 def _logistic(loop, real, fake, draw):
     return labelled(real, 1.0) + labelled(fake, 0.0)
+
+
+def _logistic_pair(loop, real, fake, draw):
+    return labelled(real - fake, 1.0)
 
 
 def _minimax_generator(fake):
@@ -470,6 +513,7 @@ PLAIN_METHODS: dict[str, PlainMethod] = {
     "bgan": PlainMethod(_logistic, lambda fake: fake.square().mean() / 2),
     "r1": PlainMethod(_logistic, _log_trick_generator),
     "r2": PlainMethod(_logistic, _log_trick_generator),
+    "r3gan": PlainMethod(_logistic_pair, _log_trick_generator),
     "vral-meta": PlainMethod(_fool_meta),
     "vral-meta-10": PlainMethod(_fool_meta),
     "vral-parzen": PlainMethod(_forward_parzen),

@@ -57,6 +57,11 @@ OBJECTIVE_CURVES: dict[str, dict[str, Curve]] = {
     "bgan": {"real": LOG_LOSS_REAL, "fake": LOG_LOSS_FAKE, "generator": square_to(0)},
 }
 
+PAIRED_CURVES: dict[str, dict[str, Curve]] = {
+    "relativistic": {"discriminator": LOG_LOSS_REAL, "generator": LOG_LOSS_REAL},
+}
+"""By the excess of the score that the player wants high over the other one."""
+
 
 # ---- penalties of D(x) = w·x + ½ xᵀAx with symmetric A, whose gradient is w + Ax ------------
 

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from oracles import OBJECTIVE_CURVES
+from oracles import OBJECTIVE_CURVES, PAIRED_CURVES
 
-from vral.objectives import OBJECTIVES
+from vral.games.gan import objective_loss, own_loss
+from vral.objectives import OBJECTIVES, PAIRED
+from vral.types import Scored
 
 PLAYERS = ("real", "fake", "generator")
 CURVES = [(name, player) for name in OBJECTIVES for player in PLAYERS]
@@ -21,6 +23,28 @@ def value_and_slope(function, scores):
 
 def test_every_objective_has_an_oracle_and_no_oracle_is_left_over():
     assert set(OBJECTIVE_CURVES) == set(OBJECTIVES)
+    assert set(PAIRED_CURVES) == set(PAIRED)
+
+
+@pytest.mark.parametrize("name", PAIRED)
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_a_pairs_value_and_slope_are_the_closed_form(name, player):
+    value, slope = value_and_slope(getattr(PAIRED[name], player), torch.from_numpy(SCORES))
+    oracle = PAIRED_CURVES[name][player]
+    np.testing.assert_allclose(value, oracle.value(SCORES), rtol=LINEAR_TAIL)
+    np.testing.assert_allclose(slope, oracle.slope(SCORES), rtol=LINEAR_TAIL)
+
+
+def test_a_relativistic_pair_sees_differences_of_its_own_sample_alone():
+    """By hand: D has ½(log(1 + e⁻²) + log(1 + e³)), G the same of -2 and 3; both know no level."""
+    real, fake = torch.tensor([1.0, -1.0]).double(), torch.tensor([-1.0, 2.0]).double()
+    objective = PAIRED["relativistic"]
+    for level in (0.0, 50.0):
+        scored = Scored(real, fake, real + level, fake + level)
+        of_d = objective_loss(objective)({}, scored, {})
+        of_g = own_loss(objective)(real + level, fake + level)
+        np.testing.assert_allclose(of_d, np.log1p(np.exp([-2.0, 3.0])).mean(), rtol=1e-12)
+        np.testing.assert_allclose(of_g, np.log1p(np.exp([2.0, -3.0])).mean(), rtol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "player"), CURVES)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vral.games.quadratic import quadratic as quadratic
     from vral.objectives import OBJECTIVES as OBJECTIVES
     from vral.objectives import Objective as Objective
+    from vral.objectives import PairedObjective as PairedObjective
     from vral.optim.consensus import Consensus as Consensus
     from vral.optim.extragradient import Extragradient as Extragradient
     from vral.optim.gradient_norm import NagarajanKolter as NagarajanKolter
@@ -80,7 +81,7 @@ __getattr__, __dir__, __all__ = lazy.exports(
         "vral.games.quadratic": ["bilinear", "quadratic"],
         "vral.games.planar": ["mixture"],
         "vral.types": ["Scored"],
-        "vral.objectives": ["OBJECTIVES", "Objective"],
+        "vral.objectives": ["OBJECTIVES", "Objective", "PairedObjective"],
         "vral.penalties": [
             "PENALTIES",
             "clip_weights",

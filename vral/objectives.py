@@ -1,10 +1,13 @@
-"""Objectives that are three functions of D's raw score.
+"""Objectives that are functions of D's raw scores, one by one or in pairs.
 
 D minimises ``E real(D(x)) + E fake(D(G(z)))`` and G minimises ``E generator(D(G(z)))``. Logarithms
 of a sigmoid are written as softplus, so that a gradient survives at scores of ±60, where that of
 ``log(sigmoid(s) + 1e-8)`` is lost.
 
-OBJECTIVES holds them by name. To add one, add a row here and its closed form to
+A paired objective judges the difference of two scores: D minimises ``E discriminator(D(x) -
+D(G(z)))`` and G minimises ``E generator(D(G(z)) - D(x))`` over pairs of a real and a fake sample.
+
+OBJECTIVES and PAIRED hold them by name. To add one, add a row here and its closed form to
 ``tests/oracles.py``.
 """
 
@@ -77,5 +80,31 @@ OBJECTIVES: dict[str, Objective] = {
         fake=softplus,
         generator=lambda s: 0.5 * s**2,
         source="Hjelm et al. 2018, continuous boundary-seeking GAN",
+    ),
+}
+
+
+class PairedObjective(NamedTuple):
+    """What D and G minimise where every fake sample is judged beside a real one.
+
+    Both functions map differences of raw scores, of any shape, usually (batch,), to losses of the
+    same shape. The i-th real sample of a batch is paired with the i-th fake one; both are drawn
+    independently, so that any pairing has the same expectation. Raises nothing. Source: ``source``
+    names the paper, e.g. Jolicoeur-Martineau 2018.
+    """
+
+    discriminator: ScoreFunction
+    """D's loss at D(x) - D(G(z))."""
+    generator: ScoreFunction
+    """G's loss at D(G(z)) - D(x)."""
+    source: str
+    """Paper or code that the objective was taken from."""
+
+
+PAIRED: dict[str, PairedObjective] = {
+    "relativistic": PairedObjective(
+        discriminator=lambda t: softplus(-t),
+        generator=lambda t: softplus(-t),
+        source="Jolicoeur-Martineau 2018, the relativistic pair; R3GAN adds R1 and R2 to it",
     ),
 }

@@ -126,6 +126,18 @@ def test_any_loss_has_the_spectrum_of_its_two_slopes(name):
         assert assigned(got, closed.any_loss(a, b, weight)) < tolerance
 
 
+@pytest.mark.parametrize("convention", ["common", "paper"])
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 2.0])
+def test_r3gan_turns_as_equation_12_says_once_its_square_is_back(gamma, convention):
+    """-γ/2 ± √(γ²/4 - f'(0)²) with f'(0) = ½; R2 beside R1 adds its γ, for ∇D = ψ everywhere."""
+    for weights, total in (({"r1": gamma}, gamma), ({"r1": gamma, "r2": gamma}, 2 * gamma)):
+        toy = dirac("relativistic", convention=convention, **weights)
+        root = np.sqrt(complex(total**2 / 4 - 0.25))
+        wanted = [-total / 2 - root, -total / 2 + root]
+        got = spectrum(at_equilibrium(toy)).eigenvalues
+        assert assigned(got, np.array(wanted)) < 1e-9
+
+
 def test_r3gan_equation_12_is_misprinted():
     """With f'(0) in place of its square under the root, γ = 0.3 would turn at 0.691."""
     imag = spectrum(at_equilibrium(dirac(r1=0.3))).eigenvalues.imag.max()

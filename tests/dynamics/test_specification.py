@@ -56,6 +56,20 @@ def test_pairing_reals_with_fakes_changes_nothing_against_a_point(g_sign, partne
         torch.testing.assert_close(got.function(got.point), wanted.function(wanted.point))
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.4])
+def test_a_real_and_a_fake_of_a_pair_are_independent(noise):
+    """D(x) = ψx: the difference of two scores is N(-ψθ, 2ψ²(s² + noise²)), not a number -ψθ."""
+    theta, psi, spread = 0.7, 1.5, 0.0 if noise else 0.6
+    toy = dirac("relativistic", spread=(spread,), instance_noise=noise)
+    profile = toy.at(theta, psi)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    gap = -psi * theta + nodes * psi * math.sqrt(2 * (spread**2 + noise**2))
+    wanted = weights / weights.sum() @ np.log1p(np.exp(-gap))
+    assert abs(toy.game["D"](profile, toy.draw)[0].item() - wanted) < 1e-9
+    wanted = weights / weights.sum() @ np.log1p(np.exp(gap))
+    assert abs(toy.game["G"](profile, toy.draw)[0].item() - wanted) < 1e-9
+
+
 def test_minimax_radii_after_5000_rounds():
     """Section 4.1, SimGD from (1, 1) of the paper's convention."""
     start = torch.tensor([1.0, -1.0], dtype=torch.float64).expand(3, 2)

@@ -431,6 +431,12 @@ def everything_clipped(folder, runs):
     write_json(folder / "run.json", report)
 
 
+def spectrally_normal(folder, runs):
+    report = json.loads((folder / "run.json").read_text())
+    report["config"] |= {"norm_d": "spectral"}
+    write_json(folder / "run.json", report)
+
+
 def not_a_number(folder, runs):
     content = torch.load(folder / "checkpoint.pt", weights_only=True)
     content["profile"]["D"]["score.weight"][1] = torch.nan
@@ -451,6 +457,7 @@ def not_a_number(folder, runs):
         (of_other_inputs, "they draw different inputs"),
         (unknown_setting, "is not of this version: --objective: 'hinted'"),
         (everything_clipped, "--clip-scope everything"),
+        (spectrally_normal, "trained with --norm-d spectral"),
         (not_a_number, "D's parameters are not finite at seed 1"),
     ],
 )

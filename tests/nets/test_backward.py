@@ -15,6 +15,8 @@ PAIRS = [
     ("mlp", (1, 4, 4), 32, "group"),
     ("mnist-conv", (1, 28, 28), 4, "none"),
     ("dcgan", (3, 32, 32), 8, "group"),
+    ("mlp", (2,), 8, "spectral"),
+    ("mnist-conv", (1, 28, 28), 4, "spectral"),
 ]
 
 

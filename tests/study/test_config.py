@@ -92,6 +92,11 @@ def test_seeds_as_text(text, seeds):
         ({"network": "mnist-conv"}, "--network", "mnist-conv", "1×28×28"),
         ({"network": "resnet"}, "--network", "resnet", "mlp"),
         ({"norm_d": "batch", "r1": 1.0}, "--norm-d", "batch", "group"),
+        ({"norm_d": "spectral", "clip": 0.1}, "--clip", "0.1", "allowed: 0"),
+        ({"norm_g": "spectral"}, "--norm-g", "spectral", "'batch' or 'group'"),
+        ({"ema_g": 1.0}, "--ema-g", "1.0", "less than 1"),
+        ({"ema_g": -0.1}, "--ema-g", "-0.1", "greater than or equal to 0"),
+        ({"ema_g": 0.9, "generator": "held"}, "--ema-g", "0.9", "allowed: 0"),
         ({"objective": "meta"}, "--g-objective", "own", "target, mean"),
     ],
 )
@@ -109,7 +114,7 @@ def test_a_bad_setting_names_option_value_and_what_is_allowed(given, option, val
 def test_no_penalty_per_sample_stands_beside_batch_norm_in_d(name):
     """With batch norm D has no gradient at one sample alone."""
     assert PENALTIES[name].per_sample
-    for norm in ("none", "group"):
+    for norm in ("none", "group", "spectral"):
         assert getattr(resolve("lsgan", {name: 10.0, "norm_d": norm}), name) == 10
     option = option_name(name)
     with pytest.raises(ConfigError, match=rf"--norm-d: batch given, but {option} is.*none, group"):

@@ -85,7 +85,7 @@ OTHER = {
     **{"meta_penalty": 7.0, "meta_schedule": "once", "parzen_kl": "backward", "bandwidth": 7.0},
     **{"rule": "adam:eps=0.7", "rule_d": "sgd:lr=0.7", "rule_g": "same:lr=0.7"},
     **{"rule_meta": "same:lr=0.7", "lr": 0.7, "precision": "bf16", "probe": "interpolation"},
-    **{"record_every": 7, "probe_every": 7, "transform": "rmsprop"},
+    **{"record_every": 7, "probe_every": 7, "transform": "rmsprop", "ema_g": 0.7},
 }
 """Another value of every field that has a row."""
 NEEDED = {

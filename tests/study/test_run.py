@@ -107,12 +107,23 @@ def test_other_seeds_other_bits(tmp_path):
     assert (first["records"]["loss_D"] != second["records"]["loss_D"]).all()
 
 
+EXPERTS = {"norm_d": "spectral", "norm_g": "batch", "ema_g": 0.9}
+
+
 @pytest.mark.parametrize(
-    ("method", "flush_seconds"), [("vral-meta", 0.0), ("vral-parzen", 1e9), ("wgan-gp", 0.0)]
+    ("method", "given", "flush_seconds"),
+    [
+        ("vral-meta", {}, 0.0),
+        ("vral-parzen", {}, 1e9),
+        ("wgan-gp", {}, 0.0),
+        ("r3gan", EXPERTS, 0.0),
+    ],
 )
-def test_stopped_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, method, flush_seconds):
+def test_stopped_and_resumed_equals_uninterrupted(
+    tmp_path, monkeypatch, method, given, flush_seconds
+):
     monkeypatch.setattr(run, "FLUSH_SECONDS", flush_seconds)
-    config = ring(method, seeds=(0, 5), ratio="66x1,1:2", rounds=6)
+    config = ring(method, seeds=(0, 5), ratio="66x1,1:2", rounds=6, **given)
     execute(config, tmp_path / "whole", CPU)
     for stop in (after(1), after(2), after(2)):
         report = execute(config, tmp_path / "parts", CPU, stop=stop)
@@ -148,6 +159,36 @@ def test_more_rounds_continue_a_finished_run(tmp_path):
     report = execute(ring(rounds=8, probe_every=1), tmp_path / "raised", CPU)
     assert (report["status"], report["rounds_done"]) == ("finished", 8)
     assert_same(content(tmp_path / "whole"), content(tmp_path / "raised"))
+
+
+def test_an_averaged_generator_is_shown_and_not_played(tmp_path):
+    """Training, records and what D says are as without; samples and quality are the average's."""
+    for name, decay in (("plain", 0.0), ("averaged", 0.9)):
+        execute(ring("lsgan", seeds=(0, 5), ema_g=decay, lr=0.01), tmp_path / name, CPU)
+    plain, averaged = content(tmp_path / "plain"), content(tmp_path / "averaged")
+    for part in ("profile", "opt", "records", "stream"):
+        assert_same(plain[part], averaged[part])
+    of_d = ["seed", "round", "auc", "median_signal_fake", "held_out_var_fake", "scores_fake"]
+    assert plain["probes"].select(of_d).equals(averaged["probes"].select(of_d))
+    last = -1  # before the first update of G both are G's start
+    assert plain["probes"]["reverse_kl"][0] == averaged["probes"]["reverse_kl"][0]
+    assert plain["probes"]["reverse_kl"][last] != averaged["probes"]["reverse_kl"][last]
+    config = ring("lsgan", seeds=(0, 5), ema_g=0.9, lr=0.01)
+    parts = build.build(config, run.HERE.load("ring"))
+    before = parts.initial.averages["G"]
+    assert plain["averages"] == {}
+    for name, value in averaged["averages"]["G"].items():
+        moved = averaged["profile"]["G"][name] - before[name]
+        gap = value - before[name]  # it follows, and lags behind
+        assert 0 < torch.linalg.vector_norm(gap) < 0.8 * torch.linalg.vector_norm(moved)
+
+
+def test_an_average_begins_at_the_warmed_up_generator(tmp_path):
+    config = ring("lsgan", ema_g=0.5, warmup=3)
+    data = run.HERE.load("ring")
+    warm = build.warmed_up(config, build.build(config, data), data).initial
+    assert_same(dict(warm.profile["G"]), dict(warm.averages["G"]))
+    assert warm.averages["G"] is not warm.profile["G"]
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

@@ -31,7 +31,7 @@ def played(config, compiled: bool, rounds: int):
     """The state after some rounds in float64, and all records."""
     training = build(config, fake_data(config.dataset), compiled)
     executor = training.executor
-    state = TrainState(double(training.initial.profile), double(training.initial.opt))
+    state = TrainState(*(double(part) for part in training.initial))
     records = []
     for number in range(rounds):
         moves = training.moves(number)

@@ -11,8 +11,8 @@ ROUNDS, K = 3, 3
 CASES = {**{name: (name, {}) for name in METHODS}, **OPTIONS}
 
 
-def trained(config) -> tuple[dict, dict, dict]:
-    """The profile before and after ROUNDS rounds, and the draws by player."""
+def trained(config) -> tuple[dict, dict, dict, dict]:
+    """The profile before and after ROUNDS rounds, the averages, and the draws by player."""
     training, state = precise(config)
     initial, moves = lane(state.profile, 0), draws_of(training, ROUNDS)
     for i, (move, draw) in enumerate(moves):
@@ -21,7 +21,7 @@ def trained(config) -> tuple[dict, dict, dict]:
         player: [lane(draw, 0) for move, draw in moves if move == (player,)]
         for player in state.profile
     }
-    return initial, lane(state.profile, 0), draws
+    return initial, lane(state.profile, 0), lane(state.averages, 0), draws
 
 
 def test_every_method_has_a_plain_loop():
@@ -32,13 +32,19 @@ def test_every_method_has_a_plain_loop():
 def test_equals_the_plain_loop(case):
     method, given = CASES[case]
     config = tiny(method, ratio=str(K), **given)
-    initial, final, draws = trained(config)
+    initial, final, averages, draws = trained(config)
     plain = PlainLoop(method, config.model_dump(), initial, (1, 8, 8))
     streams = {player: iter(own) for player, own in draws.items()}
     plain.train(ROUNDS, K, streams)
     assert all(next(stream, None) is None for stream in streams.values())
-    for player, module in plain.players.items():
-        expected = torch.cat([p.data.flatten() for p in module.parameters()])
+    assert list(averages) == (["G"] if config.ema_g else [])
+    for player in averages:
+        expected = torch.cat([p.data.flatten() for p in plain.average.module.parameters()])
+        torch.testing.assert_close(flat(averages[player]), expected, rtol=1e-9, atol=1e-9)
+        assert torch.linalg.vector_norm(expected - flat(initial[player])) > 1e-4
+        assert torch.linalg.vector_norm(expected - flat(final[player])) > 1e-4
+    for player in plain.players:
+        expected = torch.cat([p.data.flatten() for p in plain.tensors(player)])
         torch.testing.assert_close(flat(final[player]), expected, rtol=1e-9, atol=1e-9)
         moved = torch.linalg.vector_norm(expected - flat(initial[player]))
         if player == "G" and config.generator == "held":

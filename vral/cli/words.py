@@ -19,7 +19,7 @@ from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
 from vral.files import replace_file
 from vral.nets import NETWORKS
-from vral.objectives import OBJECTIVES
+from vral.objectives import OBJECTIVES, PAIRED
 from vral.optim.rules import RULES, Same, describe
 from vral.optim.transforms import TRANSFORMS
 from vral.study.experiments import EXPERIMENTS
@@ -31,7 +31,7 @@ GAME_OBJECTIVES = {
     "parzen": "VRAL: the KL divergence between D's scores, smoothed by Parzen windows, and N(m, 1)",
     "none": "D minimises its penalties alone",
 }
-"""Objectives of ``--objective`` that are no function of one score."""
+"""Objectives of ``--objective`` that are no function of scores one by one or in pairs."""
 
 
 def words() -> dict[str, Any]:
@@ -134,7 +134,7 @@ def sections() -> list[dict[str, Any]]:
         (
             "objectives",
             "Objectives",
-            {k: (o.source, "") for k, o in OBJECTIVES.items()}
+            {k: (o.source, "") for k, o in {**OBJECTIVES, **PAIRED}.items()}
             | {k: (text, "") for k, text in GAME_OBJECTIVES.items()},
         ),
         (

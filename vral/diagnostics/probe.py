@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from vral.diagnostics.segments import (
 )
 from vral.diagnostics.usefulness import SAMPLES, USEFULNESS_METRICS, usefulness
 from vral.games.gan import Gan
-from vral.types import Profile, map_tensors
+from vral.types import Params, Profile, map_tensors
 
 PROBE_METRICS: dict[str, str] = {
     "auc": "P(D(x) > D(G(z))): 1 where D tells all apart, ½ where none",
@@ -74,7 +74,8 @@ def held_out_draw(gan: Gan, data: Dataset) -> dict[str, Tensor]:
 class Probe:
     """What one lane's profile does on the held-out draw.
 
-    D is evaluated without its noise. A batch norm uses the statistics of the held-out draw.
+    D is evaluated without its noise. A batch norm uses the statistics of the held-out draw, also
+    where G's parameters are averages: there are no running statistics that could be averaged.
     """
 
     gan: Gan
@@ -83,10 +84,14 @@ class Probe:
     mean_real: float
     mean_fake: float
 
-    def __call__(self, profile: Profile) -> tuple[dict[str, object], np.ndarray] | None:
+    def __call__(
+        self, profile: Profile, shown: Params | None = None
+    ) -> tuple[dict[str, object], np.ndarray] | None:
         """A row of readings (scalars, and the scores as lists), and samples for the grid.
 
-        None if a score or a sample is not finite: the run has diverged.
+        With ``shown``, averages of G's parameters, the samples and their quality are those of G
+        there; what D says is of the G that it plays against. None if a score or a sample is not
+        finite: the run has diverged.
         """
         draw = held_out_draw(self.gan, self.data)
         noiseless = self.gan.without_noise()
@@ -97,6 +102,8 @@ class Probe:
         score_real = scored.score_real[:count].cpu().numpy()
         score_fake = scored.score_fake.cpu().numpy()
         fake = scored.fake.cpu()
+        if shown is not None:
+            fake = noiseless.generate(shown, draw["latent"]).cpu()
         if not all(np.isfinite(part).all() for part in (score_real, score_fake, fake.numpy())):
             return None
         row: dict[str, object] = {
@@ -133,6 +140,6 @@ class Probe:
         return along_segments(noiseless.critic(profile["D"]), scored.real, scored.fake)
 
 
-def per_lane(profile: Profile, lanes: int, function: Callable[[Profile], Result]) -> list[Result]:
-    """``function`` of every lane's profile, in a list of ``lanes``."""
-    return [function(map_tensors(lambda t, i=i: t[i], profile)) for i in range(lanes)]
+def per_lane(tree: Any, lanes: int, function: Callable[[Any], Result]) -> list[Result]:
+    """``function`` of every lane of ``tree``, e.g. of a profile, in a list of ``lanes``."""
+    return [function(map_tensors(lambda t, i=i: t[i], tree)) for i in range(lanes)]

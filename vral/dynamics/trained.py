@@ -199,7 +199,7 @@ def open_run(folder: Path, execution: Execution) -> TrainedRun:
         raise FolderError(str(error).replace("--out:", "RUN:")) from None
     data = execution.load(config.dataset).to(execution.torch_device)
     training = build(config, data)
-    state = TrainState(content["profile"], content["opt"])
+    state = TrainState(content["profile"], content["opt"], content["averages"])
     _check_shapes(path, config, state, training.initial)
     if set(content["stream"]) != set(training.stream.state()):
         raise FolderError(
@@ -222,6 +222,12 @@ def _config(folder: Path, saved: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(
             "RUN: it was trained with --clip-scope everything, which clips second moments and "
             "step counts too, so that they cannot be frozen; allowed: --clip-scope weights"
+        )
+    if config.norm_d == "spectral":
+        raise ConfigError(
+            "RUN: it was trained with --norm-d spectral, whose power iteration follows D's weights "
+            "instead of any loss, so that a Jacobian of losses would leave it out; allowed: runs "
+            "with --norm-d none, batch or group"
         )
     return config
 

@@ -136,6 +136,15 @@ def draw_ratios(selection: Selection, on_samples: str = "Claims C7, C8") -> dict
     }
 
 
+def draw_experts(selection: Selection) -> dict[str, Drawing]:
+    """Draw what each arm's G makes at the end; the ranking is the table's."""
+    samples, ratios = selection.samples(), selection.ratios
+    drawn = figures.sample_grids(
+        samples, selection.arms, ratios, "A ranking, no claim", selection.plane()
+    )
+    return {"samples": drawn}
+
+
 def draw_well_trained(selection: Selection) -> dict[str, Drawing]:
     """Draw what a D that trains on tells a held G, and histograms of D's scores."""
     signal = by_ratio(
@@ -309,6 +318,7 @@ FIGURES: dict[str, Drawings] = {
     "budget": draw_budget,
     "batch-norm": draw_batch_norm,
     "usefulness": draw_usefulness,
+    "experts": draw_experts,
     "interpolation": by_ratio("interpolation", _interpolation),
     "parzen": by_ratio("parzen", _parzen),
     "clipping": by_ratio("clipping", _clipping),

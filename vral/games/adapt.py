@@ -15,11 +15,11 @@ from torch.func import functional_call
 
 from vral.data.draws import Noise
 from vral.errors import ConfigError, is_number, require_count, shown
-from vral.games.gan import Gan, objective_loss
+from vral.games.gan import Gan, objective_loss, own_loss
 from vral.games.toy import one_of
 from vral.nets.network import Discriminator, Generator
 from vral.nets.norm import BatchStatisticsNorm
-from vral.objectives import OBJECTIVES, Objective
+from vral.objectives import OBJECTIVES, PAIRED, Objective, PairedObjective
 from vral.penalties import PENALTIES, Penalty
 from vral.types import Profile, Samples, Scores
 
@@ -48,20 +48,20 @@ def make_gan(
     discriminator: nn.Module,
     generator: nn.Module,
     latent: int,
-    objective: str | Objective = "nonsaturating",
+    objective: str | Objective | PairedObjective = "nonsaturating",
     penalties: Mapping[str | Penalty, float | int] | None = None,
 ) -> Gan:
     """The game of your own two modules: D (batch, *sample) to scores, G (batch, latent) to samples.
 
     D may return (batch,) or (batch, 1), raw and without a sigmoid. ``objective`` is a row of
-    OBJECTIVES or its name. ``penalties`` maps names of PENALTIES, or functions like them, to
-    weights. Both modules are copied. Batch norm in training mode becomes one that always uses the
-    statistics of its batch, because running statistics are not a function of the parameters; its
-    scale and shift are kept. In D it makes a penalty on ∇ₓD one of whole batches instead of single
-    samples. ``vral.start`` draws the weights of linear and convolutional layers afresh for every
-    seed; other parameters start at the module's values in every lane. torch's fused layer and
-    instance norms have wrong *third* derivatives: take group norm where a penalty meets a spectrum,
-    or a rule that differentiates gradients, such as Consensus.
+    OBJECTIVES or PAIRED, or its name. ``penalties`` maps names of PENALTIES, or functions like
+    them, to weights. Both modules are copied. Batch norm in training mode becomes one that always
+    uses the statistics of its batch, because running statistics are not a function of the
+    parameters; its scale and shift are kept. In D it makes a penalty on ∇ₓD one of whole batches
+    instead of single samples. ``vral.start`` draws the weights of linear and convolutional layers
+    afresh for every seed; other parameters start at the module's values in every lane. torch's
+    fused layer and instance norms have wrong *third* derivatives: take group norm where a penalty
+    meets a spectrum, or a rule that differentiates gradients, such as Consensus.
 
     Raises ConfigError for what is no module, an unknown objective or penalty, a weight that is
     negative or not finite, dropout in training mode, a module that writes to its buffers, and where
@@ -72,24 +72,25 @@ def make_gan(
             raise ConfigError(f"{player}: a {type(module).__name__} given; allowed: an nn.Module")
     require_count("latent", latent)
     if isinstance(objective, str):
-        one_of("objective", objective, list(OBJECTIVES))
-        objective = OBJECTIVES[objective]
-    if not isinstance(objective, Objective):
+        one_of("objective", objective, [*OBJECTIVES, *PAIRED])
+        objective = {**OBJECTIVES, **PAIRED}[objective]
+    if not isinstance(objective, Objective | PairedObjective):
         raise ConfigError(
-            f"objective: {shown(objective)} given; allowed: {', '.join(OBJECTIVES)}, an Objective"
+            f"objective: {shown(objective)} given; allowed: {', '.join([*OBJECTIVES, *PAIRED])}, "
+            "an Objective, a PairedObjective"
         )
     terms = _weighted(penalties)
     d = ModuleDiscriminator(pure(discriminator, "discriminator"))
     g = Generator(pure(generator, "generator"), latent)
     shape = _sample_shape(d, g)
-    loss = objective.generator
     mix = {"mix": Noise((1,) * len(shape), "uniform")}
     return Gan(
         g,
         d,
         shape,
         objective_loss(objective),
-        lambda score_real, score_fake: loss(score_fake).mean(),
+        own_loss(objective),
+        generator_needs_real=isinstance(objective, PairedObjective),
         discriminator_needs=mix if terms else {},
         penalties=tuple(terms),
     )

@@ -22,12 +22,12 @@ from torch import Tensor
 
 from vral.data.draws import Noise, rng
 from vral.errors import ConfigError
-from vral.games.gan import Gan, objective_loss
+from vral.games.gan import Gan, objective_loss, own_loss
 from vral.games.toy import Toy, double, expected, gauss_hermite, nonnegative, one_of
 from vral.nets import initial_parameters
 from vral.nets.linear import linear_critic, shift
 from vral.nets.network import weight_names
-from vral.objectives import OBJECTIVES, Objective
+from vral.objectives import OBJECTIVES, PAIRED, Objective, PairedObjective
 from vral.penalties import Penalty, clip_weights, gradient_penalty, r1, r2
 from vral.types import Draw, Profile, Scalar
 
@@ -35,12 +35,21 @@ CONVENTIONS = ("common", "paper")
 GAMMA_CONVENTIONS = {"paper": 1.0, "gan_stability": 2.0}
 """The factor that turns a γ of each convention into that of ½γ·E‖∇ₓD‖²."""
 
+ANY: dict[str, Objective | PairedObjective] = {**OBJECTIVES, **PAIRED}
+"""Objectives of scores one by one and in pairs."""
+
 LARGEST_RULE = 100_000
 """The largest number of nodes of a quadrature."""
 
 
-def paper_signed(objective: Objective) -> Objective:
+def paper_signed(objective: Objective | PairedObjective) -> Objective | PairedObjective:
     """``objective`` for a critic whose scores are high on fakes."""
+    if isinstance(objective, PairedObjective):
+        return PairedObjective(
+            discriminator=lambda t: objective.discriminator(-t),
+            generator=lambda t: objective.generator(-t),
+            source=objective.source,
+        )
     return Objective(
         real=lambda s: objective.real(-s),
         fake=lambda s: objective.fake(-s),
@@ -68,7 +77,7 @@ def penalty_terms(
 
 
 def dirac(
-    objective: str | Objective = "standard",
+    objective: str | Objective | PairedObjective = "standard",
     *,
     r1: float = 0.0,
     r2: float = 0.0,
@@ -88,7 +97,7 @@ def dirac(
     Source: Mescheder, Geiger and Nowozin 2018.
 
     Args:
-        objective: a row of OBJECTIVES, or its name.
+        objective: a row of OBJECTIVES or PAIRED, or its name.
         r1: weight γ of R1.
         r2: weight γ of R2.
         gradient_penalty: weight γ of the penalty (‖∇ₓD‖ - ``centre``)².
@@ -108,8 +117,8 @@ def dirac(
         ConfigError: a setting that is not allowed.
     """
     if isinstance(objective, str):
-        one_of("objective", objective, list(OBJECTIVES))
-        objective = OBJECTIVES[objective]
+        one_of("objective", objective, list(ANY))
+        objective = ANY[objective]
     one_of("convention", convention, CONVENTIONS)
     nonnegative(clip=clip, instance_noise=instance_noise, samples=samples, hidden=hidden)
     if convention == "paper":
@@ -121,12 +130,13 @@ def dirac(
         linear_critic(size, bias, hidden),
         (size,),
         objective_loss(objective),
-        lambda score_real, score_fake: objective.generator(score_fake).mean(),
+        own_loss(objective),
+        generator_needs_real=isinstance(objective, PairedObjective),
         penalties=penalty_terms(r1, r2, gradient_penalty, centre, gamma_convention),
         instance_noise=instance_noise,
         discriminator_needs={"mix": Noise((1,), "uniform")} if gradient_penalty else {},
     )
-    toy = location_toy(gan, scales)
+    toy = location_toy(gan, scales, pairs=isinstance(objective, PairedObjective))
     if samples:
         toy = replace(toy, game=gan.losses, sample=partial(sampled, gan, scales, samples))
     if clip:
@@ -149,12 +159,13 @@ def location_scales(spread: Sequence[float]) -> Tensor:
     return torch.tensor([float(value) for value in spread], dtype=torch.float64)
 
 
-def location_toy(gan: Gan, scales: Tensor) -> Toy:
+def location_toy(gan: Gan, scales: Tensor, pairs: bool = False) -> Toy:
     """``gan`` on data N(0, diag(scales²)), with every expectation by quadrature.
 
     All losses must be sums of expectations over single random inputs. Reals, latents and score
     targets are standard normals that share the nodes of one rule; the noise on D's input has
-    further dimensions of its own.
+    further dimensions of its own. With ``pairs`` losses may be expectations over a real and a fake
+    sample: each of the two then has dimensions, and noise, of its own.
 
     Raises:
         ConfigError: more random dimensions than a quadrature of LARGEST_RULE nodes allows.
@@ -162,7 +173,8 @@ def location_toy(gan: Gan, scales: Tensor) -> Toy:
     size, spread = len(scales), bool(scales.any())
     needs = {name: noise for inputs in gan.needs.values() for name, noise in inputs.items()}
     targets = [name for name in needs if name.startswith("target_")]
-    dimensions = size * spread + size * bool(gan.instance_noise)
+    own = size * pairs  # where the fakes' dimensions begin, counted from the reals'
+    dimensions = (size + own) * (spread + bool(gan.instance_noise))
     dimensions = max(dimensions, int(bool(targets)))
     rule = gauss_hermite(1)[0].shape[0]
     if rule**dimensions > LARGEST_RULE:
@@ -172,11 +184,11 @@ def location_toy(gan: Gan, scales: Tensor) -> Toy:
         )
     nodes, weights = gauss_hermite(dimensions)
     zeros = nodes.new_zeros(len(nodes), 1, size)
-    z = nodes[:, None, :size] if spread else zeros
-    draw: Draw = {"real": scales * z, "latent": z}
+    z = nodes[:, None, :] if spread else zeros.repeat(1, 1, 1 + pairs)
+    draw: Draw = {"real": scales * z[..., :size], "latent": z[..., own : own + size]}
     if gan.instance_noise:
-        noise = nodes[:, None, -size:]
-        draw |= {"instance_real": noise, "instance_fake": noise}
+        noise = nodes[:, None, -(size + own) :]
+        draw |= {"instance_real": noise[..., :size], "instance_fake": noise[..., own:]}
     if "mix" in needs:
         draw |= {"mix": torch.full_like(zeros[..., :1], 0.5)}
     for name in targets:

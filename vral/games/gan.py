@@ -14,7 +14,7 @@ from torch.func import functional_call
 from vral.data.draws import Noise
 from vral.games.game import Loss
 from vral.nets import Discriminator, Generator
-from vral.objectives import Objective
+from vral.objectives import Objective, PairedObjective
 from vral.parzen import backward_kl, forward_kl
 from vral.penalties import Penalty, input_gradient
 from vral.types import Critic, Draw, Latents, Params, Profile, Samples, Scalar, Scored, Scores
@@ -22,16 +22,29 @@ from vral.types import Critic, Draw, Latents, Params, Profile, Samples, Scalar, 
 AnyGan = TypeVar("AnyGan", bound="Gan")
 DiscriminatorLoss = Callable[[Profile, Scored, Draw], Scalar]
 GeneratorLoss = Callable[[Scores, Scores], Scalar]
-"""(real scores, fake scores) to G's loss; only mean matching looks at the real ones."""
+"""(real scores, fake scores) to G's loss; mean matching and pairs look at the real ones."""
 
 
-def objective_loss(objective: Objective) -> DiscriminatorLoss:
-    """E real(D(x)) + E fake(D(G(z)))."""
+def objective_loss(objective: Objective | PairedObjective) -> DiscriminatorLoss:
+    """D's loss: E real(D(x)) + E fake(D(G(z))), or E discriminator(D(x) - D(G(z))) of a pair."""
+    if isinstance(objective, PairedObjective):
+
+        def of_pairs(profile: Profile, scored: Scored, draw: Draw) -> Scalar:
+            return objective.discriminator(scored.score_real - scored.score_fake).mean()
+
+        return of_pairs
 
     def loss(profile: Profile, scored: Scored, draw: Draw) -> Scalar:
         return objective.real(scored.score_real).mean() + objective.fake(scored.score_fake).mean()
 
     return loss
+
+
+def own_loss(objective: Objective | PairedObjective) -> GeneratorLoss:
+    """G's loss: E generator(D(G(z))), or E generator(D(G(z)) - D(x)) of a pair."""
+    if isinstance(objective, PairedObjective):
+        return lambda score_real, score_fake: objective.generator(score_fake - score_real).mean()
+    return lambda score_real, score_fake: objective.generator(score_fake).mean()
 
 
 def parzen_loss(kl: str, bandwidth: float, mean_real: float, mean_fake: float) -> DiscriminatorLoss:

@@ -13,7 +13,7 @@ from torch import nn
 
 from vral.data.draws import rng
 from vral.games.dirac import penalty_terms
-from vral.games.gan import Gan, objective_loss
+from vral.games.gan import Gan, objective_loss, own_loss
 from vral.games.toy import Toy, double, expected, gauss_hermite, nonnegative, one_of
 from vral.nets import Discriminator, Generator, initial_parameters
 from vral.nets.linear import quadratic_critic
@@ -36,7 +36,7 @@ def _objective_gan(
         discriminator,
         (2,),
         objective_loss(objective),
-        lambda score_real, score_fake: objective.generator(score_fake).mean(),
+        own_loss(objective),
         penalties=penalties,
     )
 

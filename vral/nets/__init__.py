@@ -66,6 +66,9 @@ NETWORKS: dict[str, NetworkPair] = {
 NORMS = ("none", "batch", "group")
 """Norms of hidden layers, of ``nets.norm``."""
 
+D_NORMS = (*NORMS, "spectral")
+"""What D may have; spectral normalisation is one of weights."""
+
 OUTPUTS: dict[str, Callable[[], nn.Module]] = {
     "unit": nn.Sigmoid,  # samples in [0, 1]
     "symmetric": nn.Tanh,  # samples in [-1, 1]
@@ -74,6 +77,7 @@ OUTPUTS: dict[str, Callable[[], nn.Module]] = {
 """G's last nonlinearity by the range of the data."""
 
 __all__ = [
+    "D_NORMS",
     "NETWORKS",
     "NORMS",
     "OUTPUTS",

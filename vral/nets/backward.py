@@ -13,14 +13,28 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vjp
 
 from vral.nets.network import Discriminator
+from vral.nets.norm import SpectralNorm
 from vral.types import Params, Samples, Scores
 
 Stage = Callable[[Params, Tensor], Tensor]
 """Maps a stage's own parameters and its input to its output."""
+
+
+class Score(nn.Module):
+    """D's last stage, activations to scores, as a module."""
+
+    score: nn.Linear | SpectralNorm
+
+    def __init__(self, score: nn.Linear | SpectralNorm):
+        super().__init__()
+        self.score = score
+
+    def forward(self, x: Tensor) -> Scores:
+        return Discriminator.scored(x, self.score.weight, self.score.bias)
 
 
 def stages(discriminator: Discriminator, noise: Tensor | None) -> Iterator[tuple[str, Stage]]:
@@ -32,7 +46,13 @@ def stages(discriminator: Discriminator, noise: Tensor | None) -> Iterator[tuple
             return after if part is None else after + part.reshape(after.shape)
 
         yield f"stages.{i}.", stage
-    yield "score.", lambda params, x: discriminator.scored(x, **params)
+    score = Score(discriminator.score)
+    yield (
+        "score.",
+        lambda params, x: functional_call(
+            score, {f"score.{k}": v for k, v in params.items()}, (x,)
+        ),
+    )
 
 
 def stage_params(params: Params, prefix: str) -> Params:

@@ -6,20 +6,23 @@ from itertools import pairwise
 from torch import nn
 
 from vral.nets.network import Discriminator, Generator
-from vral.nets.norm import normalised
+from vral.nets.norm import linear_score, normalised, on_weights
 
 
 def mnist_discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminator:
     """1×28×28 → two 5×5 stride-2 convolutions (width, 2·width) → dense 16·width → 1.
 
-    LeakyReLU 0.01; the dense layer has no norm.
+    LeakyReLU 0.01; the dense layer has no norm but a spectral one.
     """
+    dense = nn.Linear(2 * width * 7 * 7, 16 * width)
     stages = [
         normalised(nn.Conv2d(1, width, 5, 2, 2), width, norm, nn.LeakyReLU(0.01)),
         normalised(nn.Conv2d(width, 2 * width, 5, 2, 2), 2 * width, norm, nn.LeakyReLU(0.01)),
-        nn.Sequential(nn.Flatten(), nn.Linear(2 * width * 7 * 7, 16 * width), nn.LeakyReLU(0.01)),
+        nn.Sequential(
+            nn.Flatten(), *normalised(dense, 16 * width, on_weights(norm), nn.LeakyReLU(0.01))
+        ),
     ]
-    return Discriminator(stages, nn.Linear(16 * width, 1), shape)
+    return Discriminator(stages, linear_score(16 * width, norm), shape)
 
 
 def mnist_generator(
@@ -46,14 +49,14 @@ def _stages(shape: tuple[int, ...]) -> int:
 def discriminator(shape: tuple[int, ...], width: int, norm: str) -> Discriminator:
     """4×4 stride-2 convolutions of width, 2·width, … channels until the image is 4×4, then 1.
 
-    LeakyReLU 0.02; the first stage has no norm.
+    LeakyReLU 0.02; the first stage has no norm but a spectral one.
     """
     channels = [shape[0], *(width * 2**i for i in range(_stages(shape)))]
     stages = [
-        normalised(nn.Conv2d(a, b, 4, 2, 1), b, norm if i else "none", nn.LeakyReLU(0.02))
+        normalised(nn.Conv2d(a, b, 4, 2, 1), b, norm if i else on_weights(norm), nn.LeakyReLU(0.02))
         for i, (a, b) in enumerate(pairwise(channels))
     ]
-    return Discriminator(stages, nn.Linear(channels[-1] * 4 * 4, 1), shape)
+    return Discriminator(stages, linear_score(channels[-1] * 4 * 4, norm), shape)
 
 
 def generator(

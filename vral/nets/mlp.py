@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from vral.nets.network import Discriminator, Generator
-from vral.nets.norm import normalised
+from vral.nets.norm import linear_score, normalised
 from vral.types import Latents, Samples
 
 
@@ -14,7 +14,7 @@ def discriminator(shape: tuple[int, ...], width: int, norm: str, depth: int = 2)
     """size → width → … → 1 with ``depth`` hidden layers, LeakyReLU 0.2."""
     first, *others = hidden(math.prod(shape), width, norm, depth, nn.LeakyReLU(0.2))
     first = nn.Sequential(nn.Flatten(), *first)
-    return Discriminator([first, *others], nn.Linear(width, 1), shape)
+    return Discriminator([first, *others], linear_score(width, norm), shape)
 
 
 def generator(

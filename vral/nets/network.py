@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from vral.nets.norm import BatchStatisticsNorm
+from vral.nets.norm import BatchStatisticsNorm, SpectralNorm
 from vral.types import Latents, Samples, Scores
 
 
@@ -18,7 +18,12 @@ class Discriminator(nn.Module):
     one part to each stage.
     """
 
-    def __init__(self, stages: Sequence[nn.Module], score: nn.Linear, shape: tuple[int, ...]):
+    def __init__(
+        self,
+        stages: Sequence[nn.Module],
+        score: nn.Linear | SpectralNorm,
+        shape: tuple[int, ...],
+    ):
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.score = score
@@ -87,7 +92,7 @@ def initial_parameters(module: nn.Module, rng: torch.Generator) -> dict[str, Ten
 
     Glorot's fans count the receptive field, as in Lasagne. The MNIST generator's deconvolutions
     are orthogonal instead. Parameters that a module initialises itself (norm scales, the segment's
-    offset) keep their values.
+    offset) keep their values; spectral norms start at the true singular vectors.
     """
     orthogonal = getattr(module, "orthogonal_deconvolutions", False)
     for part in module.modules():
@@ -98,4 +103,7 @@ def initial_parameters(module: nn.Module, rng: torch.Generator) -> dict[str, Ten
                 nn.init.xavier_uniform_(part.weight, generator=rng)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+    for part in module.modules():
+        if isinstance(part, SpectralNorm):
+            part.start()
     return {name: value.detach().clone() for name, value in module.named_parameters()}

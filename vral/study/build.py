@@ -18,13 +18,15 @@ from vral.games.gan import (
     mean_matching_loss,
     no_loss,
     objective_loss,
+    own_loss,
     parzen_loss,
     target_loss,
 )
 from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
 from vral.nets import NETWORKS, OUTPUTS, NetworkPair
 from vral.nets.network import weight_names
-from vral.objectives import OBJECTIVES
+from vral.nets.norm import power_iteration
+from vral.objectives import OBJECTIVES, PAIRED
 from vral.optim import ClippedWhole, Rule, Still, Transform
 from vral.optim.rules import common_transform, make_rule, player_transform
 from vral.optim.transforms import EPS
@@ -37,7 +39,7 @@ from vral.train.plan import Steps
 from vral.train.play import draw_stream, start
 from vral.train.records import Recorder
 from vral.train.schedule import DiscriminatorSide, Ratio, alternating, round_moves
-from vral.train.state import Clock, TrainState
+from vral.train.state import Clock, TrainState, averages_of
 from vral.train.step import PRECISIONS, Precision, make_step, over_lanes
 from vral.types import Critic, Draw, Move, Profile, Scalar, Scored
 
@@ -50,11 +52,12 @@ def build_gan(
     ``pair`` stands in for the networks that the configuration names.
     """
     pair = pair or NETWORKS[config.network]
-    generator_loss = {
-        "target": target_loss(config.mean_real),
-        "mean": mean_matching_loss,
-        "own": lambda real, fake: OBJECTIVES[config.objective].generator(fake).mean(),
-    }[config.g_objective]
+    if config.g_objective == "own":
+        generator_loss = own_loss({**OBJECTIVES, **PAIRED}[config.objective])
+    else:
+        losses = {"target": target_loss(config.mean_real), "mean": mean_matching_loss}
+        generator_loss = losses[config.g_objective]
+    paired = config.g_objective == "own" and config.objective in PAIRED
     penalties = [
         (getattr(config, name), row.function)
         for name, row in PENALTIES.items()
@@ -74,7 +77,7 @@ def build_gan(
         "discriminator": pair.discriminator(shape, config.width, config.norm_d),
         "shape": shape,
         "generator_loss": generator_loss,
-        "generator_needs_real": config.g_objective == "mean",
+        "generator_needs_real": config.g_objective == "mean" or paired,
         "discriminator_needs": _discriminator_needs(config, shape),
         "penalties": tuple(penalties),
         "instance_noise": config.instance_noise,
@@ -98,7 +101,7 @@ def _discriminator_loss(config: RunConfig) -> DiscriminatorLoss:
         return no_loss
     if config.objective == "parzen":
         return parzen_loss(config.parzen_kl, config.bandwidth, config.mean_real, config.mean_fake)
-    return objective_loss(OBJECTIVES[config.objective])
+    return objective_loss({**OBJECTIVES, **PAIRED}[config.objective])
 
 
 def _discriminator_needs(config: RunConfig, shape: tuple[int, ...]) -> dict[str, Noise]:
@@ -160,6 +163,8 @@ def build_steps(
     clip = partial(clip_weights, weights=weight_names(gan.discriminator), limit=config.clip)
     projections = {"D": clip} if config.clip and config.clip_scope == "weights" else None
     lanes = len(config.seeds)
+    if config.norm_d == "spectral":
+        projections = {"D": over_lanes(power_iteration, lanes)}
     return {
         (move, recorded): make_step(
             gan.losses,
@@ -169,6 +174,7 @@ def build_steps(
             readings if recorded else None,
             projections,
             precision,
+            {"G": config.ema_g} if config.ema_g else None,
         )
         for move in moves
         for recorded in (False, True)
@@ -220,13 +226,14 @@ def build(
     precision = PRECISIONS[config.precision](device.type)
     same_real = config.real_batch == "same"
     profile = start(gan.networks, config.seeds, device)
+    averages = averages_of(profile, ["G"] if config.ema_g else [])
     return GanTraining(
         gan=gan,
         rule=rule,
         moves=moves_of,
         stream=draw_stream(gan, rule, moves, data.train, config.batch, config.seeds, same_real),
         executor=build_executor(config, gan, rule, moves, precision, compiled),
-        initial=TrainState(dict(profile), rule.init(profile)),
+        initial=TrainState(dict(profile), rule.init(profile), averages),
     )
 
 
@@ -273,4 +280,6 @@ def warmed_up(config: RunConfig, training: GanTraining, data: Dataset) -> GanTra
     unread = Recorder(config.seeds, config.warmup + 1, config.batch)
     state = train(warmup, Clock(), config.warmup, unread)
     profile = {**training.initial.profile, "G": state.profile["G"]}
-    return replace(training, initial=training.initial._replace(profile=profile))
+    averages = averages_of(profile, training.initial.averages)
+    warm = training.initial._replace(profile=profile, averages=averages)
+    return replace(training, initial=warm)

@@ -20,8 +20,8 @@ from pydantic.fields import FieldInfo
 
 from vral.data.datasets import DATASETS
 from vral.errors import ConfigError, shown
-from vral.nets import NETWORKS, NORMS
-from vral.objectives import OBJECTIVES
+from vral.nets import D_NORMS, NETWORKS, NORMS
+from vral.objectives import OBJECTIVES, PAIRED
 from vral.optim.rules import name_of, player_text, rule_names, rule_text, transform_text
 from vral.optim.transforms import TRANSFORMS
 from vral.penalties import PENALTIES
@@ -147,10 +147,13 @@ class RunConfig(BaseModel):
         description="Width of both networks: hidden units, or base channels of convolutions."
     )
     latent: Units = NETS(description="Dimensions of G's input z ~ N(0, I).")
-    norm_d: Norm = NETS(
+    norm_d: Literal[*D_NORMS] = NETS(
         "none",
         description="Normalisation in D; batch takes the statistics of the batch at hand, so that "
-        "‖∇D‖ is not one sample's and penalties on it are refused.",
+        "‖∇D‖ is not one sample's and penalties on it are refused; spectral divides every weight, "
+        "the score's too, by its largest singular value, which one power iteration a D update "
+        "follows with a lag (a convolution's kernel counts as a matrix with one row per output "
+        "channel).",
     )
     norm_g: Norm = NETS("none", description="Normalisation in G.")
     hidden_noise: Weight = NETS(
@@ -160,7 +163,7 @@ class RunConfig(BaseModel):
         0.0, description="Standard deviation of Gaussian noise on D's input."
     )
 
-    objective: Literal[*OBJECTIVES, "meta", "parzen", "none"] = LOSSES(
+    objective: Literal[*OBJECTIVES, *PAIRED, "meta", "parzen", "none"] = LOSSES(
         description="What D minimises, and G too unless --g-objective says otherwise; vral ls "
         "objectives explains each."
     )
@@ -253,6 +256,12 @@ class RunConfig(BaseModel):
     precision: Literal[*PRECISIONS] = UPDATES(
         "float32", description="bf16: matrix products take bfloat16 factors."
     )
+    ema_g: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = UPDATES(
+        0.0,
+        description="Decay β of a running average of G's parameters, updated after each of G's "
+        "updates. Samples and their quality (Fréchet distance, coverage, modes) are then those of "
+        "the averaged G; play goes on with G itself. 0: none.",
+    )
 
     record_every: Rounds = RECORDS(
         0,
@@ -290,7 +299,7 @@ class RunConfig(BaseModel):
                 f"--play: simultaneous given, but at --ratio {self.ratio} one player moves more "
                 "often than the other; allowed: D-first, G-first, or --ratio 1"
             )
-        if self.g_objective == "own" and self.objective not in OBJECTIVES:
+        if self.g_objective == "own" and self.objective not in {**OBJECTIVES, **PAIRED}:
             raise ValueError(
                 f"--g-objective: own given, but --objective {self.objective} has none for G; "
                 "allowed: target, mean"
@@ -302,11 +311,22 @@ class RunConfig(BaseModel):
                 "--clip-scope: everything given, but --rule optimistic asks for steps that do not "
                 "depend on the parameters; allowed: weights"
             )
+        if self.norm_d == "spectral" and self.clip:
+            raise ValueError(
+                f"--clip: {self.clip:g} given, but --norm-d spectral divides D's weights by their "
+                "largest singular value whatever their size; allowed: 0"
+            )
+        if self.ema_g and self.generator == "held":
+            raise ValueError(
+                f"--ema-g: {self.ema_g:g} given, but with --generator held G does not move, so "
+                "that there is nothing to average; allowed: 0"
+            )
         per_sample = [n for n, row in PENALTIES.items() if row.per_sample and getattr(self, n)]
         if self.norm_d == "batch" and per_sample:
             raise ValueError(
                 f"--norm-d: batch given, but {option_name(per_sample[0])} is a penalty per sample, "
-                "and with batch norm a score depends on its whole batch; allowed: none, group"
+                "and with batch norm a score depends on its whole batch; allowed: none, group, "
+                "spectral"
             )
         return self
 

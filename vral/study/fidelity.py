@@ -216,7 +216,7 @@ FIDELITY: dict[str, Choice] = {
             **dict.fromkeys(("vral-parzen-h1", "vral-parzen-backward"), SAME),
             "vral-meta-10": BECAUSE + "with one step of R and F a D update they are far from their "
             "optimum",
-            **dict.fromkeys(("moment", "lsgan-01", "hinge", "r1", "r2"), CONTROL),
+            **dict.fromkeys(("moment", "lsgan-01", "hinge", "r1", "r2", "r3gan"), CONTROL),
         },
     ),
     "data set": Choice(
@@ -360,6 +360,7 @@ FIDELITY: dict[str, Choice] = {
         {
             "batch": SAME,
             "none": BECAUSE + "with batch norm ‖∇D(x)‖ depends on the other samples of the batch",
+            "spectral": CONTROL,
         },
     ),
     "form of the norm": Choice(
@@ -599,7 +600,7 @@ FIDELITY: dict[str, Choice] = {
         {
             **dict.fromkeys(("standard", "nonsaturating", "lsgan", "wgan"), SAME),
             **dict.fromkeys(("bgan", "meta", "parzen"), SAME),
-            **dict.fromkeys(("lsgan-01", "hinge", "none"), CONTROL),
+            **dict.fromkeys(("lsgan-01", "hinge", "relativistic", "none"), CONTROL),
         },
     ),
     "G's loss under VRAL": Choice(
@@ -724,6 +725,7 @@ FIDELITY: dict[str, Choice] = {
         {
             "0 on reals, 0 on fakes": SAME,
             "1 on reals, 0 on fakes": CONTROL,
+            "1 on reals, 1 on fakes": CONTROL,
             "0.1 on reals, 0 on fakes": TUNED,
             "10 on reals, 0 on fakes": PLANE,
             "0 on reals, 10 on fakes": PLANE,
@@ -751,6 +753,14 @@ FIDELITY: dict[str, Choice] = {
                 for on_layers, on_input in (("0.1", "0"), ("0.3", "0"), ("0", "0.1"), ("0", "0.3"))
             },
         },
+    ),
+    "average of G": Choice(
+        SILENT,
+        SILENT,
+        ("ema_g",),
+        lambda c: f"β = {c.ema_g:g}" if c.ema_g else "none",
+        (),
+        {"none": SILENT, "β = 0.99": SILENT},
     ),
     "precision": Choice(
         SILENT,

@@ -114,6 +114,12 @@ METHODS: dict[str, Method] = {
         {"objective": "nonsaturating", "r2": 1.0},
         "#fb8072",
     ),
+    "r3gan": Method(
+        "R3GAN",
+        "relativistic pair with R1 and R2, (γ/2) E‖∇D‖² each (Huang et al. 2024)",
+        {"objective": "relativistic", "r1": 1.0, "r2": 1.0},
+        "#1b5e3a",
+    ),
 }
 
 

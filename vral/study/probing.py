@@ -51,7 +51,12 @@ def measure(
     """Measure the lanes of all seeds that have not ``diverged``."""
     final = clock.round == config.rounds - 1
     rows, along, grids = [], [], {}
-    measured = per_lane(state.profile, len(config.seeds), parts.probe)
+    lanes = {"profile": state.profile, "averages": state.averages}
+    measured = per_lane(
+        lanes,
+        len(config.seeds),
+        lambda lane: parts.probe(lane["profile"], lane["averages"].get("G")),
+    )
     for lane, (seed, reading) in enumerate(zip(config.seeds, measured, strict=True)):
         if reading is None or seed in diverged:
             continue

@@ -165,7 +165,7 @@ def _begun(
     parts = compose(config, on_cpu, device, cache_root(), compiled)
     if resumed:
         parts.training.stream.restore(content["stream"])
-        state = TrainState(content["profile"], content["opt"])
+        state = TrainState(content["profile"], content["opt"], content["averages"])
         training = replace(parts.training, initial=state)
     else:
         training = warmed_up(config, parts.training, parts.data)

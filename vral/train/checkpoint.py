@@ -15,8 +15,8 @@ from vral.train.records import Manifest
 from vral.train.state import Clock, TrainState
 from vral.types import map_tensors
 
-CONTENT = {"identity", "profile", "opt", "stream", "clock", "diverged", "manifest"}
-LATER = {"manifest"}
+CONTENT = {"identity", "profile", "opt", "averages", "stream", "clock", "diverged", "manifest"}
+LATER = {"averages", "manifest"}
 """What earlier versions did not write."""
 
 DAMAGE = (RuntimeError, ValueError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError)
@@ -40,6 +40,7 @@ def save(
         "identity": identity,
         "profile": state.profile,
         "opt": state.opt,
+        "averages": state.averages,
         "stream": stream.state(),
         "clock": vars(clock),
         "diverged": diverged,
@@ -53,9 +54,9 @@ def save(
 def load(path: Path, identity: str, device: torch.device) -> dict[str, Any]:
     """Read the checkpoint of the run ``identity``; generator states stay on the CPU.
 
-    "manifest" is None in one of an earlier version. Raises FolderError where it is corrupt, where
-    it is from before checkpoints held an identity, and where it is another run's. The archive's own
-    checksums tell a flipped bit.
+    "manifest" is None and "averages" empty in one of an earlier version. Raises FolderError where
+    it is corrupt, where it is from before checkpoints held an identity, and where it is another
+    run's. The archive's own checksums tell a flipped bit.
     """
     content = _unpacked(read_file(path))
     if not isinstance(content, dict) or not CONTENT - LATER <= set(content) <= CONTENT:
@@ -67,7 +68,8 @@ def load(path: Path, identity: str, device: torch.device) -> dict[str, Any]:
         )
 
     content.setdefault("manifest", None)
-    for name in ("profile", "opt"):
+    content.setdefault("averages", {})
+    for name in ("profile", "opt", "averages"):
         content[name] = map_tensors(lambda t: t.to(device), content[name])
     return content
 

@@ -1,6 +1,6 @@
 """What survives from one update to the next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ class TrainState(NamedTuple):
 
     profile: dict[str, Params]
     opt: dict[str, Any]
+    averages: dict[str, Params] = {}
+    """Running averages of the parameters of some players; no update reads them."""
 
 
 @dataclass
@@ -46,6 +48,11 @@ def stacked(
         }
         for player, params in profiles[0].items()
     }
+
+
+def averages_of(profile: Profile, players: Iterable[str]) -> dict[str, Params]:
+    """The averages of these players' parameters before their first update: copies of them."""
+    return {p: {name: value.clone() for name, value in profile[p].items()} for p in players}
 
 
 def initial_state(

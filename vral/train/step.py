@@ -43,13 +43,15 @@ def make_step(
     readings: ReadInfo | None = None,
     projections: Projections | None = None,
     precision: Precision = nullcontext,
+    decays: Mapping[str, float] | None = None,
 ) -> Step:
     """The step in which ``movers`` update together, on ``lanes`` stacked runs.
 
     Every mover's loss is always in the info, under "loss_" and the player's name, with shape
     (lanes,); ``readings`` adds to it. ``projections`` act on a mover's parameters after its update.
     Gradients and readings are taken inside ``precision()``. The gradients that readings see are the
-    rule's direction.
+    rule's direction. ``decays`` maps players to the decay β of their running average, which every
+    state then has to hold: a ← βa + (1-β)x after each of their updates.
     """
 
     def evaluate(draw: Draw, profile: Profile) -> tuple[Gradients, Info]:
@@ -71,7 +73,14 @@ def make_step(
         for player in movers:
             if projections and player in projections:
                 profile[player] = projections[player](profile[player])
-        return TrainState(profile, opt), info
+        averages = dict(state.averages)
+        for player, decay in (decays or {}).items():
+            if player in movers:
+                averages[player] = {
+                    name: decay * value + (1 - decay) * profile[player][name]
+                    for name, value in averages[player].items()
+                }
+        return TrainState(profile, opt, averages), info
 
     return step
 
