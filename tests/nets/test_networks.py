@@ -304,7 +304,7 @@ def test_batch_norm_equals_torchs_in_value_and_two_derivatives(kind):
 @pytest.mark.parametrize("kind", NORM_INPUTS)
 def test_third_derivatives_of_a_norm_agree_with_finite_differences(norm, kind):
     x, scale, shift, weights = norm_problem(kind)
-    layer = normalised(nn.Identity(), 3, norm, nn.Identity())[1].double()
+    layer = normalised(nn.Linear(3, 3), 3, norm, nn.Identity())[1].double()
     names = [name for name, _ in layer.named_parameters()]
     params = dict(zip(names, (scale, shift), strict=True))
 
