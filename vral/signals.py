@@ -66,7 +66,7 @@ class _Raiser:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """In this block the signals of ENDING raise Ended."""
+    """Let the signals of ENDING raise Ended while the block runs."""
     hook = sys.unraisablehook
     sys.unraisablehook = lambda dropped: (
         None if isinstance(dropped.exc_value, Ended) else hook(dropped)

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
+from vral.cli.options import threads_option
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.dynamics import (
     basins,
@@ -30,7 +31,6 @@ from vral.figures import save_figures
 from vral.games.dirac import GAMMA_CONVENTIONS
 from vral.games.toy import one_of
 from vral.study.folders import locked, make_folder, note_command
-from vral.study.machine import Execution
 from vral.study.measured import MEASURED, Measured, write_tables
 
 
@@ -373,6 +373,34 @@ def _setup_help(name: str, text: str, setup: type = mixture_spectrum.Setup) -> s
 _score_help = partial(_setup_help, setup=score_map.Setup)
 
 
+def _compute(
+    study: Any,
+    given: Mapping[str, float | int | None],
+    quick: bool,
+    out: Path | None,
+    threads: int,
+    dry_run: bool,
+) -> None:
+    """Show the plan of a study that takes long, or compute what its folder lacks and draw it.
+
+    ``study`` is its module: EXPERIMENT names it, its Setup holds the settings (QUICK: those of the
+    quick form) and ``run`` writes what is missing.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    setup = study.Setup(**{**(study.QUICK if quick else {}), **chosen})
+    root = out or Path("runs", f"{study.EXPERIMENT}-quick" if quick else study.EXPERIMENT)
+    console = open_terminal()
+    if dry_run:
+        console.print(f"{setup.plan} → {root}", soft_wrap=True)
+        return
+    torch.set_num_threads(threads)
+    make_folder(root, "study.json")
+    with locked(root):
+        note_command(root, study.EXPERIMENT)
+        study.run(root, setup, lambda line: console.print(line, soft_wrap=True))
+    console.print(f"figures → {root / 'figures'}", soft_wrap=True)
+
+
 @click.command(mixture_spectrum.EXPERIMENT)
 @click.option(
     "--rounds",
@@ -399,13 +427,7 @@ _score_help = partial(_setup_help, setup=score_map.Setup)
 @click.option(
     "--quick", is_flag=True, help="A small network and few rounds, in a folder of its own."
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 1_024),
-    default=1,
-    show_default=True,
-    help="Threads of the computation.",
-)
+@threads_option
 @output_options(f"runs/{mixture_spectrum.EXPERIMENT}")
 def spectrum_mog(
     quick: bool, out: Path | None, threads: int, dry_run: bool, **given: float | int | None
@@ -419,21 +441,7 @@ def spectrum_mog(
 
     Writes eigenvalues, counts and a figure to runs/spectrum-mog. The same command again only draws.
     """
-    quick_setup = mixture_spectrum.QUICK if quick else {}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    setup = mixture_spectrum.Setup(**{**quick_setup, **chosen})
-    name = mixture_spectrum.EXPERIMENT
-    root = out or Path("runs", f"{name}-quick" if quick else name)
-    console = open_terminal()
-    if dry_run:
-        console.print(setup.plan, soft_wrap=True)
-        return
-    torch.set_num_threads(threads)
-    make_folder(root, "study.json")
-    with locked(root):
-        note_command(root, name)
-        mixture_spectrum.run(root, setup, lambda line: console.print(line, soft_wrap=True))
-    console.print(f"figures → {root / 'figures'}", soft_wrap=True)
+    _compute(mixture_spectrum, given, quick, out, threads, dry_run)
 
 
 @click.command(score_map.EXPERIMENT)
@@ -458,13 +466,7 @@ def spectrum_mog(
     help=_score_help("updates", "Updates of D in every cell."),
 )
 @click.option("--quick", is_flag=True, help="Few cells of small networks, in a folder of its own.")
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 1_024),
-    default=1,
-    show_default=True,
-    help="Threads of the computation.",
-)
+@threads_option
 @output_options(f"runs/{score_map.EXPERIMENT}")
 def score_game_command(
     quick: bool, out: Path | None, threads: int, dry_run: bool, **given: int | None
@@ -478,22 +480,7 @@ def score_game_command(
     Writes cells, measured numbers and a figure to runs/score-game. The same command again does what
     is missing.
     """
-    quick_setup: dict[str, Any] = score_map.QUICK if quick else {}
-    chosen = {name: value for name, value in given.items() if value is not None}
-    setup = score_map.Setup(**{**quick_setup, **chosen})
-    name = score_map.EXPERIMENT
-    root = out or Path("runs", f"{name}-quick" if quick else name)
-    console = open_terminal()
-    if dry_run:
-        console.print(f"{setup.plan} → {root}", soft_wrap=True)
-        return
-    torch.set_num_threads(threads)
-    data = Execution(device="cpu", threads=threads).load(setup.dataset)
-    make_folder(root, "study.json")
-    with locked(root):
-        note_command(root, name)
-        score_map.run(root, setup, data, lambda line: console.print(line, soft_wrap=True))
-    console.print(f"figures → {root / 'figures'}", soft_wrap=True)
+    _compute(score_map, given, quick, out, threads, dry_run)
 
 
 COMMANDS: dict[str, click.Command] = {

@@ -35,6 +35,16 @@ def _type(info: FieldInfo) -> Any:
     return {int: int, float: float}.get(info.annotation, str)
 
 
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1, 1_024),
+    default=1,
+    show_default=True,
+    help="Threads of the computation.",
+)
+"""--threads of a command that computes in one process."""
+
+
 def config_options(skip: Collection[str] = ()) -> Callable[[Callable], Callable]:
     """One option per field of RunConfig; an option that is not given arrives as None.
 

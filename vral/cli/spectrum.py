@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from vral import figures
-from vral.cli.options import execution_of
+from vral.cli.options import execution_of, threads_option
 from vral.cli.terminal import open_terminal
 from vral.diagnostics.gamma_sweep import GammaSweep, gamma_sweep
 from vral.diagnostics.polish import STEPS, Polished, polish
@@ -103,13 +103,7 @@ TRIAL = 400
     show_default=True,
     help="Where to compute; auto takes a GPU if there is one.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 1_024),
-    default=1,
-    show_default=True,
-    help="Threads of the computation.",
-)
+@threads_option
 @click.option(
     "--data-root",
     type=click.Path(file_okay=False),

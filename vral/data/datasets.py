@@ -114,7 +114,7 @@ def cache_root() -> Path:
 
 
 DIGITS_MD5 = "265453a2439934797bb770ce205b6fad"
-"""Of the rows of scikit-learn's file as bytes: 64 pixels and a label each."""
+"""The checksum of scikit-learn's rows as bytes, 64 pixels and a label each."""
 
 
 def _digits(root: Path, download: bool) -> Dataset:

@@ -36,7 +36,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 from torch.func import grad, vmap
 
-from vral.data.datasets import Dataset, cache_root
+from vral.data.datasets import Dataset, cache_root, data_root, load_dataset
 from vral.data.draws import rng
 from vral.diagnostics.quality import quality_measure
 from vral.dynamics import score_game
@@ -397,8 +397,9 @@ class Predicted:
     """The score game at the gains that one cell gave."""
 
     gain_meta: NDArray
-    """Of each of MODES, per unit of learning rate."""
+    """The gain of R and F at each of MODES, per unit of learning rate."""
     gain_d: NDArray
+    """That of D, likewise."""
     lr: float
 
     def steps(self, ratio: NDArray) -> tuple[NDArray, NDArray]:
@@ -493,7 +494,7 @@ def _mean(values: NDArray) -> float:
 # ---- the study ---------------------------------------------------------------------------------
 
 
-def run(root: Path, setup: Setup, data: Dataset, tell: Callable[[str], object]) -> None:
+def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
     """Write cells, measured numbers and the figure to the folder ``root``.
 
     A program's cells are written when it has ended; those that are there are kept. ``tell`` is
@@ -505,7 +506,7 @@ def run(root: Path, setup: Setup, data: Dataset, tell: Callable[[str], object]) 
     if missing := [program for program in setup.programs if program not in found]:
         tell(setup.plan)
         note_provenance(root)
-        held = Held.of(setup, data)
+        held = Held.of(setup, load_dataset(setup.dataset, data_root()))
         for program in missing:
             rows = pl.DataFrame(list(held.train_cells(setup, program)))
             rows = rows.join(

@@ -153,6 +153,13 @@ TRAINING = {
     "coverage": "coverage",
 }
 
+LEARNED = {
+    "frechet": "Fréchet dist.",
+    "coverage": "coverage",
+    "score_var_fake": "Var D(G(z))",
+    "signal_fake": "signal to G",
+}
+
 BANDWIDTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
 
 
@@ -272,12 +279,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             }
             for ratio, rounds in PROBED_EVERY.items()
         },
-        metrics={
-            "frechet": "Fréchet dist.",
-            "coverage": "coverage",
-            "score_var_fake": "Var D(G(z))",
-            "signal_fake": "signal to G",
-        },
+        metrics=LEARNED,
         quick={"rounds": 40, "seeds": 2},
     ),
     "batch-norm": Experiment(
@@ -292,12 +294,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         ratios=("1", "50"),
         settings=AUTHORS,
         at=LONG,
-        metrics={
-            "frechet": "Fréchet dist.",
-            "coverage": "coverage",
-            "score_var_fake": "Var D(G(z))",
-            "signal_fake": "signal to G",
-        },
+        metrics=LEARNED,
         quick={"rounds": 40, "seeds": 2},
     ),
     "usefulness": Experiment(
@@ -353,13 +350,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         ratios=("1", "50"),
         settings=AUTHORS,
         at=LONG,
-        metrics={
-            "frechet": "Fréchet dist.",
-            "coverage": "coverage",
-            "signal_fake": "signal to G",
-            "grad_norm_fake": "‖∇D‖",
-            "score_var_fake": "Var D(G(z))",
-        },
+        metrics=LEARNED | {"grad_norm_fake": "‖∇D‖"},
         quick={"rounds": 40, "seeds": 2},
     ),
     "interpolation": Experiment(
@@ -472,7 +463,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         ratios=("50",),
         settings=AUTHORS,
         at={"50": LONG["50"]},
-        metrics={"frechet": "Fréchet dist.", "coverage": "coverage"},
+        metrics={name: LEARNED[name] for name in ("frechet", "coverage")},
         quick={"rounds": 10, "seeds": 2},
         first_seed=100,
     ),
