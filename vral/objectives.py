@@ -108,3 +108,6 @@ PAIRED: dict[str, PairedObjective] = {
         source="Jolicoeur-Martineau 2018, the relativistic pair; R3GAN adds R1 and R2 to it",
     ),
 }
+
+EVERY: dict[str, Objective | PairedObjective] = {**OBJECTIVES, **PAIRED}
+"""Objectives of scores one by one and in pairs, by name."""

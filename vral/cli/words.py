@@ -19,7 +19,7 @@ from vral.diagnostics.gradients import METRICS
 from vral.diagnostics.probe import PROBE_METRICS
 from vral.files import replace_file
 from vral.nets import NETWORKS
-from vral.objectives import OBJECTIVES, PAIRED
+from vral.objectives import EVERY
 from vral.optim.rules import RULES, Same, describe
 from vral.optim.transforms import TRANSFORMS
 from vral.study.experiments import EXPERIMENTS
@@ -134,7 +134,7 @@ def sections() -> list[dict[str, Any]]:
         (
             "objectives",
             "Objectives",
-            {k: (o.source, "") for k, o in {**OBJECTIVES, **PAIRED}.items()}
+            {k: (o.source, "") for k, o in EVERY.items()}
             | {k: (text, "") for k, text in GAME_OBJECTIVES.items()},
         ),
         (

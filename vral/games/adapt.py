@@ -19,7 +19,7 @@ from vral.games.gan import Gan, objective_loss, own_loss
 from vral.games.toy import one_of
 from vral.nets.network import Discriminator, Generator
 from vral.nets.norm import BatchStatisticsNorm
-from vral.objectives import OBJECTIVES, PAIRED, Objective, PairedObjective
+from vral.objectives import EVERY, Objective, PairedObjective
 from vral.penalties import PENALTIES, Penalty
 from vral.types import Profile, Samples, Scores
 
@@ -72,11 +72,11 @@ def make_gan(
             raise ConfigError(f"{player}: a {type(module).__name__} given; allowed: an nn.Module")
     require_count("latent", latent)
     if isinstance(objective, str):
-        one_of("objective", objective, [*OBJECTIVES, *PAIRED])
-        objective = {**OBJECTIVES, **PAIRED}[objective]
+        one_of("objective", objective, list(EVERY))
+        objective = EVERY[objective]
     if not isinstance(objective, Objective | PairedObjective):
         raise ConfigError(
-            f"objective: {shown(objective)} given; allowed: {', '.join([*OBJECTIVES, *PAIRED])}, "
+            f"objective: {shown(objective)} given; allowed: {', '.join(EVERY)}, "
             "an Objective, a PairedObjective"
         )
     terms = _weighted(penalties)

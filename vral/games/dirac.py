@@ -27,16 +27,13 @@ from vral.games.toy import Toy, double, expected, gauss_hermite, nonnegative, on
 from vral.nets import initial_parameters
 from vral.nets.linear import linear_critic, shift
 from vral.nets.network import weight_names
-from vral.objectives import OBJECTIVES, PAIRED, Objective, PairedObjective
+from vral.objectives import EVERY, OBJECTIVES, Objective, PairedObjective
 from vral.penalties import Penalty, clip_weights, gradient_penalty, r1, r2
 from vral.types import Draw, Profile, Scalar
 
 CONVENTIONS = ("common", "paper")
 GAMMA_CONVENTIONS = {"paper": 1.0, "gan_stability": 2.0}
 """The factor that turns a γ of each convention into that of ½γ·E‖∇ₓD‖²."""
-
-ANY: dict[str, Objective | PairedObjective] = {**OBJECTIVES, **PAIRED}
-"""Objectives of scores one by one and in pairs."""
 
 LARGEST_RULE = 100_000
 """The largest number of nodes of a quadrature."""
@@ -117,8 +114,8 @@ def dirac(
         ConfigError: a setting that is not allowed.
     """
     if isinstance(objective, str):
-        one_of("objective", objective, list(ANY))
-        objective = ANY[objective]
+        one_of("objective", objective, list(EVERY))
+        objective = EVERY[objective]
     one_of("convention", convention, CONVENTIONS)
     nonnegative(clip=clip, instance_noise=instance_noise, samples=samples, hidden=hidden)
     if convention == "paper":

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from vral.data.datasets import DATASETS
 from vral.errors import ConfigError, shown
 from vral.nets import D_NORMS, NETWORKS, NORMS
-from vral.objectives import OBJECTIVES, PAIRED
+from vral.objectives import EVERY
 from vral.optim.rules import name_of, player_text, rule_names, rule_text, transform_text
 from vral.optim.transforms import TRANSFORMS
 from vral.penalties import PENALTIES
@@ -163,7 +163,7 @@ class RunConfig(BaseModel):
         0.0, description="Standard deviation of Gaussian noise on D's input."
     )
 
-    objective: Literal[*OBJECTIVES, *PAIRED, "meta", "parzen", "none"] = LOSSES(
+    objective: Literal[*EVERY, "meta", "parzen", "none"] = LOSSES(
         description="What D minimises, and G too unless --g-objective says otherwise; vral ls "
         "objectives explains each."
     )
@@ -299,7 +299,7 @@ class RunConfig(BaseModel):
                 f"--play: simultaneous given, but at --ratio {self.ratio} one player moves more "
                 "often than the other; allowed: D-first, G-first, or --ratio 1"
             )
-        if self.g_objective == "own" and self.objective not in {**OBJECTIVES, **PAIRED}:
+        if self.g_objective == "own" and self.objective not in EVERY:
             raise ValueError(
                 f"--g-objective: own given, but --objective {self.objective} has none for G; "
                 "allowed: target, mean"

@@ -35,10 +35,6 @@ def median_interval(values: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     return middle, np.asarray(least[..., k]), np.asarray(most[..., n - 1 - k])
 
 
-bootstrap_median = median_interval
-"""Its earlier name, for code that is being merged."""
-
-
 def coverage(seeds: int) -> float:
     """With what probability ``median_interval`` of so many seeds holds the true median.
 
