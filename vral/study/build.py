@@ -26,7 +26,7 @@ from vral.games.meta import MetaDiscriminator, MetaGan, MetaPair, meta_round
 from vral.nets import NETWORKS, OUTPUTS, NetworkPair
 from vral.nets.network import weight_names
 from vral.nets.norm import power_iteration
-from vral.objectives import OBJECTIVES, PAIRED
+from vral.objectives import EVERY, PAIRED
 from vral.optim import ClippedWhole, Rule, Still, Transform
 from vral.optim.rules import common_transform, make_rule, player_transform
 from vral.optim.transforms import EPS
@@ -53,7 +53,7 @@ def build_gan(
     """
     pair = pair or NETWORKS[config.network]
     if config.g_objective == "own":
-        generator_loss = own_loss({**OBJECTIVES, **PAIRED}[config.objective])
+        generator_loss = own_loss(EVERY[config.objective])
     else:
         losses = {"target": target_loss(config.mean_real), "mean": mean_matching_loss}
         generator_loss = losses[config.g_objective]
@@ -101,7 +101,7 @@ def _discriminator_loss(config: RunConfig) -> DiscriminatorLoss:
         return no_loss
     if config.objective == "parzen":
         return parzen_loss(config.parzen_kl, config.bandwidth, config.mean_real, config.mean_fake)
-    return objective_loss({**OBJECTIVES, **PAIRED}[config.objective])
+    return objective_loss(EVERY[config.objective])
 
 
 def _discriminator_needs(config: RunConfig, shape: tuple[int, ...]) -> dict[str, Noise]:
