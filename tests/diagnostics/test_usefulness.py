@@ -213,6 +213,33 @@ def test_permuted_chance_of_a_finite_step_is_far_below_a_signal_that_knows_the_w
         assert read[name] > np.mean(values) + 6 * np.std(values)
 
 
+def test_permuted_chance_of_a_finite_step_leaves_out_the_order_that_it_judges():
+    """One of n fakes, far from each other, has a way to go: 1, and the signal is its alone.
+
+    A way to deal brings one of two drops: of the fake that takes the whole step of √n·t = STEP,
+    towards its real or away from it. So mean and deviation over all ways say how many of them left
+    the vector where it was; over all n places that is seldom, as in a random order one stays.
+    """
+    n, stayed = 30, []
+    for place in range(n):
+        fakes = np.stack([10.0 * np.arange(n), np.zeros(n)], axis=1)
+        way = np.zeros((n, 2))
+        way[place, 1] = 1
+        read = found(fakes, fakes + way, way)
+        own = {"w2_drop_step": 2 - STEP, "w1_drop_step": 1}
+        other = {"w2_drop_step": -STEP, "w1_drop_step": -1}
+        share = (read["w1_drop_step_permuted"] * np.sqrt(n) + 1) / 2
+        stayed.append(round(share * PERMUTATIONS))
+        for name in own:
+            gap = own[name] - other[name]
+            mean = other[name] + gap * stayed[-1] / PERMUTATIONS
+            variance = stayed[-1] * (PERMUTATIONS - stayed[-1]) / (PERMUTATIONS - 1) / PERMUTATIONS
+            close(read[name] * np.sqrt(n), own[name], 1e-9)
+            close(read[f"{name}_permuted"] * np.sqrt(n), mean, 1e-9)
+            close(read[f"{name}_permuted_sd"] * np.sqrt(n), gap * np.sqrt(variance), 1e-9)
+    assert sum(stayed) < n / 2  # PERMUTATIONS are expected
+
+
 def test_random_chance_is_the_spread_over_random_directions():
     fakes, reals, signal = (cloud(6, 3, seed=seed) for seed in range(3))
     lengths = np.linalg.norm(signal, axis=1, keepdims=True)
