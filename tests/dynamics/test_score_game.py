@@ -19,9 +19,13 @@ from vral.diagnostics.scores import ks_distance
 from vral.dynamics import score_game, score_map
 from vral.dynamics.score_game import MODES, ONE_TURN, affine_scores
 from vral.dynamics.score_map import Program, Setup
+from vral.games.fused import FusedMetaGan
 from vral.games.meta import MetaDiscriminator
 from vral.optim import Adam, FirstOrder, Sgd
+from vral.study.build import build
+from vral.study.config import resolve
 from vral.study.provenance import provenance
+from vral.train.state import TrainState
 
 SETTINGS = [
     (0.0, 0.3, 0.2, 1),
@@ -225,6 +229,85 @@ def test_a_lane_is_a_cell_written_as_a_plain_loop(held, program):
         wanted = plain_cell(held, row["seed"], program.steps, program.tau, row["penalty"])
         names = ("mean_real", "deviation_real", "mean_fake", "deviation_fake")
         np.testing.assert_allclose([row[name] for name in names], wanted, rtol=2e-4, atol=2e-5)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A held G made up of noise, and D, R and F as they start, in two lanes."""
+    config = resolve("vral-meta", {"dataset": "digits", "seeds": (0, 1), "width": 8})
+    data = load_dataset("digits", data_root())
+    setup = build(config, data)
+    profile = setup.initial.profile
+    assert isinstance(setup.gan, FusedMetaGan)
+    noise = torch.rand(2, 64, *data.train.shape[1:], generator=torch.Generator().manual_seed(0))
+    start = {player: profile[player] for player in "DRF"}
+    pools = data.train, data.held_out[:64], noise, noise
+    return score_map.Held(setup.gan, start, (0, 1), 64, *pools, coverage=(0.0, 0.0))
+
+
+def coefficient(network, k, mean):
+    """c of M = c·ψ_k(s - m) + …: E M(m + e)ψ_k(e) by sums over a fine grid."""
+    e = torch.linspace(-9, 9, 20001, dtype=torch.float64)
+    weight = torch.exp(-(e**2) / 2)
+    hermite = e if k == 1 else (e**2 - 1) / 2**0.5
+    return (weight * hermite * network(mean + e)).sum() / weight.sum()
+
+
+def test_the_gains_of_a_lane_are_those_of_steps_that_its_adam_would_make(small):
+    """By differences: ±η·g/(√v̂ + ε) on D, R and F, and c and δ read before and after.
+
+    v̂ has Adam's bias correction, which is 250-fold after four updates.
+    """
+    updates, lane, eta = 4, 1, 1e-9
+    players = {"D": small.gan.discriminator, "R": MetaDiscriminator(), "F": MetaDiscriminator()}
+    random = torch.Generator().manual_seed(1)
+    noise = [
+        {
+            player: {
+                name: 10 ** torch.randn(value.shape, generator=random) * 1e-3
+                for name, value in params.items()
+            }
+            for player, params in small.start.items()
+        }
+        for _ in range(updates)
+    ]
+    adams = {player: Adam(1.0, eps=1e-8) for player in players}
+    opt = {}
+    for player, params in small.start.items():
+        opt[player] = {"transform": adams[player].init(params)}
+        for drawn in noise:
+            moved = adams[player].update(drawn[player], opt[player]["transform"], params)
+            opt[player] = {"transform": moved[1]}
+    got = small._gains(TrainState(small.start, opt), lambda by_seed: by_seed)
+
+    def gain(player, read):
+        network = copy.deepcopy(players[player])
+        network.load_state_dict({k: v[lane] for k, v in small.start[player].items()})
+        network = network.double()
+        here = {name: value.detach().clone() for name, value in network.named_parameters()}
+        slope = torch.autograd.grad(read(network), list(network.parameters()))
+        ends = []
+        for sign in (1, -1):
+            for (name, weight), g in zip(network.named_parameters(), slope, strict=True):
+                v = sum(0.999 ** (updates - 1 - i) * noise[i][player][name][lane].double() ** 2
+                        for i in range(updates)) * 0.001  # fmt: skip
+                root = (v / (1 - 0.999**updates)).sqrt()
+                weight.data = here[name] + sign * eta * g / (root + 1e-8)
+            ends.append(read(network).item())
+        return (ends[0] - ends[1]) / (2 * eta)
+
+    def deviation(scores):
+        return ((scores - scores.mean()) ** 2).mean().sqrt()
+
+    samples = {"fake": small.held_out_fakes[lane].double(), "real": small.held_out.double()}
+    for mode, k in MODES.items():
+        meta = [gain(p, lambda n, m=m: coefficient(n, k, m)) for p, m in (("F", 0.0), ("R", 1.0))]
+        displaced = torch.mean if k == 1 else deviation
+        d = [gain("D", lambda n, x=x: displaced(n(x))) for x in samples.values()]
+        assert got[f"meta_{mode}"][lane] == pytest.approx(
+            np.mean(meta), rel=0.02
+        )  # quadrature at kinks
+        assert got[f"d_{mode}"][lane] == pytest.approx(np.mean(d), rel=1e-5)
 
 
 def made_cells(setup):
