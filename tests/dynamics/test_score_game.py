@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import asdict
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -256,7 +257,8 @@ def coefficient(network, k, mean):
 def test_the_gains_of_a_lane_are_those_of_steps_that_its_adam_would_make(small):
     """By differences: ±η·g/(√v̂ + ε) on D, R and F, and c and δ read before and after.
 
-    v̂ has Adam's bias correction, which is 250-fold after four updates.
+    v̂ has Adam's bias correction, which is 250-fold after four updates. The quadrature under test
+    errs where ReLUs bend M, so c is compared less sharply than δ.
     """
     updates, lane, eta = 4, 1, 1e-9
     players = {"D": small.gan.discriminator, "R": MetaDiscriminator(), "F": MetaDiscriminator()}
@@ -296,17 +298,15 @@ def test_the_gains_of_a_lane_are_those_of_steps_that_its_adam_would_make(small):
             ends.append(read(network).item())
         return (ends[0] - ends[1]) / (2 * eta)
 
-    def deviation(scores):
-        return ((scores - scores.mean()) ** 2).mean().sqrt()
+    def displacement(network, k, samples):
+        scores = network(samples)
+        return scores.mean() if k == 1 else ((scores - scores.mean()) ** 2).mean().sqrt()
 
-    samples = {"fake": small.held_out_fakes[lane].double(), "real": small.held_out.double()}
+    samples = small.held_out_fakes[lane].double(), small.held_out.double()
     for mode, k in MODES.items():
-        meta = [gain(p, lambda n, m=m: coefficient(n, k, m)) for p, m in (("F", 0.0), ("R", 1.0))]
-        displaced = torch.mean if k == 1 else deviation
-        d = [gain("D", lambda n, x=x: displaced(n(x))) for x in samples.values()]
-        assert got[f"meta_{mode}"][lane] == pytest.approx(
-            np.mean(meta), rel=0.02
-        )  # quadrature at kinks
+        meta = [gain(p, partial(coefficient, k=k, mean=m)) for p, m in (("F", 0.0), ("R", 1.0))]
+        d = [gain("D", partial(displacement, k=k, samples=x)) for x in samples]
+        assert got[f"meta_{mode}"][lane] == pytest.approx(np.mean(meta), rel=0.02)
         assert got[f"d_{mode}"][lane] == pytest.approx(np.mean(d), rel=1e-5)
 
 
