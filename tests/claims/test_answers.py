@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from vral.claims import withdrawn
 from vral.claims.answers import FORM_NAMES, QUESTIONS, answer, answers, combine
 from vral.claims.catalogue import CLAIMS
 from vral.claims.ledger import Unjudged
@@ -75,7 +76,10 @@ def test_of_several_outcomes_the_gravest_decides():
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.id)
-def test_a_question_holds_with_all_parts_and_one_refuted_part_is_enough_against_it(question):
+def test_a_question_holds_with_all_parts_and_one_refuted_part_is_enough_against_it(
+    question, monkeypatch
+):
+    monkeypatch.setattr(withdrawn, "WITHDRAWN", ())  # C11's studies are
     everything = world(question)
     all_hold = answer(question, everything, [])
     assert (all_hold.outcome, all_hold.survives) == ("holds", True)
@@ -112,6 +116,24 @@ def test_standard_gans_that_lose_nothing_are_enough_against_c7():
 
     given = answer(BY_ID["C7"], world(BY_ID["C7"], judged), [])
     assert set(given.by_form.values()) == {"does not hold"}
+
+
+def test_a_part_that_chance_may_have_refuted_refutes_nothing():
+    """One of C3's parts, or of C8's, is refuted by chance in half of all studies of nothing."""
+    question = BY_ID["C3"]
+    parts = world(question, lambda name: JUDGEMENTS[name == "C3.panels.ks-fake.vral-meta"])
+    weak = [replace(v, survives=v.verdict != "refuted") for v in parts]
+    assert answer(question, weak, []).outcome == "undecided"
+    assert answer(question, parts, []).outcome == "does not hold"
+
+
+def test_the_controls_are_those_that_could_fail():
+    """C6 has none: Poincaré's inequality cannot fail, so it stands beside."""
+    assert {q.id: q.controls for q in QUESTIONS if q.controls} == {
+        "C1": ("C1.panels.control.*",),
+        "C2": ("C2.points.control",),
+        "C11": ("C11.auc.hidden=*",),
+    }
 
 
 def test_a_gate_that_fails_leaves_nothing_to_test():

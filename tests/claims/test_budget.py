@@ -6,7 +6,7 @@ import pytest
 
 from vral.claims.budget import RATIOS, best_by_others, best_ratio
 from vral.claims.catalogue import CLAIMS
-from vral.claims.evidence import Evidence, NotRunError
+from vral.claims.evidence import Evidence, NotTestableError
 from vral.claims.ledger import judge_claim
 
 RATIOS_HERE = ("1", "10", "50")
@@ -49,8 +49,21 @@ def test_choosing_by_others_is_not_biased_where_all_ratios_are_alike():
 
 def test_a_best_ratio_at_which_nothing_was_learned_is_not_testable():
     study = evidence(np.ones((5, 3)), coverage=0.1)
-    with pytest.raises(NotRunError, match="not testable: the median coverage of lsgan"):
-        best_by_others("lsgan", RATIOS_HERE)(study)
+    for test in (best_by_others, best_ratio):
+        with pytest.raises(NotTestableError, match="not testable: the median coverage of lsgan"):
+            test("lsgan", RATIOS_HERE)(study)
+
+
+def test_a_seed_without_any_distance_has_no_best_ratio():
+    study = evidence([[np.nan] * 3, [3.0, 2.0, 4.0], [3.0, 2.0, 4.0]])
+    best = best_ratio("lsgan", RATIOS_HERE)(study)
+    assert np.isnan(best.pop(0))
+    assert best == {1: 10, 2: 10}
+
+
+def test_what_is_divided_by_must_have_learned_in_every_claim_of_batch_norm():
+    for claim in (claim for name, claim in CLAIMS.items() if name.startswith("Q4.")):
+        assert (claim.arms[0], "50") in claim.competent
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import polars as pl
 import pytest
 from scipy.stats import binom
 
+from vral.claims.answers import QUESTIONS, answer
 from vral.claims.catalogue import claims_of
 from vral.claims.evidence import Evidence, NotTestableError
 from vral.claims.ledger import judge_claim, require_competence
 from vral.claims.panels import FORMS, NOT_SATURATING, STANDARD_GANS
-from vral.claims.verdict import as_family
+from vral.claims.verdict import Verdict, as_family
 from vral.study.statistics import LEVEL
 
 CLAIMS = claims_of("deck")
@@ -109,20 +110,25 @@ def truths(centre) -> dict[str, set[str]]:
     return wrong
 
 
+def judged(recorded: Drawn) -> list[Verdict]:
+    """The verdicts on every claim that the gate lets pass."""
+    verdicts = []
+    for claim in CLAIMS:
+        try:
+            require_competence(claim, recorded)
+        except NotTestableError:
+            continue
+        verdicts.append(judge_claim(claim, recorded, "mnist", Path("study")))
+    return as_family(verdicts)
+
+
 def false_verdicts(centre, law, studies: int, spread: float = 0.3) -> tuple[int, int]:
     """How many of ``studies`` have a false verdict, after Holm and before."""
     rng, wrong = np.random.default_rng(11), truths(centre)
     after = before = 0
     for _ in range(studies):
-        recorded = study(centre, lambda: spread * law(rng))
-        verdicts = []
-        for claim in CLAIMS:
-            try:
-                require_competence(claim, recorded)
-            except NotTestableError:
-                continue
-            verdicts.append(judge_claim(claim, recorded, "mnist", Path("study")))
-        false = [v for v in as_family(verdicts) if v.verdict in wrong[v.claim.id]]
+        verdicts = judged(study(centre, lambda: spread * law(rng)))
+        false = [v for v in verdicts if v.verdict in wrong[v.claim.id]]
         before += bool(false)
         after += any(v.survives for v in false)
     return after, before
@@ -158,6 +164,18 @@ def test_at_most_one_null_study_in_twenty_has_any_false_verdict(world, law, stud
     after, before = false_verdicts(WORLDS[world], LAWS[law], studies)
     assert after <= binom.ppf(0.999, studies, LEVEL)
     assert before > 4 * LEVEL * studies
+
+
+def test_what_lies_at_its_threshold_is_not_answered_with_no():
+    """Without Holm C3, which has 21 parts, would be answered so in half of these studies."""
+    rng, studies, refuted, no = np.random.default_rng(12), 30, 0, 0
+    question = next(question for question in QUESTIONS if question.id == "C3")
+    for _ in range(studies):
+        verdicts = judged(study(at_every_threshold, lambda: 0.3 * LAWS["normal"](rng)))
+        refuted += any(v.claim.family == "C3" and v.verdict == "refuted" for v in verdicts)
+        no += answer(question, verdicts, []).outcome == "does not hold"
+    assert no <= binom.ppf(0.999, studies, LEVEL)
+    assert refuted > studies / 4
 
 
 @pytest.mark.slow

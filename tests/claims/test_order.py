@@ -14,6 +14,8 @@ from vral.claims.catalogue import CLAIMS
 from vral.claims.order import REGISTER_PATH, brought, order
 from vral.cli.main import main
 from vral.errors import FolderError
+from vral.study.config import resolve
+from vral.study.folders import write_json
 
 ROOT = Path(__file__).parents[2]
 BEFORE_PROVENANCE = frozenset(
@@ -25,6 +27,9 @@ BEFORE_PROVENANCE = frozenset(
     | {"well-trained-segments"}
 )
 """Studies that were published before runs noted their commit. This list does not grow."""
+
+JUDGED = {claim.experiment for claim in CLAIMS.values() if claim.kind == "seeds"}
+"""Experiments whose claims rest on seeds."""
 
 HEADING = "since,id,threshold,quantity,note\n"
 
@@ -116,6 +121,69 @@ def test_a_line_that_is_not_committed_is_not_registered(repository, tmp_path):
     (repository.root / REGISTER_PATH).write_text(HEADING + line("C0.lsgan", "≥ 0.3"))
     found = proof(repository, published(tmp_path / "study", head))
     assert found.reason == "its line of the register has not been committed"
+    assert not found.registered
+
+
+def test_a_line_that_repeats_what_is_asked_leaves_the_order_as_it_is(repository, tmp_path):
+    first = repository.commit(line("C0.lsgan", "≥ 0.3"))
+    said_more = line("C0.lsgan", "≥ 0.3").replace("a note", "the same threshold; after a pilot")
+    repository.commit(line("C0.lsgan", "≥ 0.3"), said_more)
+    assert brought(repository.root) == {"C0.lsgan": first}
+    assert proof(repository, published(tmp_path / "study", first)).registered
+    changed = said_more.replace("≥ 0.3", "≥ 0.2")
+    later = repository.commit(line("C0.lsgan", "≥ 0.3"), said_more, changed)
+    assert brought(repository.root) == {"C0.lsgan": later}
+    assert not proof(repository, published(tmp_path / "study", first)).registered
+
+
+def test_only_runs_that_have_ended_and_claims_with_all_their_arms_count(repository, tmp_path):
+    contrast = "C5.panels.than.vral-meta.lsgan"
+    head = repository.commit(line("C4.panels.breaks.lsgan", "≥ 10"), line(contrast, "≤ 1"))
+    one_arm = published(tmp_path / "published", head, ratio="50")
+    claims = {proof.claim for proof in order(one_arm, repository.root)}
+    assert "C4.panels.breaks.lsgan" in claims
+    assert contrast not in claims
+    study = tmp_path / "study"
+    run = study / "run"
+    run.mkdir(parents=True)
+    write_json(study / "study.json", {"experiment": "deck", "commands": []})
+    config = resolve("lsgan", {"ratio": "50"}).model_dump(mode="json")
+    report = {"config": config, "provenance": [{"commit": head}], "rounds_done": 1}
+    for status in ("stopped", "finished"):
+        write_json(run / "run.json", {**report, "status": status, "manifest": {}})
+        if status == "stopped":
+            with pytest.raises(FolderError, match="holds no run that has ended"):
+                order(study, repository.root)
+        else:
+            assert "C4.panels.breaks.lsgan" in {p.claim for p in order(study, repository.root)}
+
+
+def test_a_run_of_changed_files_proves_nothing(repository, tmp_path):
+    head = repository.commit(line("C0.lsgan", "≥ 0.3"))
+    root = published(tmp_path / "study", head)
+    about = json.loads((root / "about.json").read_text())
+    about["runs"][0]["provenance"][0]["changed"] = True
+    (root / "about.json").write_text(json.dumps(about))
+    with pytest.raises(FolderError, match="made from files that no commit holds"):
+        order(root, repository.root)
+
+
+def test_a_study_without_runs_has_an_order_too(repository, tmp_path):
+    before = repository.commit()
+    head = repository.commit(line("T9.line", "≥ 0.3"))
+    for commit in (head, before):
+        root = tmp_path / commit
+        root.mkdir()
+        about = {"experiment": "score-game", "provenance": [{"commit": commit, "changed": False}]}
+        (root / "about.json").write_text(json.dumps(about))
+        kept = {"provenance": [{"commit": commit, "changed": False}]}
+        study = tmp_path / f"study-{commit}"
+        study.mkdir()
+        write_json(study / "study.json", {"experiment": "score-game", "commands": []})
+        write_json(study / "provenance.json", kept)
+        for folder in (root, study):
+            found = {p.claim: p.registered for p in order(folder, repository.root)}
+            assert found["T9.line"] == (commit == head)
 
 
 def test_what_proves_nothing_is_one_line(repository, tmp_path, monkeypatch):
@@ -151,7 +219,7 @@ def test_every_line_of_our_own_register_was_brought_by_a_commit():
 def test_everything_published_from_now_on_was_registered_before_it_ran():
     for about in sorted((ROOT / "runs/published").glob("*/about.json")):
         content = json.loads(about.read_text(encoding="utf-8"))
-        if "runs" in content and about.parent.name not in BEFORE_PROVENANCE:
+        if content["experiment"] in JUDGED and about.parent.name not in BEFORE_PROVENANCE:
             late = [p for p in order(about.parent) if not p.registered]
             assert not late, [(p.claim, p.reason) for p in late]
 

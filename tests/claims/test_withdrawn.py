@@ -30,6 +30,7 @@ def verdict(name: str, dataset: str) -> Verdict:
         ("C7.frechet", "digits", "being redone"),
         ("C9.benefit", "digits", "being redone"),
         ("C3.overlap.held", "segments", "being redone"),
+        ("C11.variance.hidden=0.1", "digits", "withdrawn"),
         ("C6.lipschitz", "digits", None),
         ("C3.panels.overlap.vral-parzen", "mnist", None),
         ("C9.panels.benefit", "mnist", None),
@@ -70,8 +71,10 @@ def test_no_reason_says_of_a_later_run_what_only_the_published_ones_lacked():
 def test_every_form_says_what_is_withdrawn_and_leaves_the_verdict_as_it_is(tmp_path):
     mnist, digits = (verdict("C7.frechet", dataset) for dataset in ("mnist", "digits"))
     assert mnist.verdict == digits.verdict == "confirmed"
-    notes = " ".join(family_notes([mnist, digits]))
+    noise = verdict("C11.variance.hidden=0.1", "digits")
+    notes = " ".join(family_notes([mnist, digits, noise]))
     assert "1 verdicts are withdrawn and not counted (C7 on mnist)" in notes
+    assert "1 verdicts are withdrawn and not counted (C11 on digits)" in notes
     assert "1 verdicts are being redone (C7 on digits)" in notes
     assert all(row.reason in notes for row in WITHDRAWN)
     page = as_markdown([mnist, digits], tmp_path / "page.md", "figures")

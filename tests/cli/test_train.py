@@ -196,6 +196,8 @@ def test_the_table_keeps_every_number_in_a_narrow_terminal(vral, tmp_path, monke
     [
         (("--rule", "sgd", "--transform", "adam"), "--transform: adam given, but --rule sgd is"),
         (("--rule-meta", "adam:lr=0.1"), "--objective lsgan has no R and F"),
+        (("--meta-steps", "3"), "--meta-steps: 3 given, but --objective lsgan has no R and F"),
+        (("--meta-penalty", "0"), "--objective lsgan has no R and F"),
         (("--gamma", "3"), "No such option '--gamma'."),
     ],
 )

@@ -3,16 +3,19 @@
 A question names the study that is its test (experiment and data set) and the claims of the
 catalogue that are its parts. Everything else in the ledger stands below, and decides nothing here.
 
-The rule. A part that has not been run leaves the question "not yet run". Else one refuted part is
-enough for "does not hold"; else a part whose gate failed makes it "not testable", and a part that
-its seeds do not decide "undecided". It "holds" where every part is confirmed. Where VRAL has
+The rule. A part that has not been run leaves the question "not yet run". Else one part that is
+refuted, and survives in Holm's family, is enough for "does not hold": of many parts whose truth
+lies at their thresholds some are refuted by chance, and without Holm the more parts a question had
+the less it could hold. Else a part whose gate failed makes it "not testable", and a part that is
+not decided, or refuted and does not survive, "undecided". It "holds" where every part is
+confirmed. Where VRAL has
 several forms, each is answered by its own parts, and the forms combine by the same rule, so that a
 claim holds in general only if it holds for every form. A control is what must be true for the parts
 to mean anything: where one is refuted the question is "not testable", and where one is not decided
 the question is not either.
 
-Only runs with the experiment's own settings answer, and nothing that is withdrawn. An answer
-survives where its verdicts do in Holm's family: all of them if it holds, one that refutes if not.
+Only runs with the experiment's own settings answer, and nothing that is withdrawn. An answer that
+holds survives where all its verdicts do.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -123,7 +126,7 @@ QUESTIONS = (
         ("C6.correlation", "C6.lipschitz"),
         "Yes: variance and slope rise together, and VRAL's slope is at most twice WGAN-GP's.",
         "No: variance and slope do not rise together, or VRAL's slope exceeds twice WGAN-GP's.",
-        controls=("C6.poincare",),
+        beside=("C6.poincare",),
     ),
     Question(
         "C7",
@@ -284,6 +287,12 @@ def answer(
     return Answer(question, outcome, shown, parts, controls, beside, survives)
 
 
+def _outcome(verdict: Verdict) -> Outcome:
+    """What a verdict says to a question: of those that refute, only one that survives Holm."""
+    chance = verdict.verdict == "refuted" and verdict.in_family and not verdict.survives
+    return "undecided" if chance else JUDGED[verdict.verdict]
+
+
 def _parts(
     claim: str,
     study: tuple[str, str],
@@ -293,7 +302,7 @@ def _parts(
     """What every study of the question says on ``claim``; one part if there is none."""
     experiment, dataset = study
     parts = [
-        Part(claim, JUDGED[v.verdict], v)
+        Part(claim, _outcome(v), v)
         for v in verdicts
         if v.claim.id == claim and v.dataset == dataset and not v.settings and counts(v)
     ]

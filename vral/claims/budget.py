@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vral.claims.evidence import Evidence, NotRunError, Values
+from vral.claims.evidence import Evidence, NotRunError, NotTestableError, Values
 from vral.claims.panels import FORMS, GATES, NOT_SATURATING, STANDARD_GANS
 from vral.claims.quantities import Test, last, quotient
 from vral.claims.register import registered
@@ -32,13 +32,19 @@ def _at_every_ratio(
 
 
 def best_ratio(arm: str, ratios: Sequence[str] = RATIOS) -> Test:
-    """The ratio with the least Fréchet distance at the end, for each seed."""
+    """The ratio with the least Fréchet distance at the end, for each seed; NaN if there is none.
+
+    Raises NotTestableError as ``best_by_others`` does: the best of failures says nothing.
+    """
 
     def values(evidence: Evidence) -> Values:
         distances, seeds = _at_every_ratio(arm, "frechet", ratios, evidence)
+        coverage, _ = _at_every_ratio(arm, "coverage", ratios, evidence)
         best = np.where(np.isnan(distances), np.inf, distances).argmin(1)
-        numbers = np.array([float(ratio) for ratio in ratios])
-        return dict(zip(seeds, numbers[best].tolist(), strict=True))
+        _require(arm, coverage, best)
+        numbers = np.array([float(ratio) for ratio in ratios])[best]
+        numbers[np.isnan(distances).all(1)] = np.nan
+        return dict(zip(seeds, numbers.tolist(), strict=True))
 
     return values
 
@@ -47,7 +53,7 @@ def best_by_others(arm: str, ratios: Sequence[str] = RATIOS) -> Test:
     """A seed's Fréchet distance at the ratio that is best by the median of the other seeds.
 
     The least of several noisy values is too small on average; a ratio that other seeds chose is
-    not. Raises NotRunError where that ratio's median coverage says that nothing was learned.
+    not. Raises NotTestableError where that ratio's median coverage says that nothing was learned.
     """
 
     def values(evidence: Evidence) -> Values:
@@ -57,15 +63,20 @@ def best_by_others(arm: str, ratios: Sequence[str] = RATIOS) -> Test:
         if len(seeds) < 2:
             raise NotRunError(f"{arm} has one seed, and the best ratio is that of the others")
         chosen = [np.median(np.delete(ranked, i, 0), 0).argmin() for i in range(len(seeds))]
-        reached = np.median([coverage[i, best] for i, best in enumerate(chosen)])
-        if not reached >= COMPETENT:
-            raise NotRunError(
-                f"not testable: the median coverage of {arm} at its best ratio is {reached:.2g}, "
-                f"asked ≥ {COMPETENT:g}"
-            )
+        _require(arm, coverage, np.array(chosen))
         return {seed: float(distances[i, chosen[i]]) for i, seed in enumerate(seeds)}
 
     return values
+
+
+def _require(arm: str, coverage: NDArray, best: NDArray) -> None:
+    """Raise NotTestableError where each seed's ``coverage`` at its ``best`` ratio is too little."""
+    reached = np.median(np.nan_to_num(np.take_along_axis(coverage, best[:, None], 1)))
+    if reached < COMPETENT:
+        raise NotTestableError(
+            f"not testable: the median coverage of {arm} at its best ratio is {reached:.2g}, "
+            f"asked ≥ {COMPETENT:g}"
+        )
 
 
 def _budget(part: str, arm: str, restatement: str, test: Test, **fields: Any) -> Claim:
@@ -141,6 +152,7 @@ def _norm(part: str, restatement: str, over: str, under: str, would_change: str)
         would_change=would_change,
         arms=(under, over),
         test=quotient(last(over, "frechet"), last(under, "frechet")),
+        competent=(*GATES, (under, "50")),
     )
 
 

@@ -1,8 +1,11 @@
 """Which thresholds were written down before the runs that they judge, proved by git.
 
-A verdict counts as registered where the commit that brought its claim's line in force, as ``git
-blame`` names it, is an ancestor of every commit that its runs were made with (``provenance`` in
-run.json, or in the ``runs`` of a published about.json).
+A verdict counts as registered where the commit that brought its claim's threshold and quantity, as
+``git blame`` names it, is an ancestor of every commit that its runs were made with (``provenance``
+in run.json, in the ``runs`` of a published about.json, or in provenance.json of a study without
+runs), those of its gates included. A later line that repeats both, and only says more about them,
+changes nothing. A run of changed files proves nothing. Gates (``verdict.COMPETENT``), the parts of
+an answer and the code of a test lie outside the register: of them git alone knows the history.
 """
 
 import json
@@ -19,8 +22,8 @@ from vral.claims.catalogue import claims_of
 from vral.claims.register import parse
 from vral.errors import FolderError
 from vral.study import frames
-from vral.study.folders import read_marker
-from vral.study.provenance import PACKAGE, REGISTER
+from vral.study.folders import read_json, read_marker
+from vral.study.provenance import PACKAGE, PROVENANCE, REGISTER
 
 REPOSITORY = PACKAGE.parent
 REGISTER_PATH = REGISTER.relative_to(REPOSITORY).as_posix()
@@ -33,6 +36,10 @@ BLAMED = re.compile(r"([0-9a-f]{40}) \d+ \d+")
 
 Cell = tuple[str, str]
 """(arm, ratio)."""
+ENDED = ("finished", "diverged")
+"""The statuses of runs that can be judged."""
+ALL: Cell = ("", "")
+"""Stands for all of a study that has no runs."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,9 @@ class Order:
 
 
 def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
-    """The order for every claim that the study in ``root``, or published there, has runs for.
+    """The order for every claim of whose arms the study in ``root``, or published there, has runs.
+
+    Runs that have not ended are left out, as from every verdict.
 
     Raises FolderError where git is missing, where the repository is none or shallow, and where a
     run names no commit or one that the repository lacks.
@@ -70,7 +79,11 @@ def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
     found = []
     for claim in claims_of(experiment):
         cells = [(arm, ratio) for arm in claim.arms for ratio in claim.ratios]
-        commits = {commit for cell in cells for commit in runs.get(cell, ())}
+        gates = [*claim.competent, *((need.arm, need.ratio) for need in claim.needs)]
+        played = all(any((arm, ratio) in runs for ratio in claim.ratios) for arm in claim.arms)
+        if not played and ALL not in runs:
+            continue
+        commits = {commit for cell in (*cells, *gates, ALL) for commit in runs.get(cell, ())}
         if commits:
             line = lines.get(claim.id, UNCOMMITTED)
             late = [c for c in sorted(commits) if not is_ancestor(line, c, repository)]
@@ -79,7 +92,10 @@ def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
 
 
 def brought(repository: Path = REPOSITORY) -> dict[str, str]:
-    """The commit that brought the line in force of every claim in the repository's register."""
+    """The commit that brought what every claim in the repository's register asks for.
+
+    It is that of the first of the claim's last lines that agree in threshold and quantity.
+    """
     if _git(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
         raise FolderError(
             f"--order: {repository} is a shallow clone, whose history ends early; "
@@ -92,7 +108,12 @@ def brought(repository: Path = REPOSITORY) -> dict[str, str]:
         elif found := BLAMED.match(line):
             commits.append(found[1])
     # The first row is the heading.
-    return {row["id"]: commit for row, commit in zip(parse(rows), commits[1:], strict=True)}
+    last: dict[str, tuple[tuple[str, str], str]] = {}
+    for row, commit in zip(parse(rows), commits[1:], strict=True):
+        asked = (row["threshold"], row["quantity"])
+        if row["id"] not in last or last[row["id"]][0] != asked:
+            last[row["id"]] = (asked, commit)
+    return {name: commit for name, (_, commit) in last.items()}
 
 
 def is_ancestor(line: str, commit: str, repository: Path = REPOSITORY) -> bool:
@@ -118,18 +139,26 @@ def _provenances(root: Path) -> tuple[str, dict[Cell, set[str]]]:
     if (root / "study.json").is_file():
         experiment, _ = read_marker(root)
         for folder, report in frames.runs(root):
+            if report["status"] not in ENDED:
+                continue
             place = frames.coordinates(report["config"])
             cell = (place["method"], place["ratio"])
             runs.append((cell, report.get("provenance") or (), str(folder)))
+        if (path := root / PROVENANCE).exists():
+            runs.append((ALL, read_json(path, {"provenance": list})["provenance"], str(path)))
     else:
         about = read_about(root)
         experiment = about["experiment"]
-        for run in about["runs"]:
+        if "provenance" in about:
+            runs.append((ALL, about["provenance"], str(root / ABOUT)))
+        for run in about.get("runs", ()):
             arm = run["method"] + f"+{run['variant']}" * bool(run.get("variant"))
             where = f"{root / ABOUT}, {arm} at {run['ratio']}"
             runs.append(((arm, run["ratio"]), run.get("provenance") or (), where))
     if not runs:
-        raise FolderError(f"--order: {root} holds no run, so there is no order to prove")
+        raise FolderError(
+            f"--order: {root} holds no run that has ended, so there is no order to prove"
+        )
     cells: dict[Cell, set[str]] = defaultdict(set)
     for cell, starts, where in runs:
         commits: list[str] = [start["commit"] for start in starts if start.get("commit")]
@@ -137,6 +166,11 @@ def _provenances(root: Path) -> tuple[str, dict[Cell, set[str]]]:
             raise FolderError(
                 f"--order: {where} names no commit, so its order cannot be proved; allowed: runs "
                 "made from a git checkout, by a version that notes it"
+            )
+        if any(start.get("changed") for start in starts):
+            raise FolderError(
+                f"--order: {where} was made from files that no commit holds, so its order cannot "
+                "be proved; allowed: runs made from a clean checkout"
             )
         cells[cell] |= set(commits)
     return experiment, dict(cells)
@@ -148,8 +182,9 @@ def read_about(root: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         if (
-            not all(run["method"] and run["ratio"] for run in about["runs"])
+            not all(run["method"] and run["ratio"] for run in about.get("runs", ()))
             or not about["experiment"]
+            or not about.keys() & {"runs", "provenance"}
         ):
             raise ValueError
     except (OSError, ValueError, KeyError, TypeError):

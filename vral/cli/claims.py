@@ -116,6 +116,9 @@ def _show_order(studies: Sequence[Path]) -> None:
     console = open_terminal()
     for proof in late:
         console.print(f"{proof.study}: {proof.claim}: {proof.reason}", soft_wrap=True)
+    if not proofs:
+        console.print("These studies lack runs of every claim, so there is no order to prove.")
+        return
     console.print(
         f"{len(proofs) - len(late)} of {len(proofs)} claims were registered before their runs, "
         "as git proves.",

@@ -178,6 +178,11 @@ def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
     settings = given(options)
     settings.pop("dataset", None)
     for setting in settings:
+        if setting == "probe" and setting in row.settings:
+            raise ConfigError(
+                f"--probe: {settings[setting]} given, but {row.settings[setting]} is what this "
+                "experiment reads; leave it out"
+            )
         names = [arm.name for arm in arms if setting in arm.settings]
         if names:
             raise ConfigError(

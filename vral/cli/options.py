@@ -177,18 +177,20 @@ def studies_argument(
 
 
 def refuse_unused(config: RunConfig, settings: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a rule that was given in ``settings`` and that nobody would follow."""
+    """Raise ConfigError for what was given in ``settings`` and would change nothing."""
     rule = name_of(config.rule)
     if "transform" in settings and rule in TRANSFORMS:
         raise ConfigError(
             f"--transform: {settings['transform']} given, but --rule {rule} is a transform itself; "
             f"allowed: --rule alone, or beside --rule {', '.join(RULES)}"
         )
-    if "rule_meta" in settings and config.objective != "meta":
-        raise ConfigError(
-            f"--rule-meta: {settings['rule_meta']} given, but --objective {config.objective} has "
-            "no R and F; allowed: with --objective meta"
-        )
+    of_meta = ["rule_meta", *(name for name in RunConfig.model_fields if name.startswith("meta_"))]
+    for name in of_meta if config.objective != "meta" else ():
+        if name in settings:
+            raise ConfigError(
+                f"{option_name(name)}: {settings[name]} given, but --objective {config.objective} "
+                "has no R and F; allowed: with --objective meta"
+            )
 
 
 def check_device(device: str) -> None:

@@ -91,6 +91,14 @@ PROBED_EVERY = {"1": 200, "2": 100, "5": 100, "10": 50, "25": 20, "50": 10, "100
 
 AVERAGED = {"ema_g": 0.99}
 """G's parameters averaged over about its last hundred updates."""
+EXPERTS = (
+    Arm("nonsaturating"),
+    Arm("nonsaturating", "r1", {"r1": 1.0}),
+    *plain("r3gan", "hinge"),
+    Arm("hinge", "spectral", {"norm_d": "spectral"}),
+    *plain("wgan-gp", "lsgan", "vral-meta"),
+)
+"""The methods of ``experts``, each of which is also played with AVERAGED."""
 
 G_HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
 """G is trained for 200 rounds and then held fixed. D is then trained for 60 rounds at G_HELD_RATIO,
@@ -121,7 +129,7 @@ class Stage(NamedTuple):
 
 
 STAGES = {
-    "early": Stage(25, 0.02, 0.1),
+    "early": Stage(25, 0.05, 0.1),
     "middling": Stage(150, 0.1, 0.3),
     "good": Stage(500, 0.5, 0.5),
 }
@@ -333,19 +341,16 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "experts": Experiment(
         question="Which method draws the best digits, VRAL among those in use today?",
-        about="VRAL with averaged parameters of G beside -log D, R1, R3GAN (a relativistic pair "
-        "with R1 and R2), the hinge loss without and with spectral normalisation, WGAN-GP and "
-        "LSGAN with averaged parameters, all with batch norm in G: 5,000 rounds at 1:1 and 1,000 "
+        about="VRAL beside -log D, R1, R3GAN (a relativistic pair with R1 and R2), the hinge loss "
+        "without and with spectral normalisation, WGAN-GP and LSGAN, each without and with the "
+        "average of G's parameters (ema), all with batch norm in G: 5,000 rounds at 1:1 and 1,000 "
         "at 50:1. A ranking; no claim is judged.",
         arms=(
-            Arm("nonsaturating"),
-            Arm("nonsaturating", "r1", {"r1": 1.0}),
-            Arm("r3gan"),
-            Arm("hinge"),
-            Arm("hinge", "spectral", {"norm_d": "spectral"}),
-            Arm("wgan-gp"),
-            Arm("lsgan", "ema", AVERAGED),
-            Arm("vral-meta", "ema", AVERAGED),
+            *EXPERTS,
+            *(
+                Arm(of.method, f"{of.variant},ema".strip(","), {**of.settings, **AVERAGED})
+                for of in EXPERTS
+            ),
         ),
         ratios=("1", "50"),
         settings=AUTHORS,

@@ -13,6 +13,9 @@ from typing import Any
 
 from vral.study.folders import read_json, write_json
 
+PROVENANCE = "provenance.json"
+"""Name of the file in which a study that has no runs notes its starts."""
+
 PACKAGE = Path(__file__).parents[1]
 
 REGISTER = PACKAGE / "claims" / "register.csv"
@@ -60,6 +63,6 @@ def note_provenance(root: Path) -> None:
 
     Raises FolderError where the file is corrupt.
     """
-    path = root / "provenance.json"
+    path = root / PROVENANCE
     earlier = read_json(path, {"provenance": list})["provenance"] if path.exists() else []
     write_json(path, {"provenance": with_this(earlier)})
