@@ -17,6 +17,7 @@ from vral.claims.markdown import BEGIN, END, as_markdown
 from vral.claims.verdict import as_family
 from vral.claims.wording import NUMBERS, family_notes, headline
 from vral.cli.main import main
+from vral.dynamics import score_map
 from vral.errors import FolderError
 from vral.study.experiments import EXPERIMENTS, Arm
 from vral.study.folders import write_json
@@ -230,17 +231,23 @@ def test_numbers_without_chance_are_judged_beside_seeds_and_outside_their_family
     assert not by_id["T5.r3gan"].survives
 
 
+def write_score_game(root, claim, cases, coverage=(0.6,) * 5):
+    """The claim's quantity, from 0.6 on by 0.05, and the coverage of the held G."""
+    rows = [
+        Quantity(case, name).row(value)
+        for i, case in enumerate(cases)
+        for name, value in ((claim.quantity, 0.6 + i / 20), (score_map.COVERAGE, coverage[i]))
+    ]
+    Measured(rows).frame().write_csv(root / MEASURED)
+
+
 @pytest.mark.parametrize(("seeds", "settings"), [(5, ""), (4, ""), (5, "; --updates 9")])
 def test_numbers_of_seeds_are_judged_over_seeds_and_in_the_family(tmp_path, seeds, settings):
     """Four of them are too few, and those of other settings are not the claim's."""
     claim, root = CLAIMS["T9.steps.ten"], tmp_path / "study"
     root.mkdir()
     write_json(root / "study.json", {"experiment": claim.experiment, "commands": ["reproduce"]})
-    rows = [
-        Quantity(f"seed {seed}{settings}", claim.quantity).row(0.6 + seed / 20)
-        for seed in range(seeds)
-    ]
-    Measured(rows).frame().write_csv(root / MEASURED)
+    write_score_game(root, claim, [f"seed {seed}{settings}" for seed in range(seeds)])
     verdicts, still_open = examine([root])
     if seeds == 5 and not settings:
         (verdict,) = verdicts
@@ -253,6 +260,26 @@ def test_numbers_of_seeds_are_judged_over_seeds_and_in_the_family(tmp_path, seed
         reason = next(entry.reason for entry in still_open if entry.claim.id == claim.id)
         few = "4 of the 5 seeds that a verdict needs"
         assert reason == (f"{MEASURED} has no row of a seed: {claim.quantity}" if settings else few)
+
+
+@pytest.mark.parametrize("name", [name for name in CLAIMS if name.startswith("T9.")])
+@pytest.mark.parametrize("middle", [0.5, 0.49, float("nan")])
+def test_scores_of_a_held_g_that_is_dead_have_no_verdict(tmp_path, name, middle):
+    """The median over seeds decides; a seed without a coverage counts as 0."""
+    claim, root = CLAIMS[name], tmp_path / "study"
+    root.mkdir()
+    write_json(root / "study.json", {"experiment": claim.experiment, "commands": ["reproduce"]})
+    cases = [f"seed {seed}" for seed in range(5)]
+    write_score_game(root, claim, cases, (0.9, 0.8, middle, 0.3, 0.2))
+    verdicts, still_open = examine([root])
+    if middle == 0.5:
+        assert [verdict.claim for verdict in verdicts] == [claim]
+    else:
+        assert verdicts == []
+        (entry,) = (entry for entry in still_open if entry.claim == claim)
+        reached = "0.49" if middle == 0.49 else "0.3"
+        says = f"not testable: the median coverage of the held G is {reached}, asked ≥ 0.5"
+        assert (entry.reason, entry.not_testable) == (says, True)
 
 
 def test_rows_that_lack_are_not_run(tmp_path):

@@ -342,6 +342,42 @@ def test_measured_rows_of_cells_that_follow_theory():
         assert of[score_map.COVERAGE] == 0.6
 
 
+def test_what_theory_has_to_beat_stands_beside_it():
+    """τ alone where KS falls with τ alone; and n* and λ* by critical damping, in closed form."""
+    setup = Setup(seeds=1, lr=1e-6)
+    cells = made_cells(setup).with_columns(ks=1 / pl.col("tau"))
+    rows = {(r.case, r.quantity): r.measured for r in score_map.rows_of(cells, setup, [0.6])}
+    assert rows["seed 0", score_map.RIVAL] == pytest.approx(-1)
+    assert -0.95 < rows["seed 0", score_map.RANK] < 0
+    for mode, k, step_meta, step_d in (("mean", 1, 70.0, 2000.0), ("deviation", 2, 20.0, 500.0)):
+        of = {name: v for (_, name), v in rows.items() if name.endswith(f", {mode}")}
+        n = score_game.critical_steps(k, 0.0, setup.lr * step_meta, setup.lr * step_d)
+        assert of[f"n* by ζ = 1 at τ = 1, λ = 0, {mode}"] == pytest.approx(float(n), rel=1e-3)
+        few = of[f"n* by ζ = 0.157 at τ = 1, λ = 0, {mode}"]
+        assert few == pytest.approx(float(n) / (1 + 4 * np.pi**2), rel=1e-3)
+        for tau in (0.1, 1):
+            rates = setup.lr * step_meta * tau**0.5, setup.lr * step_d / tau**0.5
+            penalty = float(score_game.critical_penalty(k, *rates))
+            got = of[f"λ* by ζ = 1 at τ = {tau:g}, n = 1, {mode}"]
+            assert got == pytest.approx(penalty, rel=1e-3)
+            less = of[f"λ* by ζ = 0.157 at τ = {tau:g}, n = 1, {mode}"]
+            damped = score_game.played(k, less, *rates)
+            assert score_game.damping_ratio(damped) == pytest.approx(ONE_TURN, rel=1e-2)
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_the_line_of_critical_damping_is_drawn_and_named_where_it_lies_in_the_map(reached):
+    setup = Setup(seeds=1)
+    much = 1.0 if reached else 1e6
+    cells = made_cells(setup).with_columns(d_mean=2000.0 * much, d_deviation=500.0 * much)
+    drawn = score_map.figure(setup, cells)(9.0)
+    dotted = [line for line in drawn.axes[0].lines if line.get_linestyle() == ":"]
+    names = [text.get_text() for legend in drawn.legends for text in legend.get_texts()]
+    assert (len(dotted), "the same at ζ = 1" in names) == (reached, reached)
+    for line in dotted:
+        assert line.get_ydata().max() <= setup.points - 0.5
+
+
 @pytest.mark.slow
 def test_a_stopped_command_goes_on_and_then_draws(vral, tmp_path, monkeypatch):
     tiny = {name: value for name, value in asdict(TINY).items() if value != getattr(Setup(), name)}

@@ -267,7 +267,8 @@ def _without_chance(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]
             else:
                 verdict = judge(claim, claim.test(numbers), dataset, root)
         except NotRunError as missing:
-            yield Unjudged(claim, dataset, str(missing), command)
+            hopeless = isinstance(missing, NotTestableError)
+            yield Unjudged(claim, dataset, str(missing), command, not_testable=hopeless)
             continue
         if claim.kind != "deterministic" and verdict.seeds < FEWEST_SEEDS:
             yield Unjudged(claim, dataset, _few(verdict.seeds), command, verdict.seeds)

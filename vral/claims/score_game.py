@@ -1,17 +1,47 @@
 """Claims about the linearised game of scores: when VRAL meets its targets and when it fails (T9).
 
 They are judged by ``vral reproduce score-game``, whose ``measured.csv`` has rows for every seed.
-The thresholds stand in ``register.csv``, since before the first run.
+The thresholds stand in ``register.csv``, since before the first run and after pilots at other
+seeds (``score_map`` says what was chosen after them).
+
+No verdict where the held G is dead: scores of fakes that are nothing like the data say nothing of
+VRAL. G is the same in every cell of a seed, and must cover half of the data in the median seed.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from vral.claims.evidence import NotTestableError, Numbers, Values
 from vral.claims.quantities import measured_by_seed
 from vral.claims.register import registered
 from vral.claims.verdict import Claim
 from vral.dynamics import score_map
 
 METHOD = "vral-meta"
+COVERED = 0.5
+"""The least median coverage over seeds of the held G, as ``STAGES`` asks it of a good one."""
+
+
+def of_a_live_g(quantity: str) -> Callable[[Numbers], Values]:
+    """``measured_by_seed``; it raises NotTestableError where the held G covers too little.
+
+    A coverage that is NaN counts as 0.
+    """
+
+    def values(numbers: Numbers) -> Values:
+        found = measured_by_seed(quantity)(numbers)
+        coverage = list(measured_by_seed(score_map.COVERAGE)(numbers).values())
+        reached = float(np.median(np.nan_to_num(coverage)))
+        if reached < COVERED:
+            raise NotTestableError(
+                f"not testable: the median {score_map.COVERAGE} is {reached:.2g}, "
+                f"asked ≥ {COVERED:g}"
+            )
+        return found
+
+    return values
 
 
 def scored(name: str, quantity: str, **fields: Any) -> Claim:
@@ -27,7 +57,7 @@ def scored(name: str, quantity: str, **fields: Any) -> Claim:
         arms=(METHOD,),
         ratios=(),
         datasets=("digits",),
-        test=measured_by_seed(quantity),
+        test=of_a_live_g(quantity),
         divergence="ignored",
         **fields,
     )

@@ -474,8 +474,8 @@ def score_game_command(
     """When do D's scores meet VRAL's targets? A map over R's and F's rate, penalty and steps.
 
     Trains VRAL's D against R and F on digits with G held, at 20 ratios τ of learning rates × 20
-    penalties λ, and with 1 to 20 steps of R and F a D update; and lays over it the critical lines
-    that the linearised game of scores predicts.
+    penalties λ, and with 1 to 20 steps of R and F a D update; and lays over it the lines
+    from which on a swing of D falls by e within each turn, by the linearised game of scores.
 
     Writes cells, measured numbers and a figure to runs/score-game. The same command again does what
     is missing.

@@ -31,8 +31,10 @@ nearly 1 - w/a, and more damping only slows D down; the rate of decay is largest
 can be near their targets long before: D's batches disturb them at every update, and what matters is
 that a swing dies before the next ones have added up. *The criterion* is that a swing falls by a
 factor e within each turn: ζ ≥ ``ONE_TURN`` = 1/√(1 + 4π²) = 0.157. Below it D comes round to its
-target with most of its error left; above it the error of one turn is gone in the next. To first
-order in the steps, with τ the ratio of learning rates and K, κ the kernels (h_d/h_m = κ/(τK)),
+target with most of its error left; above it the error of one turn is gone in the next. That is a
+choice, made after looking: the criterion was critical damping, ζ = 1, until pilots of ``score_map``
+had been run, which says what they gave. To first order in the steps, with τ the ratio of learning
+rates and K, κ the kernels (h_d/h_m = κ/(τK)),
 
     λ*(τ) = (ζ·√(kκ/(τK)) - ½)/2k,   n* = ζ²·kκ/(τK·a²):
 
@@ -113,7 +115,9 @@ def critical_steps(
 
 
 ONE_TURN = 1 / np.sqrt(1 + 4 * np.pi**2)
-"""ζ at which a swing falls by a factor e within each turn."""
+"""ζ at which a swing falls by a factor e within each turn: the criterion, chosen after pilots."""
+CRITICAL = 1.0
+"""ζ of critical damping: the criterion before the pilots (commit 82cc142)."""
 
 
 def damping_ratio(eigenvalues: Complex) -> NDArray:
