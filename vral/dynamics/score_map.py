@@ -6,6 +6,11 @@ product is fixed: by ``score_game`` the undamped rotation then is equally fast i
 second part has n steps of R and F a D update, at τ = 1 and λ = 0. Cells of one seed see the same
 samples.
 
+The authors have λ = 0, a rate of 1e-4 and ε = 3e-6 for all players, at n = 1 (``study.fidelity``
+has their sources). Here λ, n and the rates go over a grid around √(lr_meta·lr_D) = ``Setup.lr``,
+and ε is ``EPS``, so that Adam's steps do not depend on it; G is held from ``Setup.warmup`` rounds
+of LSGAN on, theirs from 4,685; R and F see real samples of their own. ``setup.json`` holds what can be set.
+
 C3 *holds* at a probe where for both classes of held-out scores the mean is within 0.2 of its
 target, the standard deviation within 0.2 of 1, and the Kolmogorov-Smirnov distance to N(m, 1) at
 most 0.1. A cell's value is the share of the probes in the last fifth of training at which it holds.
@@ -521,7 +526,7 @@ def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
     found = set(cells.select(Program._fields).rows()) if len(cells) else set()
     if missing := [program for program in setup.programs if program not in found]:
         tell(setup.plan)
-        note_provenance(root)
+        note_provenance(root, begun=len(cells) > 0)
         held = Held.of(setup, load_dataset(setup.dataset, data_root()))
         for program in missing:
             rows = pl.DataFrame(list(held.train_cells(setup, program)))

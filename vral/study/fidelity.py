@@ -4,6 +4,12 @@ The authors' values are those of their slides and of their code, karangrewal/mix
 where they are silent the row says "not stated". Ours are read from a run's configuration, and from
 the networks that it builds, so no row can say what a run does not do. ``vral ls fidelity`` shows
 the rows for the experiments as they stand; ``page`` writes them for the published studies.
+
+The studies of ``vral.dynamics`` are in no row, as they are none of EXPERIMENTS. Most train nothing
+of the authors'. ``score-game`` does: it builds its networks and its held G from a configuration,
+but trains D, R and F by a loop of its own, at rates, penalties and numbers of steps that its grid
+gives each cell. No configuration holds these, so rows read from it would say what no cell does.
+``dynamics.score_map`` says where it parts from the authors.
 """
 
 import json
