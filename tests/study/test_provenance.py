@@ -8,7 +8,7 @@ import pytest
 from cases import tiny
 
 from vral.study import provenance
-from vral.study.folders import read_run, write_json
+from vral.study.folders import read_json, read_run, write_json
 from vral.study.run import execute
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,24 @@ def test_a_run_that_goes_on_with_other_code_notes_both(tmp_path):
     assert longer["provenance"] == [elsewhere, provenance.provenance()]
     longest = execute(tiny("lsgan", dataset="ring", rounds=6), folder)
     assert longest["provenance"] == longer["provenance"]
+
+
+def test_a_run_that_an_earlier_version_began_says_that_its_start_is_unknown(tmp_path):
+    folder = tmp_path / "run"
+    report = execute(tiny("lsgan", dataset="ring"), folder)
+    write_json(folder / "run.json", {k: v for k, v in report.items() if k != "provenance"})
+    first, last = execute(tiny("lsgan", dataset="ring", rounds=4), folder)["provenance"]
+    assert first["commit"] is None
+    assert last == provenance.provenance()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_numbers_that_lay_there_before_any_start_was_noted_have_no_order(tmp_path, begun):
+    for again in (begun, True):  # the second time there is nothing new to note
+        provenance.note_provenance(tmp_path, again)
+        noted = read_json(tmp_path / "provenance.json", {"provenance": list})["provenance"]
+        assert noted[begun:] == [provenance.provenance()]
+        assert [start["commit"] for start in noted[:begun]] == [None] * begun
 
 
 def test_without_git_the_register_is_noted_all_the_same(monkeypatch, fresh):

@@ -52,17 +52,26 @@ def _git(*arguments: str) -> str | None:
     return ended.stdout.strip() if ended.returncode == 0 else None
 
 
-def with_this(earlier: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The provenances of a run's ``earlier`` starts, and that of this one where it is new."""
-    here = provenance()
-    return [*earlier, *([] if here in earlier else [here])]
+UNNOTED: Mapping[str, Any] = {"commit": None, "changed": None, "register": None}
+"""Stands for starts that a version made which noted none: their order cannot be proved."""
 
 
-def note_provenance(root: Path) -> None:
+def with_this(earlier: Sequence[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+    """The provenances of a run's ``earlier`` starts, and that of this one where it is new.
+
+    None for ``earlier`` says that there were some and that none was noted.
+    """
+    here, noted = provenance(), [UNNOTED] if earlier is None else earlier
+    return [*noted, *([] if here in noted else [here])]
+
+
+def note_provenance(root: Path, begun: bool) -> None:
     """Add this start to provenance.json, for a study that has no runs with a run.json each.
 
-    Raises FolderError where the file is corrupt.
+    ``begun`` says whether the folder holds numbers of earlier starts. Raises FolderError where the
+    file is corrupt.
     """
-    path = root / PROVENANCE
-    earlier = read_json(path, {"provenance": list})["provenance"] if path.exists() else []
+    path, earlier = root / PROVENANCE, None if begun else []
+    if path.exists():
+        earlier = read_json(path, {"provenance": list})["provenance"]
     write_json(path, {"provenance": with_this(earlier)})

@@ -176,7 +176,7 @@ def _begun(
         "diverged": content["diverged"],
         "quality": parts.quality,
         "machine": machine(execution),
-        "provenance": with_this(earlier.get("provenance", [])),
+        "provenance": with_this(earlier.get("provenance", None if resumed else [])),
         "mode": {"compiled": training.executor.compiled, "failure": None},
         "seconds": earlier["seconds"],
         "manifest": manifest,
