@@ -9,7 +9,7 @@ samples.
 The authors have λ = 0, a rate of 1e-4 and ε = 3e-6 for all players, at n = 1 (``study.fidelity``
 has their sources). Here λ, n and the rates go over a grid around √(lr_meta·lr_D) = ``Setup.lr``,
 and ε is ``EPS``, so that Adam's steps do not depend on it; G is held from ``Setup.warmup`` rounds
-of LSGAN on, theirs from 4,685; R and F see real samples of their own. ``setup.json`` holds what can be set.
+of LSGAN on, theirs from 4,685; R sees real samples of its own.
 
 C3 *holds* at a probe where for both classes of held-out scores the mean is within 0.2 of its
 target, the standard deviation within 0.2 of 1, and the Kolmogorov-Smirnov distance to N(m, 1) at
