@@ -10,6 +10,7 @@ from vral.claims.evidence import Evidence
 from vral.claims.verdict import Claim
 from vral.data.datasets import MODES
 from vral.diagnostics.gradients import METRICS
+from vral.study import frames
 
 TRAINING = {*METRICS, "d_step_rms"}
 D_UPDATES = (200, 6000, 12000)
@@ -40,6 +41,18 @@ def evidence(
     batch: int = 64,
 ) -> Evidence:
     """Everything that ``claim`` reads is 1, except ``columns``."""
+    made = tables(claim, columns, seeds)
+    return Evidence(
+        final=final_of(made["records"], made["probes"]),
+        probes=made["probes"],
+        interpolation=made["interpolation"],
+        diverged=diverged,
+        batch=batch,
+    )
+
+
+def tables(claim: Claim, columns: tuple[Column, ...], seeds: int = 5) -> dict[str, pl.DataFrame]:
+    """What a study with this ``evidence`` records, by kind."""
     given: Mapping = {(c.arm, c.ratio, c.name): c for c in columns}
     names = {c.name for c in columns} | {"grad_norm_fake", "grad_square_real", "grad_square_fake"}
     names.add("frechet")
@@ -77,13 +90,18 @@ def evidence(
         for pairing in ("random", "nearest")
         for row in rows({"grad_norm_mean"}, 3, lambda i: {"gamma": i / 2}, pairing=pairing)
     ]
-    return Evidence(
-        records=pl.DataFrame(rows(names & TRAINING, ROUNDS, training_clock)),
-        probes=pl.DataFrame(rows(probed, len(D_UPDATES), probe_clock)),
-        interpolation=pl.DataFrame(between),
-        diverged=diverged,
-        batch=batch,
-    )
+    return {
+        "records": pl.DataFrame(rows(names & TRAINING, ROUNDS, training_clock)),
+        "probes": pl.DataFrame(rows(probed, len(D_UPDATES), probe_clock)),
+        "interpolation": pl.DataFrame(between),
+    }
+
+
+def final_of(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
+    """What ``frames.final`` reads of a study with these tables."""
+    if records.is_empty() or probes.is_empty():
+        return records.clear()
+    return frames.final_values(records, probes)
 
 
 FALLS, STAYS = (1, 0.5, 0.001), (1, 0.9, 0.8)

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from worlds import final_of
 
 from vral.claims.budget import RATIOS, best_by_others, best_ratio
 from vral.claims.catalogue import CLAIMS
@@ -22,7 +23,7 @@ def evidence(distances, coverage=0.5, arm="lsgan", ratios=RATIOS_HERE):
     ]  # fmt: skip
     probes = pl.DataFrame(rows)
     records = probes.drop("frechet", "coverage").with_columns(grad_norm_fake=1.0)
-    return Evidence(records, probes, pl.DataFrame(), frozenset(), 64)
+    return Evidence(final_of(records, probes), probes, pl.DataFrame(), frozenset(), 64)
 
 
 def test_the_best_ratio_is_the_one_with_the_least_distance():

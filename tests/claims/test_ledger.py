@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from cases import one_line_error
 from click.testing import CliRunner
-from worlds import Column, evidence
+from worlds import Column, tables
 
 from vral.claims import CLAIMS, examine, ledger
 from vral.claims.markdown import BEGIN, END, as_markdown
@@ -40,7 +40,7 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
     write_json(root / "study.json", {"experiment": experiment, "commands": ["reproduce"]})
     claim = replace(CLAIMS["C7.frechet"], arms=(arm,))
     columns = tuple(Column(arm, ratio, "frechet", value) for ratio, value in FRECHET.items())
-    recorded = evidence(claim, columns, seeds)
+    recorded = tables(claim, columns, seeds)
     for ratio in FRECHET:
         folder = (
             root / f"method={arm}" / f"ratio={ratio}" / "dataset=digits" / f"seeds=0-{seeds - 1}"
@@ -48,7 +48,7 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
         folder.mkdir(parents=True)
         manifest = {}
         for kind in ("records", "probes"):
-            rows = getattr(recorded, kind).filter(pl.col("ratio") == ratio)
+            rows = recorded[kind].filter(pl.col("ratio") == ratio)
             if read:
                 rows = rows.drop("method", "ratio", "dataset")
                 manifest |= write_part(rows, folder / kind, 10)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
+from worlds import final_of
 
 from vral.claims import quantities
 from vral.claims.evidence import Evidence, NotRunError
@@ -12,8 +13,11 @@ from vral.claims.evidence import Evidence, NotRunError
 
 def made(records=(), probes=(), interpolation=(), diverged=frozenset()) -> Evidence:
     cell = {"method": "lsgan", "ratio": "50", "dataset": "digits"}
-    frames = [pl.DataFrame([{**cell, **row} for row in rows]) for rows in (records, probes)]
-    return Evidence(*frames, pl.DataFrame(interpolation), diverged, 64)
+    records, probes = (
+        pl.DataFrame([{**cell, **row} for row in rows]) for rows in (records, probes)
+    )
+    final = final_of(records, probes)
+    return Evidence(final, probes, pl.DataFrame(interpolation), diverged, 64)
 
 
 def series(name: str, values, seed: int = 0) -> list[dict]:

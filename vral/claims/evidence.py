@@ -6,7 +6,6 @@ study's ``measured.csv``.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -31,19 +30,13 @@ class NotTestableError(NotRunError):
 class Evidence:
     """What the finished runs of one study have recorded on one data set."""
 
-    records: pl.DataFrame
+    final: pl.DataFrame
+    """As ``frames.final`` gives it; empty where nothing was recorded."""
     probes: pl.DataFrame
     interpolation: pl.DataFrame
     diverged: frozenset[tuple[str, str, int]]
     """(arm, ratio, seed) of every seed that diverged."""
     batch: int
-
-    @cached_property
-    def final(self) -> pl.DataFrame:
-        """``frames.final_values`` of the runs; empty where nothing was recorded."""
-        if self.records.is_empty() or self.probes.is_empty():
-            return pl.DataFrame(schema=self.records.schema)
-        return frames.final_values(self.records, self.probes)
 
     def rows(self, frame: pl.DataFrame, arm: str, ratio: str, *columns: str) -> pl.DataFrame:
         """The rows of ``frame`` of one arm at one ratio, which must have values in ``columns``.
@@ -109,8 +102,8 @@ def read(root: Path, dataset: str) -> Evidence:
         orient="row",
     )
 
-    def table(kind: str) -> pl.DataFrame:
-        frame = frames.read(root, kind).filter(pl.col("dataset") == dataset)
+    def here(frame: pl.DataFrame) -> pl.DataFrame:
+        frame = frame.filter(pl.col("dataset") == dataset)
         frame = frame.with_columns(pl.col("seed").cast(pl.Int64))
         frame = frame.join(left_out, on=left_out.columns, how="anti")
         return frame.sort("round") if "round" in frame.columns else frame
@@ -120,9 +113,8 @@ def read(root: Path, dataset: str) -> Evidence:
         for entry in frames.diverged(root)
         if entry["dataset"] == dataset
     )
-    return Evidence(
-        table("records"), table("probes"), table("interpolation"), diverged, max(batches)
-    )
+    probes, between = (here(frames.read(root, kind)) for kind in ("probes", "interpolation"))
+    return Evidence(here(frames.final(root)), probes, between, diverged, max(batches))
 
 
 # ---- without chance ----------------------------------------------------------------------------

@@ -41,6 +41,19 @@ USEFULNESS_METRICS = {
 """Readings of ``--probe usefulness``."""
 
 
+def write_summaries(root: Path, batch: int) -> pl.DataFrame:
+    """Write final.csv and summary.csv of the study in ``root``; returns the former's rows.
+
+    Nothing is written where no readings were kept.
+    """
+    final = frames.final(root)
+    if not final.is_empty():
+        final = legacy_scales(final, batch)
+        for name, frame in {"final.csv": final, "summary.csv": frames.summary(final)}.items():
+            write_csv(root / name, frame)
+    return final
+
+
 def summarise(
     console: Console,
     root: Path,
@@ -53,15 +66,12 @@ def summarise(
     ``final.csv`` has a row per seed, ``summary.csv`` medians and intervals. Each of ``tables``,
     metric to heading, is printed for the rows that ``select`` keeps.
     """
-    records, probes = frames.read(root, "records"), frames.read(root, "probes")
     show_not_compiled(console, root)
     show_batch_norm(console, root)
-    if records.is_empty() or probes.is_empty():
+    final = write_summaries(root, batch)
+    if final.is_empty():
         console.print("No readings were kept, so there is nothing to tabulate.")
         return
-    final = frames.final_values(legacy_scales(records, batch), probes, frames.diverged(root))
-    for name, frame in {"final.csv": final, "summary.csv": frames.summary(final)}.items():
-        write_csv(root / name, frame)
     shown = frames.summary(select(final))
     if "optimality_loss_gap" in final.columns:
         tables = [*tables, OPTIMALITY_METRICS]

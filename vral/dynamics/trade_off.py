@@ -51,9 +51,10 @@ def measured_points(root: Path) -> pl.DataFrame:
     for folder, report in frames.runs(root):
         config = with_defaults(report["config"])
         gap = config["mean_real"] - config["mean_fake"]
-        probes = read_parts(folder / "probes")
+        probes = read_parts(folder / "probes", report.get("manifest"))
         if config["objective"] not in ("meta", "parzen") or gap <= 0 or probes is None:
             continue
+        probes = probes.filter(pl.col("scores_real").is_not_null())  # Published runs keep the last.
         place = {"method": frames.coordinates(config)["method"], "gap": gap}
         late = pl.col("round") >= (1 - frames.FINAL_SHARE) * pl.col("round").max().over("seed")
         for probe in probes.filter(late).iter_rows(named=True):

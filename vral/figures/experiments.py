@@ -68,10 +68,7 @@ class Selection:
 
     def final(self) -> pl.DataFrame:
         """Final values of every arm, ratio and seed; no rows where nothing was read."""
-        records, probes = self.frame("records"), self.frame("probes")
-        if records.is_empty() or probes.is_empty():
-            return records.clear().with_columns(diverged=pl.lit(False))
-        return self.restrict(frames.final_values(records, probes, self._diverged()))
+        return self.restrict(frames.final(self.root))
 
     def diverged_seeds(self) -> dict[figures.ArmAtRatio, int]:
         """Numbers of diverged seeds by arm and ratio."""

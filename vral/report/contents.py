@@ -222,11 +222,9 @@ class Section:
 
     @cached_property
     def final(self) -> pl.DataFrame:
-        """A row per seed of an arm at a ratio, as ``frames.final_values`` gives them."""
+        """A row per seed of an arm at a ratio, as ``frames.final`` gives them."""
         here = pl.col("dataset") == self.dataset
-        return frames.final_values(
-            self.study.records.filter(here), self.study.probes.filter(here), self.diverged
-        )
+        return frames.final(self.study.root).filter(here)
 
     @cached_property
     def values(self) -> dict[ArmAtRatio, dict[str, dict[str, Any]]]:
@@ -417,7 +415,11 @@ def read_theory(root: Path, number: int, ledger: Sequence[Verdict]) -> Theory:
         f"theory{number}-{slug(experiment)}",
         [verdict for verdict in ledger if verdict.study == root],
         read_rows(root),
-        {path.stem: saved_picture(path) for path in sorted((root / "figures").glob("*.png"))},
+        {
+            path.stem: saved_picture(path)
+            for folder in (root, root / "figures")  # Published, or as its command wrote it.
+            for path in sorted(folder.glob("*.png"))
+        },
     )
 
 

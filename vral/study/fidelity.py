@@ -29,6 +29,7 @@ from vral.games.fused import FusedGan, FusedMetaGan
 from vral.nets.norm import BatchStatisticsNorm
 from vral.optim.rules import RULES, name_of
 from vral.optim.transforms import Transform
+from vral.study import frames
 from vral.study.build import build_gan, build_side, build_transform
 from vral.study.config import RunConfig, resolve, with_defaults
 from vral.study.experiments import EXPERIMENTS
@@ -833,13 +834,20 @@ def experiments() -> dict[str, list[RunConfig]]:
 
 
 def published(folder: Path) -> dict[str, list[RunConfig]]:
-    """The configurations of the studies over seeds whose about.json lie under ``folder``."""
+    """The configurations of the studies over seeds that are published in ``folder``.
+
+    Those of ``vral publish`` have run.json files; earlier ones an about.json.
+    """
     found = {}
     for path in sorted(folder.glob("*/about.json")):
         about = json.loads(path.read_text(encoding="utf-8"))
         if about["experiment"] in EXPERIMENTS:
             found[path.parent.name] = published_configs(about)
-    return found
+    for path in sorted(folder.glob("*/study.json")):
+        configs = [with_defaults(report["config"]) for _, report in frames.runs(path.parent)]
+        if configs:
+            found[path.parent.name] = [RunConfig(**config) for config in configs]
+    return dict(sorted(found.items()))
 
 
 def published_configs(about: Mapping[str, Any]) -> list[RunConfig]:

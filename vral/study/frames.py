@@ -14,7 +14,7 @@ from vral.errors import corrupt_file
 from vral.study.folders import read_run
 from vral.study.methods import arm_name, arm_order
 from vral.study.statistics import median_interval
-from vral.train.records import SAMPLES, parts_of, read_bytes, read_parts
+from vral.train.records import FINAL, SAMPLES, parts_of, read_bytes, read_parts
 from vral.train.schedule import Ratio
 
 COORDINATES = ("method", "ratio", "dataset")
@@ -42,11 +42,12 @@ def coordinates(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def read(root: Path, kind: str) -> pl.DataFrame:
-    """All tables of a ``kind`` under ``root``: "records", "probes" or "interpolation".
+    """All tables of a ``kind`` under ``root``: "records", "probes", "interpolation" or "final".
 
-    A row per seed and D update (records), probe (probes), or pairing and γ of a probe
-    (interpolation). COORDINATES and "seed" are columns, then the clocks and the readings. Without
-    any run the result has no rows. Raises FolderError where a file is missing or corrupt.
+    A row per seed and D update (records), probe (probes), pairing and γ of a probe (interpolation),
+    or seed (final, which published runs alone have). COORDINATES and "seed" are columns, then the
+    clocks and the readings. Without any run the result has no rows. Raises FolderError where a file
+    is missing or corrupt.
     """
     tables = []
     for folder, report in runs(root):
@@ -111,6 +112,22 @@ def restrict(
     )
 
 
+def final(root: Path) -> pl.DataFrame:
+    """The final values of all runs under ``root``, as ``final_values`` gives them.
+
+    Those of published runs, whose records are thinned, are the ones that were kept with them.
+    Empty where nothing was read. Raises FolderError where a file is missing or corrupt.
+    """
+    kept, keys = read(root, FINAL), [*COORDINATES, "seed"]
+    records, probes = (
+        read(root, kind).join(kept, on=keys, how="anti") for kind in ("records", "probes")
+    )
+    found = [kept]
+    if not (records.is_empty() or probes.is_empty()):
+        found.append(_reduced(records, probes))
+    return _marked(pl.concat(found, how="diagonal_relaxed"), diverged(root))
+
+
 def final_values(
     records: pl.DataFrame, probes: pl.DataFrame, diverged: Sequence[Mapping[str, Any]] = ()
 ) -> pl.DataFrame:
@@ -122,6 +139,10 @@ def final_values(
     coefficient of variation. "diverged" marks the seeds among ``diverged`` (entries as
     ``diverged()`` gives them); their row holds the values before the divergence.
     """
+    return _marked(_reduced(records, probes), diverged)
+
+
+def _reduced(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     keys = [*COORDINATES, "seed"]
     readings = [
         name for name, dtype in records.schema.items() if dtype.is_float() and name not in keys
@@ -146,11 +167,17 @@ def final_values(
     scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
     clocks = ("round", "d_updates", "g_updates", "images")
     final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))
+    return means.join(final.drop(*clocks), on=keys, how="left")
+
+
+def _marked(final: pl.DataFrame, diverged: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """``final`` in order, with the column "diverged"."""
+    keys = [*COORDINATES, "seed"]
     marks = pl.DataFrame(
         [{name: entry[name] for name in keys} for entry in diverged],
-        schema={name: records.schema[name] for name in keys},
+        schema={name: final.schema[name] for name in keys},
     ).with_columns(diverged=pl.lit(True))
-    joined = means.join(final.drop(*clocks), on=keys, how="left").join(marks, on=keys, how="left")
+    joined = final.join(marks, on=keys, how="left")
     return joined.with_columns(pl.col("diverged").fill_null(False)).sort(keys)
 
 
@@ -219,10 +246,17 @@ def last_samples(root: Path, arm: str, ratio: str, dataset: str) -> NDArray | No
     """
     for folder, report in runs(root):
         if tuple(coordinates(report["config"]).values()) == (arm, ratio, dataset):
-            grids = parts_of(folder / SAMPLES, report.get("manifest"))
-            if grids:
-                path, part = list(grids.items())[-1]
-                return _first_grid(path, read_bytes(path, part))
+            grid = last_grid(folder, report)
+            if grid is not None:
+                return grid
+    return None
+
+
+def last_grid(folder: Path, report: Mapping[str, Any]) -> NDArray | None:
+    """The last grid of samples of the run in ``folder``, of its first seed; None without grids."""
+    grids = parts_of(folder / SAMPLES, report.get("manifest"))
+    for path, part in [*grids.items()][-1:]:
+        return _first_grid(path, read_bytes(path, part))
     return None
 
 

@@ -158,7 +158,9 @@ def first_divergence(frame: pl.DataFrame, seed: int) -> dict[str, Any] | None:
     return None
 
 
-TABLES = ("records", "probes", "interpolation")
+FINAL = "final"
+"""Folder of the final values of a published run, whose records are thinned."""
+TABLES = ("records", "probes", "interpolation", FINAL)
 """Folders of parquet parts."""
 SAMPLES = "samples"
 """Folder of the grids of samples."""

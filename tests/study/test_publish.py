@@ -1,0 +1,179 @@
+"""A published study says what the original says, is small, and never replaces another."""
+
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+from cases import one_line_error, tiny
+from click.testing import CliRunner
+from polars.testing import assert_frame_equal
+
+from vral.claims import examine
+from vral.cli.main import main
+from vral.errors import FolderError
+from vral.study import frames, publish
+from vral.study.folders import folder_name, read_run, write_json
+from vral.study.machine import Execution
+from vral.study.measured import Measured, Row, read_table, write_tables
+from vral.study.run import execute
+
+CPU = Execution(device="cpu")
+SETTINGS = {"dataset": "ring", "width": 4, "batch": 8, "ratio": "50", "probe_every": 10}
+SETTINGS |= {"record_every": 5, "probe": "interpolation", "seeds": tuple(range(5))}
+ROUNDS = 20
+
+
+def configs():
+    return [tiny(method, **SETTINGS, rounds=ROUNDS) for method in ("lsgan", "vral-meta")]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A study of two finished runs, with parts of every kind."""
+    root = tmp_path_factory.mktemp("study")
+    for config in configs():
+        execute(config, root / folder_name(config), CPU)
+    write_json(root / "study.json", {"experiment": "interpolation", "commands": ["reproduce x"]})
+    return root
+
+
+@pytest.fixture(scope="module")
+def copy(whole, tmp_path_factory):
+    target = tmp_path_factory.mktemp("published") / "interpolation-ring"
+    assert publish.publish(whole, target, "ring") == []
+    return target
+
+
+def content(root):
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_the_copy_has_the_final_values_and_the_readings_of_probes_exactly(whole, copy):
+    assert_frame_equal(frames.final(copy), frames.final(whole), check_column_order=False)
+    probes = frames.read(whole, "probes")
+    scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
+    assert_frame_equal(frames.read(copy, "probes").select(scalar), probes.select(scalar))
+    between = frames.read(whole, "interpolation")
+    assert_frame_equal(frames.read(copy, "interpolation"), between)
+    place = ("lsgan", "50", "ring")
+    first, second = (frames.last_samples(root, *place) for root in (whole, copy))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_final_values_are_not_those_of_the_thinned_records(whole, copy):
+    """They would differ, so the test above can fail."""
+    records, probes = (frames.read(copy, kind) for kind in ("records", "probes"))
+    made = frames.final_values(records, probes)["grad_norm_fake"]
+    assert not np.allclose(made, frames.final(whole)["grad_norm_fake"], rtol=1e-3)
+
+
+def test_records_are_spread_evenly_and_end_with_the_last(whole, copy):
+    key = ["method", "seed", "d_updates"]
+    every, kept = (frames.read(root, "records").sort(key) for root in (whole, copy))
+    assert_frame_equal(kept, every.join(kept, on=key, how="semi"), check_column_order=False)
+    for _, rows in kept.group_by("method", "seed"):
+        assert len(rows) <= publish.POINTS
+        assert rows["d_updates"].to_list() == list(range(10, 50 * ROUNDS + 1, 10))
+
+
+def test_scores_one_by_one_are_those_of_the_last_probe(whole, copy):
+    every, kept = (frames.read(root, "probes") for root in (whole, copy))
+    last = pl.col("round") == pl.col("round").max()
+    assert kept.filter(~last)["scores_fake"].is_null().all()
+    for first, second in zip(
+        every.filter(last)["scores_fake"], kept.filter(last)["scores_fake"], strict=True
+    ):
+        np.testing.assert_allclose(first, second, rtol=1e-6)
+
+
+def test_the_copy_is_judged_as_the_study_is(whole, copy):
+    def judged(root):
+        return [
+            (v.claim.id, v.effect, v.low, v.high, v.p, v.verdict, v.settings)
+            for v in examine([root])[0]
+        ]
+
+    assert judged(whole)
+    assert str(judged(copy)) == str(judged(whole))  # NaN is not equal to itself.
+
+
+def test_publishing_again_changes_nothing_and_more_runs_are_added(whole, copy, tmp_path):
+    before = content(copy)
+    publish.publish(whole, copy, "ring")
+    assert content(copy) == before
+    part, both = tmp_path / "part", tmp_path / "both"
+    for config in configs():
+        here = part / config.method
+        shutil.copytree(whole / folder_name(config), here / folder_name(config))
+        shutil.copy(whole / "study.json", here)
+        publish.publish(here, both, "ring")
+    assert content(both) == before
+
+
+def test_another_run_of_the_same_name_is_refused_and_nothing_is_written(whole, copy, tmp_path):
+    other = shutil.copytree(whole, tmp_path / "other")
+    folder = other / folder_name(configs()[1])
+    report = read_run(folder)
+    write_json(folder / "run.json", report | {"seconds": report["seconds"] + 1})
+    before = content(copy)
+    with pytest.raises(FolderError, match="another run of that name"):
+        publish.publish(other, copy, "ring")
+    assert content(copy) == before
+
+
+def test_a_run_that_has_not_ended_is_left_out_and_named(whole, tmp_path):
+    study = shutil.copytree(whole, tmp_path / "study")
+    folder = study / folder_name(configs()[0])
+    write_json(folder / "run.json", read_run(folder) | {"status": "running"})
+    assert publish.publish(study, tmp_path / "to", "ring") == [folder]
+    assert [report["config"]["method"] for _, report in frames.runs(tmp_path / "to")] == [
+        "vral-meta"
+    ]
+
+
+def test_a_published_run_counts_as_done_and_cannot_be_prolonged(copy, tmp_path):
+    study = shutil.copytree(copy, tmp_path / "study")
+    config = configs()[0]
+    folder, before = study / folder_name(config), content(study)
+    assert execute(config, folder, CPU)["rounds_done"] == ROUNDS
+    with pytest.raises(FolderError, match="no checkpoint"):
+        execute(config.model_copy(update={"rounds": ROUNDS + 1}), folder, CPU)
+    lock = folder.relative_to(study) / ".lock"
+    assert {name: text for name, text in content(study).items() if name != lock} == before
+
+
+def test_the_command_writes_tables_and_figures_and_names_what_it_cannot_do(whole, tmp_path):
+    def call(*arguments):
+        return CliRunner().invoke(main, [str(a) for a in arguments], env={"COLUMNS": "200"})
+
+    done = call("publish", whole, "--to", tmp_path / "to")
+    assert done.exit_code == 0, done.output
+    target = tmp_path / "to/interpolation-ring"
+    final = pl.read_csv(target / "final.csv")
+    assert final.filter(pl.col("method") == "lsgan")["seed"].to_list() == [0, 1, 2, 3, 4]
+    assert (target / "summary.csv").exists()
+    assert (target / "interpolation.png").read_bytes().startswith(b"\x89PNG")
+    size = sum(len(data) for name, data in content(target).items() if name.suffix != ".png")
+    assert size < 0.5 * sum(map(len, content(whole).values()))
+    (tmp_path / "to/mine/interpolation-ring").mkdir(parents=True)
+    (tmp_path / "to/mine/interpolation-ring/notes.txt").touch()
+    refused = call("publish", whole, "--to", tmp_path / "to/mine")
+    assert refused.exit_code == 2
+    assert "--to" in one_line_error(refused)
+
+
+def test_a_study_without_runs_keeps_its_tables(tmp_path):
+    root, to = tmp_path / "study", tmp_path / "to"
+    root.mkdir()
+    write_json(root / "study.json", {"experiment": "dirac", "commands": ["reproduce dirac"]})
+    measured = Measured([Row("case", "what", 1.0)])
+    write_tables(root, {"measured.csv": measured.frame()})
+    publish.publish_measured(root, to)
+    assert_frame_equal(read_table(to, "measured.csv"), read_table(root, "measured.csv"))
+    assert json.loads((to / "study.json").read_text())["experiment"] == "dirac"
+    write_tables(root, {"measured.csv": Measured([Row("case", "what", 2.0)]).frame()})
+    with pytest.raises(FolderError, match="holds another"):
+        publish.publish_measured(root, to)
+    assert read_table(to, "measured.csv")["measured"].to_list() == [1.0]

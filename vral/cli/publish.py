@@ -1,0 +1,63 @@
+"""``vral publish``: small copies of studies, with their tables and figures, for git."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+
+from vral.claims.ledger import experiment_of
+from vral.cli.options import studies_argument
+from vral.cli.results import write_summaries
+from vral.cli.terminal import open_terminal
+from vral.files import write_bytes
+from vral.report.pictures import figures_of, picture, saved_picture
+from vral.study import frames
+from vral.study.experiments import EXPERIMENTS
+from vral.study.publish import publish, publish_measured
+
+
+@click.command("publish")
+@studies_argument()
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/published"),
+    show_default=True,
+    help="Folder that gets a folder for each study and data set, such as ratios-digits.",
+)
+def command(studies: Sequence[Path], to: Path) -> None:
+    """Keep what the verdicts, tables, figures and page of studies need, small enough for git.
+
+    A published study is a study: vral claims and vral report read it like the one it was made
+    from. Its final values are exact; its records are thinned to a hundred a seed, and its runs
+    cannot be prolonged. What is there already stays, and cells that it lacks are added.
+    """
+    console = open_terminal()
+    for root in dict.fromkeys(studies):
+        experiment = experiment_of(root)
+        if experiment in EXPERIMENTS:
+            datasets = dict.fromkeys(report["config"]["dataset"] for _, report in frames.runs(root))
+            for dataset in datasets:
+                _over_seeds(console, root, to / f"{experiment}-{dataset}", dataset)
+        else:
+            _without_seeds(console, root, to / experiment)
+
+
+def _over_seeds(console: Console, root: Path, target: Path, dataset: str) -> None:
+    for folder in publish(root, target, dataset):
+        console.print(f"left out, since it has not ended: {folder}", soft_wrap=True)
+    configs = [report["config"] for _, report in frames.runs(target)]
+    write_summaries(target, configs[0]["batch"])
+    drawn = figures_of(experiment_of(target), target, configs)
+    for name, draw in drawn.items():
+        write_bytes(target / f"{name}.png", picture(draw).png)
+    console.print(f"{len(configs)} runs, {len(drawn)} figures → {target}", soft_wrap=True)
+
+
+def _without_seeds(console: Console, root: Path, target: Path) -> None:
+    publish_measured(root, target)
+    files = sorted((root / "figures").glob("*.png"))
+    for file in files:
+        write_bytes(target / file.name, saved_picture(file).png)
+    console.print(f"tables, {len(files)} figures → {target}", soft_wrap=True)
