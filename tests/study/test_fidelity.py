@@ -167,7 +167,7 @@ def test_the_configurations_of_a_published_study_are_those_of_its_runs():
     assert whole.clip_scope == "everything"
     assert first.seeds == (0, 1)
     about["runs"][0]["variant"] = "gone"
-    with pytest.raises(ConfigError, match=r"wgan\+gone is no arm today"):
+    with pytest.raises(ConfigError, match=r"wgan\+gone is none of its arms"):
         published_configs(about)
     about["settings_of_the_first_run"]["colour"] = "red"
     with pytest.raises(ConfigError, match="colour"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from vral.study.config import RunConfig, resolve, with_defaults
+from vral.study.earlier import definition_of
 from vral.study.experiments import EXPERIMENTS
 from vral.study.folders import read_run
 from vral.study.frames import coordinates
@@ -131,15 +132,15 @@ def test_published_studies_followed_the_rules_of_their_experiments():
     for path in sorted(PUBLISHED.glob("*/about.json")):
         about = json.loads(path.read_text())
         if about["experiment"] in EXPERIMENTS:
-            row, recorded = EXPERIMENTS[about["experiment"]], about["settings_of_the_first_run"]
+            row, recorded = definition_of(about), about["settings_of_the_first_run"]
             arm = next(arm for arm in row.arms if arm.name == coordinates(recorded)["method"])
             config = row.config(arm, recorded["ratio"], recorded["dataset"])
             now = with_defaults(recorded)
             assert now.keys() == RunConfig.model_fields.keys()
             assert {name: now[name] for name in TEXTS} == config.model_dump(include=TEXTS.keys())
-            seen[about["experiment"]] = now["rule"]
-    assert seen["toy2d"] == "rmsprop:eps=1e-08"
-    assert seen["ratios"] == "adam"
+            seen[path.parent.name] = now["rule"]
+    assert seen["toy2d-line"] == "rmsprop:eps=1e-08"
+    assert seen["ratios-digits"] == "adam"
 
 
 def test_a_recorded_run_reads_as_today_s(tmp_path):

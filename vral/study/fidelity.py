@@ -32,6 +32,7 @@ from vral.optim.transforms import Transform
 from vral.study import frames
 from vral.study.build import build_gan, build_side, build_transform
 from vral.study.config import RunConfig, resolve, with_defaults
+from vral.study.earlier import definition_of
 from vral.study.experiments import EXPERIMENTS
 from vral.study.methods import METHODS, arm_name
 
@@ -854,15 +855,15 @@ def published_configs(about: Mapping[str, Any]) -> list[RunConfig]:
     """The configurations of the runs that an about.json names.
 
     It holds the settings of the first run, and method, variant, ratio, rounds and seeds of all.
-    Their other settings are the first run's, except where a method or an arm has its own. Raises
-    ConfigError for an arm that its experiment does not have.
+    Their other settings are the first run's, except where a method or an arm has its own, by the
+    definition that the study was made with. Raises ConfigError for an arm that this does not have.
     """
-    arms = {arm.name: arm for arm in EXPERIMENTS[about["experiment"]].arms}
+    arms = {arm.name: arm for arm in definition_of(about).arms}
 
     def own(run: Mapping[str, Any]) -> dict[str, Any]:
         name = arm_name(run["method"], run.get("variant", ""))
         if name not in arms:
-            raise ConfigError(f"{about['experiment']}: the published arm {name} is no arm today")
+            raise ConfigError(f"{about['experiment']}: the published arm {name} is none of its arms")
         return {**METHODS[run["method"]].settings, **arms[name].settings}
 
     first = with_defaults(about["settings_of_the_first_run"])

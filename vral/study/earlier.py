@@ -1,0 +1,73 @@
+"""EARLIER: experiments as they were when the first published studies were made.
+
+Runs note their commit since 26 November 2026. A published study whose runs name none was made by
+the definition here; where an experiment is not here, its definition has not changed since.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from vral.study.experiments import EXPERIMENTS, Arm, Experiment
+
+
+def _before(name: str, **fields: Any) -> Experiment:
+    """The experiment ``name`` without the settings that it has now, and with ``fields``."""
+    return replace(EXPERIMENTS[name], **{"settings": {}, "on": {}, "at": {}, **fields})
+
+
+HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
+UNTRAINED = {"segments": {"warmup": 0}}
+SHORT = {"rounds": 200}
+CLIP_ALL = Arm("wgan", "clip-all", {"clip_scope": "everything"})
+ARTEFACTS = (
+    *(
+        Arm("standard", variant, settings)
+        for variant, settings in (
+            ("", {}),
+            ("norm-d=batch", {"norm_d": "batch"}),
+            ("same-real", {"real_batch": "same"}),
+        )
+    ),
+    Arm("lsgan"),
+    Arm("wgan"),
+    CLIP_ALL,
+    Arm("wgan-gp"),
+    Arm("wgan-gp", "same-real", {"real_batch": "same"}),
+    Arm("wgan-gp", "real-gp", {"gradient_penalty": 0.0, "legacy_gp": 10.0}),
+    Arm("vral-meta"),
+    Arm("vral-meta", "norm-d=batch", {"norm_d": "batch"}),
+    Arm("vral-meta", "same-real", {"real_batch": "same"}),
+)
+NECESSITY = (
+    *(Arm(method) for method in ("vral-meta", "moment", "lsgan-01")),
+    Arm("lsgan-01", "r1", {"r1": 1.0}),
+    Arm("vral-meta", "mean", {"g_objective": "mean"}),
+    Arm("moment", "mean", {"g_objective": "mean"}),
+    Arm("vral-meta", "eps=1e-8", {"rule": "adam:eps=1e-08"}),
+    Arm("vral-meta", "batch", {"meta_input": "batch"}),
+    Arm("vral-meta", "means=-1,1", {"mean_fake": -1.0}),
+    Arm("vral-meta", "once", {"meta_schedule": "once"}),
+)
+CLIPPING = (Arm("wgan", "clip=0.01", {"clip": 0.01}), Arm("wgan"), CLIP_ALL, Arm("wgan-gp"))
+
+EARLIER: dict[str, Experiment] = {
+    "well-trained": _before("well-trained", settings=HELD, on=UNTRAINED),
+    "ratios": _before("ratios"),
+    "interpolation": _before("interpolation", settings={**SHORT, "probe": "interpolation"}),
+    "parzen": _before("parzen", settings={"rounds": 100}),
+    "clipping": _before("clipping", arms=CLIPPING),
+    "noise": _before("noise", settings=HELD, on=UNTRAINED),
+    "lipschitz": _before("lipschitz", settings=SHORT),
+    "necessity": _before("necessity", arms=NECESSITY, settings=SHORT),
+    "mode-collapse": _before("mode-collapse", settings=SHORT),
+    "artefacts": _before("artefacts", arms=ARTEFACTS, settings=SHORT),
+}
+
+
+def definition_of(about: Mapping[str, Any]) -> Experiment:
+    """The experiment by which the study of an about.json over seeds was made."""
+    name = about["experiment"]
+    if any(run.get("provenance") for run in about["runs"]):
+        return EXPERIMENTS[name]
+    return EARLIER.get(name, EXPERIMENTS[name])
