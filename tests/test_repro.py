@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "runs/published"
-NUMBER = r"\d+\.\d+|\d+(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)|(?<=[\[ ])\d+(?=\])"
+NUMBER = r"\d+(?:\.\d+)?·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|\d+\.\d+|(?<=[\[ ])\d+(?=\])"
 """What was measured: a decimal, a power of ten, or an end of an interval."""
 ASKED = re.compile(r"asked: \d[\d.]*(?: to \d[\d.]*)?")
 

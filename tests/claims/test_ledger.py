@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from worlds import Column, tables
 
 from vral.claims import CLAIMS, examine, ledger
+from vral.claims.ledger import changes
 from vral.claims.markdown import BEGIN, END, as_markdown
 from vral.claims.verdict import as_family
 from vral.claims.wording import NUMBERS, family_notes, headline
@@ -39,7 +40,11 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
     root.mkdir()
     write_json(root / "study.json", {"experiment": experiment, "commands": ["reproduce"]})
     claim = replace(CLAIMS["C7.frechet"], arms=(arm,))
-    columns = tuple(Column(arm, ratio, "frechet", value) for ratio, value in FRECHET.items())
+    columns = tuple(
+        Column(arm, ratio, name, value)
+        for ratio, distance in FRECHET.items()
+        for name, value in (("frechet", distance), ("coverage", 0.5))
+    )
     recorded = tables(claim, columns, seeds)
     for ratio in FRECHET:
         folder = (
@@ -140,14 +145,21 @@ def short(tmp_path):
 
 
 def test_runs_with_the_experiments_settings_need_no_word(tmp_path):
-    root = write_study(tmp_path / "study", changed={"50": {"record_every": 7, "probe_every": 3}})
-    assert all(v.settings == () for v in ledger([root]))
+    assert all(v.settings == () for v in ledger([write_study(tmp_path / "study")]))
+    usual = EXPERIMENTS["toy2d"].config(Arm("r1"), "1", "line")
+    often = usual.model_copy(update={"record_every": 7, "probe_every": 3, "seeds": (8,)})
+    assert changes(usual, often.model_dump(mode="json")) == {}
+
+
+def test_how_often_is_read_is_named_where_the_experiment_says_it(tmp_path):
+    root = write_study(tmp_path / "study", changed={"50": {"record_every": 7}})
+    by_id = {v.claim.id: v for v in ledger([root])}
+    assert by_id["C5.swing.vral-meta"].settings == ("--record-every 7 (not 50)",)
 
 
 def test_every_form_of_the_ledger_names_other_settings_than_the_experiments(tmp_path, short):
-    usual = EXPERIMENTS["ratios"].config(Arm("vral-meta"), "50", "digits").rounds
     by_id = {v.claim.id: v for v in ledger([short])}
-    at_50, at_1 = (f"--rounds {rounds} (not {usual})" for rounds in (2, 3))
+    at_50, at_1 = "--rounds 2 (not 1000)", "--rounds 3 (not 5000)"
     assert set(by_id["C7.frechet"].settings) == {at_50, at_1}  # it reads both ratios
     assert by_id["C5.swing.vral-meta"].settings == (at_50,)
     page = tmp_path / "page.md"

@@ -1,7 +1,7 @@
 """The ledger: every claim that the given studies can judge, and those they cannot."""
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -127,14 +127,15 @@ def judge_claim(claim: Claim, recorded: Evidence, dataset: str, root: Path) -> V
     )
 
 
-def require_competence(claim: Claim, recorded: Evidence) -> None:
-    """Raise NotTestableError where a G that the claim is about has learned nothing.
+def require_competence(claim: Claim, recorded: Evidence, dataset: str = "") -> None:
+    """Raise NotTestableError where a G that the claim is about has learned nothing on ``dataset``.
 
     A quotient of two failures says nothing, so such a claim is not testable in this study. A seed
     that diverged counts as 0.
     """
     competent = (Need(*pair, "coverage", COMPETENT) for pair in claim.competent)
-    for need in (*competent, *claim.needs):
+    asked = (need for need in (*competent, *claim.needs) if dataset not in need.not_on)
+    for need in asked:
         values = list(last(need.arm, need.column, need.ratio)(recorded).values())
         reached = float(np.median(np.nan_to_num(values, nan=0.0)))
         if reached < need.least:
@@ -155,7 +156,7 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
             try:
                 verdict = judge_claim(claim, recorded, dataset, root)
                 if verdict.seeds >= FEWEST_SEEDS:
-                    require_competence(claim, recorded)
+                    require_competence(claim, recorded, dataset)
             except NotRunError as missing:
                 command = _continuing(root, experiment, dataset)
                 hopeless = isinstance(missing, NotTestableError)
@@ -165,13 +166,7 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
                 command = _continuing(root, experiment, dataset)
                 yield Unjudged(claim, dataset, _few(verdict.seeds), command, verdict.seeds)
                 continue
-            texts = [
-                f"{option_name(name)} {value} (not {usual})"
-                for (arm, ratio), settings in changed
-                if arm in claim.arms and ratio in claim.ratios
-                for name, (usual, value) in settings.items()
-            ]
-            yield replace(verdict, settings=tuple(dict.fromkeys(texts)))
+            yield replace(verdict, settings=other_settings(claim, changed))
 
 
 def _few(seeds: int) -> str:
@@ -194,16 +189,31 @@ def _changed(
             continue
         usual = row.config(arms[place["method"]], place["ratio"], place["dataset"])
         actual = with_defaults(report["config"])
-        yield (
-            (place["method"], place["ratio"]),
-            {
-                name: (value, actual.get(name))
-                for name, value in usual.model_dump(mode="json").items()
-                if value != actual.get(name)
-                and name != "seeds"
-                and not (name in ("record_every", "probe_every") and value == 0)
-            },
-        )
+        yield (place["method"], place["ratio"]), changes(usual, actual)
+
+
+def changes(usual: RunConfig, actual: Mapping[str, Any]) -> Changes:
+    """The settings in which a run differs from the experiment's ``usual`` one, seeds apart."""
+    return {
+        name: (value, actual.get(name))
+        for name, value in usual.model_dump(mode="json").items()
+        if value != actual.get(name)
+        and name != "seeds"
+        and not (name in ("record_every", "probe_every") and value == 0)
+    }
+
+
+def other_settings(
+    claim: Claim, changed: Iterable[tuple[tuple[str, str], Changes]]
+) -> tuple[str, ...]:
+    """What a verdict says of the ``changed`` settings of the runs that ``claim`` reads."""
+    texts = [
+        f"{option_name(name)} {value} (not {usual})"
+        for (arm, ratio), settings in changed
+        if arm in claim.arms and ratio in claim.ratios
+        for name, (usual, value) in settings.items()
+    ]
+    return tuple(dict.fromkeys(texts))
 
 
 def _continuing(root: Path, experiment: str, dataset: str) -> str:

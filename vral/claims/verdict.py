@@ -92,6 +92,8 @@ class Need(NamedTuple):
     column: str
     least: float
     """The least median over seeds of the column's final value."""
+    not_on: tuple[str, ...] = ()
+    """Data sets on which it is not asked."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ counts in no total and in no answer. A line goes when its claims have been judge
 """
 
 import csv
-import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
@@ -14,8 +13,6 @@ from typing import Literal
 from vral.claims.verdict import Verdict
 
 Standing = Literal["withdrawn", "being redone"]
-LENGTH = re.compile(r"--(?:rounds|warmup) (\d+) \(not (\d+)\)")
-"""How a verdict names a run of another length than the experiment's."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +27,11 @@ class Doubt:
     """Experiments concerned, all if empty."""
     datasets: frozenset[str] = frozenset()
     """Data sets concerned, all if empty."""
-    families: frozenset[str] = frozenset()
-    """Families of claims concerned (C3, …), all if empty."""
-    mended_by: str = ""
-    """An option and its value; the reason does not hold for runs with it, if none is too short."""
+    claims: frozenset[str] = frozenset()
+    """Claims concerned, by their ids or their families (C3, …), all if empty."""
+    made_with: str = ""
+    """An option and its value: only runs that had it, other than the experiment's, are concerned.
+    So it is not said of later runs what only the published ones lacked."""
 
     def concerns(self, verdict: Verdict) -> bool:
         """Whether ``verdict`` belongs to this part."""
@@ -41,21 +39,17 @@ class Doubt:
         return (
             (not self.experiments or claim.experiment in self.experiments)
             and (not self.datasets or verdict.dataset in self.datasets)
-            and (not self.families or claim.family in self.families)
-            and not (self.mended_by and self._is_mended(verdict.settings))
-        )
-
-    def _is_mended(self, settings: tuple[str, ...]) -> bool:
-        """Whether ``settings`` hold ``mended_by`` and shorten no run."""
-        lengths = [found.groups() for text in settings if (found := LENGTH.fullmatch(text))]
-        return any(text.startswith(f"{self.mended_by} ") for text in settings) and not any(
-            int(given) < int(usual) for given, usual in lengths
+            and (not self.claims or bool(self.claims & {claim.id, claim.family}))
+            and (
+                not self.made_with
+                or any(text.startswith(f"{self.made_with} (not ") for text in verdict.settings)
+            )
         )
 
 
 def _read() -> tuple[Doubt, ...]:
     text = (files("vral.claims") / "withdrawn.csv").read_text(encoding="utf-8")
-    sets = ("experiments", "datasets", "families")
+    sets = ("experiments", "datasets", "claims")
     return tuple(
         Doubt(**{**row, **{name: frozenset(row[name].split()) for name in sets}})
         for row in csv.DictReader(text.splitlines())

@@ -22,6 +22,7 @@ from vral.claims.markdown import (
     write_between_marks,
 )
 from vral.claims.order import order as prove
+from vral.claims.published import read_ledger, with_settings
 from vral.claims.withdrawn import doubt
 from vral.claims.wording import (
     ANSWER_COLOURS,
@@ -37,6 +38,7 @@ from vral.claims.wording import (
 from vral.cli.options import studies_argument
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
+from vral.files import write_bytes
 from vral.study.numbers import number
 from vral.study.statistics import LEVEL, coverage, interval_name
 
@@ -257,6 +259,28 @@ def as_data(
             for entry in still_open
         ],
     }
+
+
+def restated(folder: Path) -> tuple[dict[str, Any], str, str]:
+    """What claims.json, and the two tables of the page, of the published ``folder`` are to hold.
+
+    The verdicts are those of claims.json. Their standing, and how their runs differ from the
+    experiments, are as of now.
+    """
+    verdicts, still_open = read_ledger(folder)
+    verdicts = [with_settings(verdict, folder) for verdict in verdicts]
+    answered = answers(verdicts, still_open)
+    page = folder / "README.md"
+    text = f"{as_markdown(verdicts, page, '.')}\n\n{' '.join(family_notes(verdicts))}"
+    return as_data(verdicts, still_open, answered), text, answers_table(answered)
+
+
+def restate(folder: str) -> None:
+    """Write ``restated`` to claims.json and README.md in ``folder``, after definitions changed."""
+    data, text, answered = restated(Path(folder))
+    write_between_marks(Path(folder) / "README.md", text, answered)
+    content = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    write_bytes(Path(folder) / "claims.json", content.encode())
 
 
 def _plain(value: float) -> float | str | None:

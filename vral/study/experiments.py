@@ -80,9 +80,12 @@ AUTHORS = {"norm_g": "batch", "rule": "adam:eps=1e-08"}
 """Batch norm in G, as the authors had it; Adam's ε is the usual one, theirs was 3e-6."""
 LONG = {
     "1": {"rounds": 5000, "record_every": 5, "probe_every": 100},
+    "5": {"rounds": 2000, "record_every": 5, "probe_every": 40},
+    "10": {"rounds": 1000, "record_every": 10, "probe_every": 20},
     "50": {"rounds": 1000, "record_every": 50, "probe_every": 20},
 }
-"""At 1:1 and at 50:1 as long as the deck's networks need to learn; readings kept 1,000 times."""
+"""At each ratio as long as the deck's networks need to learn; readings kept 1,000 to 2,000 times,
+at most one a round."""
 
 BUDGET = 50_000
 """Updates of D of every run of ``budget``."""
@@ -100,11 +103,6 @@ EXPERTS = (
 )
 """The methods of ``experts``, each of which is also played with AVERAGED."""
 
-G_HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
-"""G is trained for 200 rounds and then held fixed. D is then trained for 60 rounds at G_HELD_RATIO,
-60 times as long as the warm-up."""
-G_UNTRAINED = {"warmup": 0}
-"""On ``segments`` G starts on the segment beside the data; it needs no training."""
 G_HELD_RATIO = "200"
 
 DAMPED = {"rule_d": "adam:lr=0.0001", "meta_width": 128, "meta_penalty": 1.0}
@@ -137,6 +135,19 @@ STAGES = {
 uses, read LSGAN with batch norm in G at 1:1 every 25 rounds. Median [least, largest] after 25, 150
 and 500: coverage .09 [.04, .13], .22 [.19, .26], .67 [.61, .71]; share of the data's variance .22
 [.20, .24], .40 [.36, .43], .81 [.77, .87]. Untrained: coverage .02, share .22."""
+
+G_HELD = {
+    **AUTHORS,
+    "generator": "held",
+    "warmup": STAGES["good"].warmup,
+    "rounds": 60,
+    "probe_every": 1,
+}
+"""G is trained until it is good and then held fixed. D is then trained for 60 rounds at
+G_HELD_RATIO, 12,000 updates."""
+G_UNTRAINED = {"warmup": 0, "norm_g": "none", "rule": "adam"}
+"""On ``segments`` G starts on the segment beside the data; it needs no training, and its study is
+the one that it was."""
 
 
 def at_stage(arm: str, stage: str) -> str:
@@ -212,9 +223,9 @@ def _with_defects(method: str) -> tuple[Arm, ...]:
 EXPERIMENTS: dict[str, Experiment] = {
     "well-trained": Experiment(
         question="What does a D that was trained far ahead tell G?",
-        about="Train G for 200 rounds of LSGAN at 1:1, hold it, and train a fresh D by each method "
-        "for 60 times as long; its gradients and scores on held-out data along the way. Also where "
-        "a perfect classifier exists: on two disjoint segments.",
+        about="Train G for 500 rounds of LSGAN at 1:1 with batch norm, hold it, and train a fresh "
+        "D by each method for 12,000 updates; its gradients and scores on held-out data along the "
+        "way. Also where a perfect classifier exists: on two disjoint segments, G untrained.",
         arms=plain("standard", "nonsaturating", "lsgan", "wgan-gp", "vral-meta", "vral-parzen"),
         ratios=(G_HELD_RATIO,),
         datasets=("digits", "segments"),
@@ -233,10 +244,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "ratios": Experiment(
         question="Does G still get a useful gradient when D is trained far ahead of it?",
-        about="Every method of the deck at 1:1, 5:1 and 50:1: D's outputs, ‖∇D‖, Var D(G(z)) and "
-        "what G makes of them.",
+        about="Every method of the deck on digits at 1:1, 5:1 and 50:1 with batch norm in G, for "
+        "5,000, 2,000 and 1,000 rounds: D's outputs, ‖∇D‖, Var D(G(z)) and what G makes of them. "
+        "The smaller sister of deck, whose claims answer C1 to C9.",
         arms=(*DECK, Arm("vral-meta", "mean", {"g_objective": "mean"})),
         ratios=("1", "5", "50"),
+        settings=AUTHORS,
+        at=LONG,
         metrics={
             "grad_norm_fake": "‖∇D‖",
             "score_var_fake": "Var D(G(z))",
@@ -360,12 +374,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "interpolation": Experiment(
         question="How do D and ‖∇D‖ run from real to fake samples?",
-        about="Train each method at 50:1, then follow D and ‖∇D‖ along the segments from a "
-        "held-out sample (γ = 0) to a generated one (γ = 1), from -0.5 to 1.5, for random pairs "
-        "and for the nearest of 32.",
+        about="Train each method at 50:1 for 1,000 rounds with batch norm in G, then follow D and "
+        "‖∇D‖ along the segments from a held-out sample (γ = 0) to a generated one (γ = 1), from "
+        "-0.5 to 1.5, for random pairs and for the nearest of 32.",
         arms=DECK,
         ratios=("50",),
-        settings={"rounds": 200, "probe": "interpolation"},
+        settings={**AUTHORS, "probe": "interpolation"},
+        at=LONG,
         metrics={
             "median_grad_norm_fake": "median ‖∇D‖",
             "lipschitz": "Lipschitz constant",
@@ -376,11 +391,12 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "parzen": Experiment(
         question="Which bandwidth asks D for which variance?",
-        about="VRAL with a Parzen window at 50:1, forward and backward KL, bandwidths 0.05 to 1.5: "
-        "the variance D reaches and the gradient G gets.",
+        about="VRAL with a Parzen window at 50:1 for 1,000 rounds with batch norm in G, forward "
+        "and backward KL, bandwidths 0.05 to 1.5: the variance D reaches and the gradient G gets.",
         arms=_parzen_arms(),
         ratios=("50",),
-        settings={"rounds": 100},
+        settings=AUTHORS,
+        at=LONG,
         metrics={
             "score_var_real": "Var D(x)",
             "score_var_fake": "Var D(G(z))",
@@ -393,7 +409,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     "clipping": Experiment(
         question="Is it clipping that makes gradient norms unstable?",
         about="WGAN with clipped weights at two limits, a replica of the original's clipping of "
-        "everything (a defect: Adam's moments and count with the weights), and WGAN-GP, at 5:1.",
+        "everything (a defect: Adam's moments and count with the weights), and WGAN-GP, at 5:1 for "
+        "2,000 rounds with batch norm in G.",
         arms=(
             Arm("wgan", "clip=0.01", {"clip": 0.01}),
             Arm("wgan"),
@@ -401,6 +418,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             Arm("wgan-gp"),
         ),
         ratios=("5",),
+        settings=AUTHORS,
+        at=LONG,
         metrics=TRAINING | {"grad_norm_swing": "swing of ‖∇D‖"},
         quick={"rounds": 40, "seeds": 2},
     ),
@@ -426,11 +445,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "lipschitz": Experiment(
         question="Does a bounded variance of D's scores bound its slope?",
-        about="Across methods, seeds and moments of training at 50:1: Var D(G(z)) against D's "
-        "empirical Lipschitz constant, and Poincaré's Var D(G(z)) ≤ E‖∇_z D(G(z))‖².",
+        about="Across methods, seeds and moments of training at 50:1, 1,000 rounds with batch norm "
+        "in G: Var D(G(z)) against D's empirical Lipschitz constant, and Poincaré's Var D(G(z)) ≤ "
+        "E‖∇_z D(G(z))‖².",
         arms=(*DECK, *plain("moment", "r1")),
         ratios=("50",),
-        settings={"rounds": 200},
+        settings=AUTHORS,
+        at=LONG,
         metrics={
             "held_out_var_fake": "Var D(G(z))",
             "latent_grad_square": "E‖∇_z D(G(z))‖²",
@@ -494,9 +515,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     "artefacts": Experiment(
         question="How much of each headline difference does a defect alone produce?",
         about="The original code's defects, each switched on alone on a run that is otherwise "
-        "correct: batch norm in D, one real batch a round, everything clipped, the penalty's "
-        "gradient at the wrong place, 10:1 labelled 50:1. The 64-fold scale and the rows of 99 "
-        "follow from the records of the correct runs.",
+        "correct, with batch norm in G and 1,000 rounds long: batch norm in D, one real batch a "
+        "round, everything clipped, the penalty's gradient at the wrong place, 10:1 labelled 50:1. "
+        "The 64-fold scale and the rows of 99 follow from the records of the correct runs.",
         arms=(
             *_with_defects("standard"),
             Arm("lsgan"),
@@ -508,7 +529,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             *_with_defects("vral-meta"),
         ),
         ratios=("10", "50"),
-        settings={"rounds": 200},
+        settings=AUTHORS,
+        at=LONG,
         metrics=TRAINING,
         quick={"rounds": 10, "seeds": 2},
     ),

@@ -355,7 +355,7 @@ FIDELITY: dict[str, Choice] = {
             "batch": SAME,
             "none": BECAUSE
             + "it was overlooked at first, for which the studies of MNIST were withdrawn and the "
-            "deck's claims are being redone; batch-norm asks on purpose what it changes",
+            "others are being redone; batch-norm asks on purpose what it changes",
         },
     ),
     "norm in D": Choice(
@@ -863,7 +863,9 @@ def published_configs(about: Mapping[str, Any]) -> list[RunConfig]:
     def own(run: Mapping[str, Any]) -> dict[str, Any]:
         name = arm_name(run["method"], run.get("variant", ""))
         if name not in arms:
-            raise ConfigError(f"{about['experiment']}: the published arm {name} is none of its arms")
+            raise ConfigError(
+                f"{about['experiment']}: the published arm {name} is none of its arms"
+            )
         return {**METHODS[run["method"]].settings, **arms[name].settings}
 
     first = with_defaults(about["settings_of_the_first_run"])

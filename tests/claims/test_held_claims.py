@@ -1,0 +1,42 @@
+"""Claims on a G that does not move, which must be alive to be told anything."""
+
+import pytest
+from worlds import Column, evidence
+
+from vral.claims.catalogue import CLAIMS
+from vral.claims.evidence import NotTestableError
+from vral.claims.ledger import require_competence
+from vral.claims.verdict import Need
+from vral.study.experiments import EXPERIMENTS, G_HELD_RATIO, STAGES
+
+HELD = [c for c in CLAIMS.values() if c.experiment in ("well-trained", "noise")]
+
+
+@pytest.mark.parametrize("claim", HELD, ids=lambda claim: claim.id)
+def test_a_held_g_that_is_dead_makes_its_claims_not_testable_but_on_the_segments(claim):
+    (need,) = claim.needs
+    assert need.arm in claim.arms or claim.id == "C3.overlap-standard.held"
+    read = evidence(claim, (Column(need.arm, G_HELD_RATIO, "coverage", 0.4),))
+    if need.arm in claim.arms:
+        with pytest.raises(NotTestableError, match=r"the median coverage of .* is 0\.4, asked ≥ 0"):
+            require_competence(claim, read, "digits")
+    require_competence(claim, read, "segments")
+
+
+def test_the_held_g_is_the_good_one_of_usefulness_and_the_segments_are_as_they_were():
+    useful = EXPERIMENTS["usefulness"]
+    good = next(arm for arm in useful.arms if arm.name == "lsgan+good")
+    for name in ("well-trained", "noise"):
+        row = EXPERIMENTS[name]
+        held = row.config(row.arms[0], G_HELD_RATIO, "digits")
+        same = {"warmup", "norm_g", "rule", "lr", "latent", "width", "batch", "generator"}
+        reference = useful.config(good, G_HELD_RATIO, "digits")
+        assert held.model_dump(include=same) == reference.model_dump(include=same)
+        assert held.rounds * int(G_HELD_RATIO) == 12_000
+        segments = row.config(row.arms[0], G_HELD_RATIO, "segments")
+        assert (segments.warmup, segments.norm_g, segments.rule) == (0, "none", "adam")
+    assert all(
+        claim.needs == (Need(claim.needs[0].arm, G_HELD_RATIO, "coverage", 0.5, ("segments",)),)
+        for claim in HELD
+    )
+    assert STAGES["good"].coverage == 0.5
