@@ -7,11 +7,11 @@ import pytest
 from worlds import true_and_false
 
 from vral.claims.catalogue import CLAIMS, claims_of, families
-from vral.claims.ledger import judge_claim
+from vral.claims.ledger import examine, judge_claim
 from vral.claims.verdict import Claim, Verdict
 from vral.study.experiments import EXPERIMENTS
 
-SEEDED = [claim for claim in CLAIMS.values() if claim.experiment in EXPERIMENTS]
+SEEDED = [c for c in CLAIMS.values() if c.experiment in EXPERIMENTS and not c.retired]
 """Claims that are judged on runs; all others on rows of ``measured.csv``."""
 OVER_SEEDS = pytest.mark.parametrize("claim", SEEDED, ids=lambda claim: claim.id)
 
@@ -88,6 +88,24 @@ def test_a_claim_s_experiment_runs_what_it_needs():
         row = EXPERIMENTS[claim.experiment]
         assert set(claim.arms) <= {arm.name for arm in row.arms}
         assert set(claim.ratios) <= {*row.ratios, *(arm.ratio for arm in row.arms)}
+
+
+def test_a_claim_that_was_retired_is_kept_and_judged_by_no_study():
+    (gone,) = [claim for claim in CLAIMS.values() if claim.retired]
+    assert gone.id == "Q2.vral-meta+eps=1e-8"
+    assert gone not in claims_of("necessity")
+    assert "Q2.vral-meta+eps=3e-6" in gone.retired
+    verdicts, still_open = examine([])
+    assert verdicts == []
+    assert gone.id not in {entry.claim.id for entry in still_open}
+
+
+@pytest.mark.parametrize(
+    "claim", [c for c in CLAIMS.values() if c.family in ("Q1", "Q2")], ids=lambda claim: claim.id
+)
+def test_what_necessity_divides_by_must_be_alive(claim):
+    under = "vral-meta" if claim.id.startswith("Q1.earns") else claim.arms[-1]
+    assert (under, "50") in claim.competent
 
 
 def test_the_claims_of_an_experiment_and_of_its_figures():

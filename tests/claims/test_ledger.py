@@ -88,7 +88,7 @@ def test_every_claim_is_either_judged_or_open_with_a_command(tmp_path):
     verdicts, still_open = examine([write_study(tmp_path / "a study")])
     judged = {v.claim.id for v in verdicts}
     waiting = {entry.claim.id for entry in still_open}
-    assert judged | waiting == CLAIMS.keys()
+    assert judged | waiting == {name for name, claim in CLAIMS.items() if not claim.retired}
     assert not judged & waiting
     entry = next(e for e in still_open if e.claim.id == "C7.standard")
     assert entry.reason == "standard at 50 has not been run"

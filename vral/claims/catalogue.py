@@ -31,8 +31,8 @@ CLAIMS: dict[str, Claim] = _by_id(
 
 
 def claims_of(experiment: str) -> list[Claim]:
-    """The claims that a study of ``experiment`` judges."""
-    return [claim for claim in CLAIMS.values() if claim.experiment == experiment]
+    """The claims that a study of ``experiment`` judges, those that were retired left out."""
+    return [c for c in CLAIMS.values() if c.experiment == experiment and not c.retired]
 
 
 def families(experiment: str, figure: str | None = None) -> list[str]:

@@ -73,7 +73,7 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     verdicts.sort(key=lambda verdict: order.index(verdict.claim.id))
     touched = {entry.claim.id for entry in (*verdicts, *still_open)}
     for claim in CLAIMS.values():
-        if claim.id not in touched:
+        if claim.id not in touched and not claim.retired:
             reason = "no study of it was given"
             for dataset in claim.datasets or (HOME_DATASET,):
                 command = _command(claim.experiment, dataset)

@@ -138,6 +138,8 @@ class Claim:
     compares with says nothing otherwise."""
     needs: tuple[Need, ...] = ()
     """What else must hold for the claim to be testable."""
+    retired: str = ""
+    """Why no study judges it any more; empty where one does."""
     kind: Kind = "seeds"
     row: Quantity | None = None
     """The row of ``measured.csv`` that a deterministic claim judges."""
