@@ -1,4 +1,4 @@
-"""The rule by which ``tuning`` sets the arms of ``necessity``: the least median Fréchet distance."""
+"""How ``tuning`` sets the arms of ``necessity``: by the least median Fréchet distance."""
 
 from typing import Any
 
