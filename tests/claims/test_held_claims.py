@@ -23,6 +23,18 @@ def test_a_held_g_that_is_dead_makes_its_claims_not_testable_but_on_the_segments
     require_competence(claim, read, "segments")
 
 
+@pytest.mark.parametrize(("name", "ratio"), [("C10.clip-all", "5"), ("A.clip-all", "50")])
+def test_clipping_everything_is_judged_only_beside_a_critic_that_has_learned(name, ratio):
+    claim = CLAIMS[name]
+    for auc, testable in ((0.65, False), (0.75, True)):
+        read = evidence(claim, (Column("wgan+norm-d=batch", ratio, "auc", auc),))
+        if testable:
+            require_competence(claim, read, "digits")
+        else:
+            with pytest.raises(NotTestableError, match=r"the median auc of wgan\+norm-d=batch"):
+                require_competence(claim, read, "digits")
+
+
 def test_the_held_g_is_the_good_one_of_usefulness_and_the_segments_are_as_they_were():
     useful = EXPERIMENTS["usefulness"]
     good = next(arm for arm in useful.arms if arm.name == "lsgan+good")

@@ -48,6 +48,31 @@ def test_the_deck_has_the_authors_batch_norm_and_matched_updates_of_d():
         assert short.model_copy(update=same) == ahead.model_copy(update=same)
 
 
+@pytest.mark.parametrize("name", ["clipping", "artefacts"])
+def test_clipping_everything_stands_beside_a_control_that_differs_in_it_alone(name):
+    runs = {(c.arm, c.ratio): c for c in configs(name) if c.norm_d == "batch" and c.clip}
+    names = {arm for arm, _ in runs}
+    assert names == {"wgan+norm-d=batch", "wgan+norm-d=batch,clip-all"}
+    for ratio in EXPERIMENTS[name].ratios:
+        control, whole = (runs[arm, ratio] for arm in sorted(names))
+        assert (control.lr, control.norm_g, control.clip_scope) == (1e-4, "batch", "weights")
+        assert whole.clip_scope == "everything"
+        same = {"clip_scope": "weights", "variant": control.variant}
+        assert whole.model_copy(update=same) == control
+
+
+REDONE = ("ratios", "interpolation", "parzen", "clipping", "lipschitz", "necessity", "artefacts")
+
+
+@pytest.mark.parametrize("name", REDONE)
+def test_what_is_redone_has_the_authors_batch_norm_and_is_long_enough(name):
+    least = {"1": 5000, "5": 2000, "10": 1000, "50": 1000}
+    for config in configs(name):
+        assert config.norm_g == "batch"
+        assert config.rounds >= least[config.ratio]
+        assert ("eps=3e-6" in config.variant) == (config.rule == "adam")
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_fits_mnist_too(name):
     row = EXPERIMENTS[name]

@@ -306,9 +306,9 @@ def _defects() -> tuple[Defect, ...]:
         ),
         Defect(
             "everything clipped",
-            f"WGAN: {slope}",
-            ("wgan+clip-all", "50", norm),
-            ("wgan", "50", norm),
+            f"WGAN with batch norm in D: {slope}",
+            ("wgan+norm-d=batch,clip-all", "50", norm),
+            ("wgan+norm-d=batch", "50", norm),
             either_way=True,
         ),
         *(

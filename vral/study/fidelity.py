@@ -423,6 +423,7 @@ FIDELITY: dict[str, Choice] = {
         {
             "0.001": BECAUSE + "a study makes thousands of G updates where theirs made tens of "
             "thousands",
+            "0.0001": SAME,
             "0.0005": PLANE,
             "0.0001, 0.001": FAST,
             "0.0003": TUNED,
