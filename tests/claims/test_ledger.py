@@ -506,7 +506,7 @@ def test_the_table_of_a_page_is_rewritten_between_its_marks_and_nothing_else(tmp
     assert once.endswith(f"\n{END}\nafter\n")
     assert "stale" not in once
     assert "| **C7** VRAL is robust to large ratios" in once
-    assert "| ✓ 1 (0 of 1 survive Holm) | [samples, digits](figures/" in once
+    assert "| ✓ 2 (0 of 2 survive Holm) | [samples, digits](figures/" in once
     assert "- **C7.frechet**, digits: " in once
     assert "Measured: 0.5 [0.5, 0.5], asked: ≤ 1.25, 5 seeds, does not survive Holm." in once
     CliRunner().invoke(main, command)
