@@ -89,7 +89,8 @@ QUESTIONS = (
     ),
     Question(
         "C2",
-        "Does VRAL give the generator a stronger signal than ordinary losses that do not saturate?",
+        "Does VRAL give the generator a signal that is as strong as that of losses that do not "
+        "saturate, and that points at the data?",
         DECK,
         ("C2.panels.{form}.*", "C2.usefulness.{form}.*"),
         controls=("C2.points.control",),
