@@ -1,13 +1,24 @@
-"""A small study whose every name is as hostile as a file system and a registry allow."""
+"""A small study whose every name is as hostile as can be; many studies, made up for their size."""
 
 import dataclasses
+import io
 import sys
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
+from vral.claims import CLAIMS, Verdict
 from vral.cli.main import main
+from vral.figures.front import READINGS as FRONT_READINGS
+from vral.report import page
+from vral.report.contents import Section, Study
+from vral.report.explorer import CLOCKS, POINTS
+from vral.report.explorer import READINGS as EXPLORED
+from vral.report.pictures import Picture
 from vral.study.config import resolve
 from vral.study.folders import folder_name, write_json
 from vral.study.methods import METHODS
@@ -47,3 +58,89 @@ def write_hostile_page(folder: Path) -> None:
         patch.setattr(sys, "argv", ["vral", "report", FOLDER])
         result = report(folder / FOLDER, "--out", folder / "page.html")
         assert result.exit_code == 0, result.output
+
+
+MANY = [
+    ("deck", "mnist"),
+    *((name, "digits") for name in ("ratios", "lipschitz", "clipping", "noise", "usefulness")),
+    *((name, "digits") for name in ("interpolation", "parzen", "necessity", "artefacts", "budget")),
+    *((name, "digits") for name in ("batch-norm", "tuning", "experts", "deck", "well-trained")),
+    *(("mode-collapse", name) for name in ("ring", "grid", "stacked-digits")),
+    *(("toy2d", name) for name in ("circle", "line", "gaussian", "four-lines")),
+    *(("well-trained", name) for name in ("segments", "mnist")),
+]
+"""The studies of a full report over seeds."""
+FIGURES_EACH, ARMS, RATIOS = 2, ("standard", "lsgan", "nonsaturating", "wgan-gp"), ("1", "50")
+
+
+def _picture(rng: np.random.Generator, width: int, height: int) -> Picture:
+    """Noise, so that no palette makes it small."""
+    image = Image.fromarray(rng.integers(0, 256, (2 * height, 2 * width, 3), dtype=np.uint8))
+    content = io.BytesIO()
+    image.save(content, "png")
+    return Picture(content.getvalue(), width, height)
+
+
+def _many_section(number: int, experiment: str, dataset: str) -> Section:
+    rng = np.random.default_rng(number)
+    root = Path("no-such-folder", f"{experiment}-{dataset}")
+    configs = [
+        resolve(arm, {"dataset": dataset, "ratio": ratio, "seeds": "0-4"}).model_dump(mode="json")
+        for arm in ARMS
+        for ratio in RATIOS
+    ]
+    reports = tuple({"config": c, "status": "finished", "seconds": 60.0} for c in configs)
+    study = Study(
+        root, experiment, (f"reproduce {experiment}",), reports, pl.DataFrame(), pl.DataFrame()
+    )
+    verdicts = [
+        Verdict(claim, dataset, *rng.random(3), 5, judgement, root, 0, 0.01)
+        for claim in CLAIMS.values()
+        if claim.experiment == experiment and dataset in (claim.datasets or (dataset,))
+        for judgement in [("confirmed", "refuted", "inconclusive")[rng.integers(3)]]
+    ]
+    figures = {
+        name: dataclasses.replace(_picture(rng, 200, 120), phone=_picture(rng, 80, 120))
+        for name in ("overview", "samples")[:FIGURES_EACH]
+    }
+    section = Section(study, dataset, f"study{number}-{experiment}-{dataset}", verdicts, figures)
+    cells = [(arm, ratio) for arm in ARMS for ratio in RATIOS]
+    section.__dict__["values"] = {
+        cell: {
+            name: {"median": float(m), "low": float(m) / 2, "high": 2 * float(m)}
+            for name, m in zip(FRONT_READINGS, rng.random(len(FRONT_READINGS)), strict=True)
+        }
+        for cell in cells
+    }
+    names = [name for readings in EXPLORED.values() for name in readings][:20]
+    section.__dict__["explored"] = {
+        "anchor": section.anchor,
+        "title": f"{experiment}, {dataset}",
+        "methods": [{"name": arm, "label": arm, "colour": "#336699"} for arm in ARMS],
+        "ratios": [{"name": ratio, "label": f"{ratio}:1"} for ratio in RATIOS],
+        "over": list(CLOCKS),
+        "clocks": [{clock: list(range(POINTS)) for clock in CLOCKS}],
+        "curves": {
+            name: [
+                {"method": i, "ratio": j, "clock": 0}
+                | {part: rng.random(POINTS).round(4).tolist() for part in ("median", "low", "high")}
+                for i in range(len(ARMS))
+                for j in range(len(RATIOS))
+            ]
+            for name in names
+        },
+        "finals": {
+            name: [{"method": 0, "ratio": 1, "seeds": [0], "values": [0.5]}] for name in names
+        },
+    }
+    return section
+
+
+def many_sections() -> list[Section]:
+    """Sections as heavy as those of a full report; their numbers are noise."""
+    return [_many_section(number, *study) for number, study in enumerate(MANY, 1)]
+
+
+def write_many(file: Path) -> None:
+    """Write the page of ``many_sections`` to ``file``."""
+    page.write_page(file, page.render(many_sections(), [], [], "vral report", "page.pdf"))

@@ -1,8 +1,10 @@
 """The page in a real browser."""
 
+import base64
 import json
 import re
 import shutil
+import zlib
 from math import nan
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from studies import HOSTILE
 from wcag import contrast, luminance
 
-from vral.report import page
+from vral.report import explorer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
@@ -64,13 +66,18 @@ def opened(browser, written):
         )
         tab.goto(asked)
         if ready:
-            tab.wait_for_function("window.Bokeh && Bokeh.documents.length === 2")
+            tab.locator("#explorer > summary").click()
+            tab.wait_for_function("() => window.Bokeh && Bokeh.documents.length === 2")
         return tab
 
     yield open_page
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def unpacked(packed: str):
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
 
 
 DRAWN = """() => Bokeh.documents.map((document) => document.roots()[0]).map((figure) => ({
@@ -105,7 +112,7 @@ def choose(tab, act):
 
 def test_the_explorer_draws_what_is_chosen(opened, written):
     tab = opened()
-    data = json.loads(tab.locator("#explorer-data").text_content())["studies"][0]
+    data = unpacked(tab.locator("#explorer-data").text_content())["studies"][0]
     names = [f"{m['label']} at " for m in data["methods"]]
 
     def expected(reading, ratio, methods, clock="g_updates"):
@@ -151,7 +158,7 @@ def test_a_log_scale_shows_no_value_that_it_has_no_place_for(opened, written, tm
     """Negative values leave gaps; a band from below zero starts at the least value shown."""
     text = written.file.read_text()
     old = re.search(r'id="explorer-data">(.*)</script>', text)[1]
-    data = json.loads(old)
+    data = unpacked(old)
     one, place = data["studies"][0], {"method": 0, "ratio": 1, "clock": 0}
     one["clocks"] = [{clock: list(range(6)) for clock in one["over"]}]
     mixed = {"median": [1, 2, -1, -2, 3, 4], "low": [-1, 1, -2, -3, 2, 3]}
@@ -160,7 +167,7 @@ def test_a_log_scale_shows_no_value_that_it_has_no_place_for(opened, written, tm
     one["curves"] = {"loss_D": [place | mixed], "loss_G": [place | below]}
     ends = {"method": 0, "ratio": 1, "seeds": [0, 1]}
     one["finals"] = {"loss_D": [ends | {"values": [-1, 4]}], "loss_G": [ends | {"values": [-1, 0]}]}
-    (tmp_path / "page.html").write_text(text.replace(old, page.script_json(data)))
+    (tmp_path / "page.html").write_text(text.replace(old, explorer.pack(json.dumps(data))))
     tab = opened(file=tmp_path / "page.html")
     assert tab.input_value("#reading") == "loss_D"
     curves, finals = choose(tab, lambda: tab.locator("#log").check())
@@ -180,7 +187,8 @@ def test_a_log_scale_shows_no_value_that_it_has_no_place_for(opened, written, tm
 def test_figures_are_present_and_described(opened, written):
     tab = opened()
     images = tab.evaluate(
-        "[...document.images].map((i) => ({alt: i.alt, width: i.naturalWidth, shown: i.width, "
+        "[...document.querySelectorAll('.plate img')].map((i) => ({alt: i.alt, "
+        "width: i.naturalWidth, shown: i.width, "
         "id: i.closest('.plate').id, data: i.src.split(',')[1].length}))"
     )
     assert len(images) == 5
@@ -198,9 +206,9 @@ def test_figures_are_present_and_described(opened, written):
 
 def test_hostile_names_are_text(opened):
     tab = opened()
-    tab.locator("#numbers summary").click()
     assert tab.evaluate("window.hacked") is None
     assert tab.locator("img:not(.paper img)").count() == 0
+    tab.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
     for place in ("#methods", "#final-table", ".values", ".settings"):
         assert HOSTILE in tab.locator(place).first.text_content()
     assert HOSTILE in tab.locator("pre").last.locator("xpath=..").text_content()
@@ -308,20 +316,91 @@ def test_nothing_is_wider_than_the_screen(opened, viewport):
 
 def test_print_is_light_unfolded_and_without_controls(opened):
     tab = opened(color_scheme="dark")
-    assert tab.locator("details[open]").count() == 0
+    assert tab.locator("details[open]").evaluate_all("(parts) => parts.map((p) => p.id)") == [
+        "study1-ratios-ring"
+    ]
     tab.emulate_media(media="print", color_scheme="dark")
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     for name in ("#explorer", "#theme", "nav"):
         assert not tab.locator(name).is_visible()
-    assert tab.locator(".verdicts").is_visible()
     printed = tab.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) >= 3
-    closed = tab.locator("details:not([open]):not(#numbers, #not-run)")
+    assert tab.locator(".verdicts").first.is_visible()
+    closed = tab.locator("details:not([open]):not(.menu, #explorer, #numbers, #not-run)")
     assert closed.count() == 0
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.locator("details[open]").count() == 1
+
+
+def test_a_link_into_a_folded_part_opens_it(opened, written):
+    """From outside, from the bar and from an answer; by keyboard too."""
+    text = written.file.read_text()
+    row = re.search(r'<tr id="(verdict-[^"]+)"', text)[1]
+    tab = opened(ready=False)
+    assert not tab.locator(f"[id='{row}']").is_visible()
+    tab.evaluate("(row) => { location.hash = row }", row)
+    tab.locator(f"[id='{row}']").wait_for(state="visible")
+    top = tab.locator(f"[id='{row}']").evaluate("(e) => e.getBoundingClientRect().top")
+    bar = tab.locator("nav").evaluate("(e) => e.getBoundingClientRect().bottom")
+    tab.wait_for_function(
+        "([row, bar]) => { const y = document.getElementById(row).getBoundingClientRect().top;"
+        " return y >= bar - 1 && y < innerHeight }",
+        arg=[row, bar],
+    )
+    assert bar < top + tab.evaluate("document.documentElement.scrollHeight")
+    fresh = opened(ready=False)
+    fresh.goto(f"{written.file.as_uri()}#{row}")
+    fresh.locator(f"[id='{row}']").wait_for(state="visible")
+    study = fresh.locator("#study1-ratios-ring")
+    fresh.locator("#study1-ratios-ring > summary").focus()
+    fresh.keyboard.press("Enter")
+    assert study.get_attribute("open") is None
+    fresh.locator(".menu > summary", has_text="Studies").press("Enter")
+    fresh.locator(".menu[open] a[href='#study1-ratios-ring']").press("Enter")
+    assert study.get_attribute("open") is not None
+    assert fresh.locator(".menu[open]").count() == 0
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, PHONE])
+def test_the_bar_stays(opened, viewport):
+    tab = opened(ready=False, viewport=viewport)
+    tab.evaluate("scrollTo(0, document.body.scrollHeight)")
+    tab.wait_for_function("() => scrollY > 500")
+    box = tab.locator("nav").bounding_box()
+    assert box["y"] == 0
+    assert box["height"] <= 60
+    contents = tab.locator(".narrow > summary")
+    assert contents.is_visible() is (viewport is PHONE)
+    if viewport is PHONE:
+        contents.click()
+        assert tab.locator(".narrow a[href='#summary']").is_visible()
+        tab.keyboard.press("Escape")
+        assert not tab.locator(".narrow a[href='#summary']").is_visible()
+
+
+def test_the_first_screen_answers_and_twelve_hold_what_is_not_folded(opened, many):
+    """Eleven answers and the picture at 1280 × 800; on a phone they take three screens."""
+    tab = opened(ready=False, file=many, viewport={"width": 1280, "height": 800})
+    last = tab.locator(".answers > li").nth(10).bounding_box()
+    assert last["y"] + last["height"] <= 800
+    picture = tab.locator(".front img").bounding_box()
+    assert picture["y"] + picture["height"] <= 800
+    assert tab.evaluate("document.documentElement.scrollHeight") <= 12 * 800
+    answer = tab.locator("#answer-C6")
+    assert not answer.locator(".parts").first.is_visible()
+    answer.locator("summary").click()
+    assert answer.locator(".parts").first.is_visible()
+    assert "C6.lipschitz" in answer.text_content()
+    phone = opened(ready=False, file=many, viewport={"width": 390, "height": 844})
+    last = phone.locator(".answers > li").nth(10).bounding_box()
+    assert last["y"] + last["height"] <= 3 * 844
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_the_page_reads_without_scripts(opened):
     tab = opened(ready=False, java_script_enabled=False)
+    tab.locator("[id^='claims-'] > summary").first.click()
     assert tab.locator(".verdicts .badge").first.is_visible()
+    tab.locator("#explorer > summary").click()
     assert not tab.locator("#controls").is_visible()
     assert tab.locator("noscript").is_visible()

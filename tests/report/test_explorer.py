@@ -64,3 +64,15 @@ def test_a_held_generator_s_turns_are_no_clock():
 
 def test_numbers_keep_four_digits_and_say_what_is_missing():
     assert explorer.numbers(np.array([1.23456e-9, nan, inf, 0])) == [1.235e-9, None, None, 0]
+
+
+def test_thinned_curves_keep_every_kth_bin_and_the_last():
+    drawn = explorer.explored(*explored_frames())
+    (curve,), (thin,) = (
+        study["curves"]["grad_norm_fake"] for study in (drawn, explorer.thinned(drawn, 3))
+    )
+    assert thin["median"] == curve["median"][::-1][::3][::-1]
+    times = explorer.thinned(drawn, 3)["clocks"][thin["clock"]]["round"]
+    assert len(times) == len(thin["median"])
+    assert times[-1] == drawn["clocks"][curve["clock"]]["round"][-1]
+    assert explorer.thinned(drawn, 1) == drawn

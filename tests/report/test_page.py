@@ -1,9 +1,11 @@
 """The page: what it holds, what it refuses, and the files of ``vral report``."""
 
+import base64
 import dataclasses
 import json
 import re
 import shlex
+import zlib
 from importlib.resources import files
 from math import inf, nan
 from pathlib import Path
@@ -12,12 +14,12 @@ import pytest
 from markupsafe import escape
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from studies import FOLDER, HOSTILE, report
+from studies import FOLDER, HOSTILE, MANY, many_sections, report
 from wcag import contrast
 
 from vral.claims import CLAIMS, Threshold, Unjudged, Verdict, examine
 from vral.errors import FolderError
-from vral.report import contents, page
+from vral.report import contents, explorer, page
 from vral.report.contents import Theory
 from vral.study.folders import write_json
 from vral.study.measured import MEASURED, Measured, Row
@@ -33,7 +35,7 @@ def test_every_figure_of_a_study_has_a_drawing_for_a_phone(written):
     """A figure is never shrunk: a narrow screen takes the one that is laid out for it."""
     text = written.file.read_text()
     narrow = re.findall(r'<picture><source media="screen and \(max-width: 44rem\)" [^>]*', text)
-    assert len(narrow) == text.count("<img ") == 5
+    assert len(narrow) == text.count('class="plate') == 5
     for source in narrow:
         width = int(re.search(r' width="(\d+)"', source)[1])
         assert 0 < width <= 346  # a phone of 380 CSS pixels less the page's margins
@@ -46,6 +48,70 @@ def test_the_page_tells_what_made_it_and_what_diverged(written):
     assert '<span class="where">Being redone</span>' in text
     for verdict in examine([written.root])[0]:
         assert f'id="verdict-study1-ratios-ring-{verdict.claim.id}"' in text
+
+
+def test_a_page_of_many_studies_is_small_and_leaves_nothing_out(many):
+    text = many.read_text()
+    assert len(MANY) == 25
+    assert many.stat().st_size <= 5_000_000
+    sections = many_sections()
+    given = sum(len(section.figures) for section in sections)
+    assert text.count('class="plate') == given == 50
+    assert text.count("data:image/png;base64,iVBOR") >= given + 1
+    assert sum(p.size for s in sections for p in s.figures.values()) > 5_000_000
+    for section in sections:
+        assert f'<details class="fold study" id="{section.anchor}">' in text
+        for verdict in section.verdicts:
+            assert f'id="verdict-{section.anchor}-{verdict.claim.id}"' in text
+    packed = re.search(r'id="explorer-data">([^<]*)<', text)[1]
+    studies = json.loads(zlib.decompress(base64.b64decode(packed)))["studies"]
+    assert [study["title"] for study in studies] == [f"{name}, {data}" for name, data in MANY]
+    bins = {len(c["median"]) for s in studies for cs in s["curves"].values() for c in cs}
+    assert len(bins) == 1
+    assert explorer.FEWEST_POINTS <= min(bins) < explorer.POINTS
+    assert f"at most\n      {min(bins)} bins" in text
+    assert {len(times) for s in studies for at in s["clocks"] for times in at.values()} == bins
+
+
+def test_the_first_screen_has_eleven_answers_and_one_picture(many):
+    text = many.read_text()
+    first = text[text.index("<header") : text.index("</header>")]
+    assert re.findall(r'id="answer-(\w+)"', first) == [f"C{i}" for i in range(1, 12)]
+    assert first.count("<img ") == 1
+    assert "Four panels of dots" in first
+    assert first.count("<h1>") == 1
+    # Whatever else is folded, but for the summary and what made the page.
+    main = re.sub(r"<details.*</details>", "", text[text.index("<main>") :], flags=re.DOTALL)
+    assert "<table" not in main
+
+
+def test_the_summary_tells_what_was_studied_in_the_form_of_reviewers(many, theory):
+    text = " ".join(many.read_text().split())
+    headings = re.findall(r"<h3>([^<]+)</h3>", text[text.index('id="summary"') :])[:6]
+    assert headings == [
+        "Scope of reproducibility",
+        "Methodology",
+        "Results",
+        "What was easy",
+        "What was difficult",
+        "Communication with the original authors",
+    ]
+    runs = len(MANY) * 4 * 2
+    assert f"{runs * 5:,} training runs, counting each seed, in 25 studies" in text
+    assert "3.3 h on" in text  # a minute for each of the runs of five seeds
+    assert "deck (mnist, digits)" in text
+    study = contents.read_theory(theory, 1, examine([theory])[0])
+    own = page.render([], [study], [], "vral report errata", "x.pdf")
+    assert "What was easy" not in own
+    assert "Game dynamics: errata." in own
+
+
+def test_a_page_without_curves_has_no_explorer(theory):
+    study = contents.read_theory(theory, 1, [])
+    text = page.render([], [study], [], "vral report errata", "x.pdf")
+    assert 'id="explorer' not in text
+    assert "Bokeh" not in text
+    assert len(text) < 100_000
 
 
 def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp_path):
@@ -159,12 +225,14 @@ def test_arguments_that_are_no_studies_are_named_and_left_out(theory, tmp_path):
 
 
 def test_no_text_can_end_a_script_element():
-    text = "</script><!-- <script> & \u2028 \u2029 'quoted' \"twice\""
-    made = page.script_json({text: [text]})
-    assert json.loads(made) == {text: [text]}
-    assert not set("<>&\u2028\u2029") & set(made)
+    text = "</script><!-- <script> & \u2028 \u2029 'quoted' \"twice\" \ud800"
+    study = {"title": text, "clocks": [], "curves": {}, "finals": {}}
+    made, _ = explorer.packed_data([study])
+    assert re.fullmatch(r"[A-Za-z0-9+/=]+", made)
+    content = json.loads(zlib.decompress(base64.b64decode(made)))
+    assert content["studies"] == [study]
     with pytest.raises(ValueError, match="not JSON compliant"):
-        page.script_json([nan])
+        explorer.packed_data([study | {"clocks": [{"round": [nan]}]}])
 
 
 def verdict(effect, low, high, threshold):

@@ -1,5 +1,6 @@
 """Figures as the page embeds them."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -59,3 +60,27 @@ def test_a_picture_keeps_the_hues_of_its_lines():
     for hue in hues:
         wanted = np.round(255 * np.array(to_rgb(hue))).astype(int)
         assert np.abs(colours - wanted).max(1).min() <= 4
+
+
+def test_pictures_are_made_smaller_until_they_fit_the_largest_first():
+    noise = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
+
+    def shown(height):
+        content = io.BytesIO()
+        Image.fromarray(noise[:height]).save(content, "png")
+        return pictures.Picture(content.getvalue(), 300, height // 2)
+
+    given = {"large": shown(400), "small": shown(40)}
+    total = sum(picture.size for picture in given.values())
+    assert pictures.fitted(given, total) == given
+    some = pictures.fitted(given, total - 1)
+    assert some["small"] == given["small"]
+    assert some["large"].size < given["large"].size
+    assert (some["large"].width, some["large"].height) == (300, 200)
+    assert Image.open(io.BytesIO(some["large"].png)).size == (600, 400)
+    least = pictures.fitted(given, 0)
+    for name, picture in given.items():
+        assert least[name] == picture.thinned(len(pictures.STEPS))
+        assert Image.open(io.BytesIO(least[name].png)).width == 300  # one for each CSS pixel
+    both = {"figure": dataclasses.replace(given["large"], phone=given["small"])}
+    assert pictures.fitted(both, 0)["figure"].phone is None

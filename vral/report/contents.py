@@ -16,7 +16,7 @@ from vral.claims import Verdict
 from vral.claims.evidence import Rows, read_rows
 from vral.claims.ledger import experiment_of
 from vral.errors import FolderError
-from vral.figures import PAGE, Drawing, ratio_label
+from vral.figures import Drawing, ratio_label
 from vral.report.explorer import explored
 from vral.report.pictures import Picture, figures_of, picture, saved_picture
 from vral.report.settings import portable_command, train_command
@@ -218,7 +218,8 @@ class Section:
     dataset: str
     anchor: str
     verdicts: list[Verdict]
-    figures: dict[str, Drawing]
+    figures: Mapping[str, Drawing | Picture]
+    """By file name without its ending: to be drawn now, or as they were saved."""
 
     @cached_property
     def final(self) -> pl.DataFrame:
@@ -253,6 +254,21 @@ class Section:
     @property
     def configs(self) -> list[dict[str, Any]]:
         return [report["config"] for report in self.reports]
+
+    @property
+    def arms(self) -> list[str]:
+        """Its arms, in the order of the figures."""
+        return list(dict.fromkeys(frames.coordinates(config)["method"] for config in self.configs))
+
+    @property
+    def ratios(self) -> list[str]:
+        """Its ratios of D's updates to G's, the smallest first."""
+        return sorted({config["ratio"] for config in self.configs}, key=frames.ratio_key)
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits that its runs name, shortened, each once; none where none is noted."""
+        return commits_of(self.reports)
 
     @property
     def commands(self) -> list[str]:
@@ -301,7 +317,7 @@ class Section:
 
     @cached_property
     def explored(self) -> dict[str, Any]:
-        """What the run explorer draws of this section."""
+        """What the run explorer draws of this section; empty where there are no curves."""
         here = pl.col("dataset") == self.dataset
         g_held = all(config.get("generator") == "held" for config in self.configs)
         curves = explored(
@@ -313,13 +329,13 @@ class Section:
         """Every figure, whether it supports verdicts or not."""
         return [self._plate(name, draw) for name, draw in self.figures.items()]
 
-    def _plate(self, name: str, draw: Drawing) -> Plate:
-        caption = " ".join(draw(PAGE).get_suptitle().split())
+    def _plate(self, name: str, figure: Drawing | Picture) -> Plate:
+        shown = figure if isinstance(figure, Picture) else picture(figure)
         statements = by_statement([v for v in self.verdicts if v.claim.figure == name])
-        alt = f"Figure {name}: {caption}. {self._in_words(name)}"
-        return Plate(
-            name, figure_anchor(self.anchor, name), caption, alt, picture(draw), statements
-        )
+        title = shown.caption or f"{self.study.name} on {self.dataset}"
+        alt = f"Figure {name}: {title}. {self._in_words(name)}"
+        anchor = figure_anchor(self.anchor, name)
+        return Plate(name, anchor, shown.caption, alt, shown, statements)
 
     def _in_words(self, name: str) -> str:
         """The medians at the end of the runs that figure ``name`` shows, as a sentence."""
@@ -421,6 +437,16 @@ def read_theory(root: Path, number: int, ledger: Sequence[Verdict]) -> Theory:
             for path in sorted(folder.glob("*.png"))
         },
     )
+
+
+COMMIT = 7
+"""Letters of a commit that a page shows."""
+
+
+def commits_of(reports: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The commits that run.json files name in their provenance, shortened, each once."""
+    named = [start["commit"] for report in reports for start in report.get("provenance", [])]
+    return list(dict.fromkeys(commit[:COMMIT] for commit in named if commit))
 
 
 def figure_anchor(section: str, name: str) -> str:

@@ -1,9 +1,13 @@
 """What the page's run explorer draws: bands over seeds and every seed's final value, as JSON.
 
-Each curve has at most POINTS bins, so that a page stays small however long a run was.
+Each curve has at most POINTS bins, so that a page stays small however long a run was; on a page
+with many studies it keeps every second, third, … bin.
 """
 
-from collections.abc import Iterator, Mapping
+import base64
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +24,12 @@ from vral.study.methods import arm_order, label
 from vral.study.statistics import band
 
 POINTS = 120
+FEWEST_POINTS = 12
+"""Thinning stops here."""
 DIGITS = 4
 """Significant digits of every value: finer than a pixel."""
+ROOM = 1_100_000
+"""Bytes that the data of a page may have when packed."""
 
 CLOCKS = {
     "g_updates": "generator updates",
@@ -117,3 +125,56 @@ def _finals(final: pl.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
 def numbers(values: NDArray) -> list[float | None]:
     """``values`` rounded to DIGITS significant digits; None where not finite: JSON has no NaN."""
     return [float(f"{v:.{DIGITS - 1}e}") if np.isfinite(v) else None for v in values]
+
+
+def pack(text: str) -> str:
+    """``text`` compressed by zlib, in base64, in which no character can end a script element.
+
+    explorer.js unpacks it.
+    """
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def packed_data(studies: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
+    """What explorer.js reads of these studies, packed, and how many bins a curve has at most.
+
+    Raises ValueError on NaN, which JSON does not have.
+
+    ``studies`` are results of ``explored`` with their titles. Curves keep every k-th bin, for the
+    least k with which the data have ROOM.
+    """
+    known = {name for study in studies for name in (*study["curves"], *study["finals"])}
+    readings = [
+        {
+            "heading": heading,
+            "readings": [{"name": k, "text": v} for k, v in texts.items() if k in known],
+        }
+        for heading, texts in READINGS.items()
+    ]
+    every = 1
+    while True:
+        shown = [thinned(study, every) for study in studies]
+        content = {"studies": shown, "clocks": CLOCKS, "readings": readings}
+        data = pack(json.dumps(content, allow_nan=False, separators=(",", ":")))
+        points = -(-POINTS // every)
+        if len(data) <= ROOM or -(-POINTS // (every + 1)) < FEWEST_POINTS:
+            return data, points
+        # Curves shrink as 1 / every, the rest does not, so this passes no step that would fit.
+        every = max(every + 1, every * len(data) // ROOM)
+
+
+def thinned(study: Mapping[str, Any], every: int) -> dict[str, Any]:
+    """A result of ``explored`` with every ``every``-th bin of its curves, the last one included."""
+
+    def kept(values: Sequence[float | None]) -> list[float | None]:
+        return list(values[(len(values) - 1) % every :: every])
+
+    parts = ("median", "low", "high")
+    return {
+        **study,
+        "clocks": [{name: kept(at) for name, at in times.items()} for times in study["clocks"]],
+        "curves": {
+            name: [{**curve, **{part: kept(curve[part]) for part in parts}} for curve in curves]
+            for name, curves in study["curves"].items()
+        },
+    }

@@ -3,13 +3,16 @@
 Style, scripts, figures and the explorer's library are inside it. A content security policy names
 the scripts by their hashes, so that a browser runs these and no others, and opens no connection.
 Jinja2 escapes every value, so a hostile name stays text. The same studies give the same bytes.
+
+The first screen answers; the rest is folded. A page has at most LIMIT bytes: the explorer's data
+are thinned to their own room, and pictures share what the rest leaves, the largest made smaller
+first. With 25 studies that is about 0.1 MB of pictures for each.
 """
 
 import base64
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from math import isfinite, isnan, log10
@@ -21,8 +24,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
-from vral.claims.answers import answers
-from vral.claims.verdict import JUDGEMENTS
+from vral.claims.answers import QUESTIONS, Outcome, answers
+from vral.claims.verdict import JUDGEMENTS, Judgement
 from vral.claims.withdrawn import counts
 from vral.claims.wording import (
     ANSWERS_NOTE,
@@ -36,13 +39,33 @@ from vral.claims.wording import (
 from vral.figures import ratio_label
 from vral.files import write_bytes
 from vral.report import contents, settings
-from vral.report.contents import Section, Theory
-from vral.report.explorer import CLOCKS, POINTS, READINGS
-from vral.report.pictures import CREATOR
+from vral.report.contents import Section, Statement, Theory, figure_anchor
+from vral.report.explorer import pack, packed_data
+from vral.report.front import front_of
+from vral.report.pictures import CREATOR, Picture, fitted
+from vral.report.summary import summarise, tests_the_paper
 from vral.study.frames import FINAL_SHARE
 from vral.study.methods import label
 from vral.study.numbers import duration, typeset
 from vral.study.statistics import interval_name
+
+LIMIT = 4_900_000
+"""Bytes of a page. One with so many studies that the last of ``pictures.STEPS`` leaves more has
+more."""
+
+THE_QUESTION = (
+    "Does asking for a variance in the discriminator's outputs keep the generator learning?"
+)
+"""The title of a page on several studies of the paper."""
+
+SYMBOLS: dict[Outcome, str] = {
+    "holds": "confirmed",
+    "does not hold": "refuted",
+    "undecided": "inconclusive",
+    "not testable": "untestable",
+    "not yet run": "waiting",
+}
+"""Outcome of an answer to the sign and the colour that the page gives it."""
 
 STRIP = 100
 """Width of a verdict's drawing, in its own units."""
@@ -64,6 +87,96 @@ def render(
     ``still_open`` are the claims that the studies do not judge, ``command`` is the one that writes
     the page, and ``pdf`` names the file of figures beside it.
     """
+    plates = {section.anchor: section.plates() for section in sections}
+    front = front_of(sections, plates, theories)
+    pictures = {
+        **{plate.anchor: plate.picture for shown in plates.values() for plate in shown},
+        **{
+            figure_anchor(theory.anchor, name): picture
+            for theory in theories
+            for name, picture in theory.figures.items()
+        },
+        **({"front": front.picture} if front else {}),
+    }
+    context = _context(sections, theories, still_open)
+    template = _environment().get_template("page.html")
+
+    def page(shown: Mapping[str, Picture]) -> str:
+        return template.render(
+            context, command=command, pdf=pdf, plates=plates, front=front, pictures=shown
+        )
+
+    return _within(LIMIT, page, pictures)
+
+
+def _within(
+    limit: int, page: Callable[[Mapping[str, Picture]], str], pictures: Mapping[str, Picture]
+) -> str:
+    """``page`` with ``pictures``, which are made smaller where it has more than ``limit`` bytes."""
+    text = page(pictures)
+    over = len(text.encode("utf-8", "backslashreplace")) - limit
+    if over <= 0:
+        return text
+    room = sum(picture.size for picture in pictures.values()) - over * 3 // 4  # base64: 4 for 3
+    return page(fitted(pictures, room))
+
+
+def _context(
+    sections: Sequence[Section], theories: Sequence[Theory], still_open: Sequence[Unjudged]
+) -> dict[str, Any]:
+    """What the templates show, but for pictures."""
+    verdicts = sorted(
+        (verdict for part in (*sections, *theories) for verdict in part.verdicts),
+        key=lambda verdict: list(CLAIMS).index(verdict.claim.id),
+    )
+    judged = bool(theories) or any(section.study.experiment for section in sections)
+    answered = answers(verdicts, still_open) if verdicts else []
+    scripts = [_resource("page.js")]
+    explored = [section.explored for section in sections if section.explored]
+    bokeh = _bokeh() if explored else []
+    data, points = packed_data(explored) if explored else ("", 0)
+    return {
+        "creator": CREATOR,
+        "version": version("vral"),
+        "title": _title(sections, judged),
+        "sections": sections,
+        "theories": theories,
+        "alone": len(sections) + len(theories) == 1,
+        "several": len(sections) + len(theories) > 1,
+        "section_of": {(section.study.root, section.dataset): section for section in sections}
+        | {(v.study, v.dataset): theory for theory in theories for v in theory.verdicts},
+        "headline": headline(verdicts, still_open)
+        if judged
+        else nothing_to_judge(sum(len(section.reports) for section in sections)),
+        "summary": summarise(sections, theories, answered, verdicts, still_open),
+        "answers": answered,
+        "answered": any(answer.outcome != "not yet run" for answer in answered),
+        "answers_note": ANSWERS_NOTE,
+        "claims": CLAIMS,
+        "symbols": SYMBOLS,
+        "verdicts": verdicts,
+        "families": _families(verdicts),
+        "questions": {question.id: question.text for question in QUESTIONS},
+        "intervals": interval_name(v.seeds for v in verdicts),
+        "notes": family_notes(verdicts),
+        "still_open": still_open,
+        "ends": contents.ENDS,
+        "judged": judged,
+        "share": FINAL_SHARE,
+        "points": points,
+        "common_settings": settings.common_settings,
+        "differing_settings": settings.differing_settings,
+        "figure_anchor": figure_anchor,
+        "style": Markup(_resource("style.css")),
+        "page_script": Markup(scripts[0]),
+        "explorer_script": Markup(_resource("explorer.js")),
+        "hashes": [_hash(script) for script in (*scripts, *bokeh, _resource("explorer.js"))],
+        "library": [Markup(pack(script)) for script in bokeh],
+        "data": Markup(data),
+    }
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("vral.report"),
         autoescape=True,
@@ -80,78 +193,39 @@ def render(
         "remarks": remarks,
         "ratio": ratio_label,
         "interval_name": interval_name,
+        "tally": tally,
+        "tally_of_parts": tally_of_parts,
+        "strip": strip,
         "base64": lambda data: base64.b64encode(data).decode(),
     }
-    scripts = [_resource("page.js")]
-    bundle = [*_bokeh(), _resource("explorer.js")]
-    verdicts = sorted(
-        (verdict for part in (*sections, *theories) for verdict in part.verdicts),
-        key=lambda verdict: list(CLAIMS).index(verdict.claim.id),
-    )
-    judged = theories or any(section.study.experiment for section in sections)
-    tally = Counter(v.verdict for v in verdicts if v.claim.kind != "identity" and counts(v))
-    return environment.get_template("page.html").render(
-        creator=CREATOR,
-        version=version("vral"),
-        command=command,
-        pdf=pdf,
-        sections=sections,
-        studies=list(dict.fromkeys(section.study.root for section in sections)),
-        statements=contents.by_statement(verdicts),
-        theories=theories,
-        section_of={(section.study.root, section.dataset): section for section in sections}
-        | {(v.study, v.dataset): theory for theory in theories for v in theory.verdicts},
-        intervals=interval_name(v.seeds for v in verdicts),
-        several=len(sections) + len(theories) > 1,
-        headline=headline(verdicts, still_open)
-        if judged
-        else nothing_to_judge(sum(len(section.reports) for section in sections)),
-        notes=family_notes(verdicts),
-        verdicts=verdicts,
-        still_open=still_open,
-        answers=answers(verdicts, still_open) if verdicts else [],
-        answers_note=ANSWERS_NOTE,
-        tally_of_parts=tally_of_parts,
-        tally=[(judgement, tally[judgement]) for judgement in JUDGEMENTS],
-        strip=strip,
-        ends=contents.ENDS,
-        judged=judged,
-        share=FINAL_SHARE,
-        points=POINTS,
-        common_settings=settings.common_settings,
-        differing_settings=settings.differing_settings,
-        figure_anchor=contents.figure_anchor,
-        style=Markup(_resource("style.css")),
-        scripts=[Markup(script) for script in scripts],
-        bundle=[Markup(script) for script in bundle],
-        hashes=[_hash(script) for script in (*scripts, *bundle)],
-        data=Markup(script_json(explorer_data(sections))),
-    )
+    return environment
 
 
-def explorer_data(sections: Sequence[Section]) -> dict[str, Any]:
-    """The data that explorer.js reads."""
-    studies = [section.explored for section in sections]
-    known = {name for study in studies for name in (*study["curves"], *study["finals"])}
-    readings = [
-        {
-            "heading": heading,
-            "readings": [{"name": k, "text": v} for k, v in texts.items() if k in known],
-        }
-        for heading, texts in READINGS.items()
-    ]
-    return {"studies": studies, "clocks": CLOCKS, "readings": readings}
+def _title(sections: Sequence[Section], judged: bool) -> str:
+    """The question of all studies, or of the one."""
+    questions = list(dict.fromkeys(section.study.row.question for section in sections))
+    if len(questions) == 1:
+        return questions[0]
+    if not judged:
+        return "Runs of vral train"
+    return THE_QUESTION if tests_the_paper(sections) else "Studies of adversarial games, judged"
 
 
-def script_json(content: Any) -> str:
-    """``content`` as JSON in which no character can end the script element that holds it.
+def _families(verdicts: Sequence[Verdict]) -> dict[str, list[Statement]]:
+    """Statements by the claim that they belong to, such as C1."""
+    families: dict[str, list[Statement]] = {}
+    for statement in contents.by_statement(verdicts):
+        families.setdefault(statement.id, []).append(statement)
+    return families
 
-    Raises ValueError on NaN, which JSON does not have.
+
+def tally(verdicts: Sequence[Verdict]) -> list[tuple[Judgement, int]]:
+    """How many verdicts there are of each judgement, in their order.
+
+    What is withdrawn or true by arithmetic is not counted.
     """
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    count = Counter(v.verdict for v in verdicts if v.claim.kind != "identity" and counts(v))
+    return [(judgement, count[judgement]) for judgement in JUDGEMENTS]
 
 
 def strip(verdict: Verdict) -> dict[str, Any] | None:

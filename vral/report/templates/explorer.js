@@ -1,8 +1,8 @@
 "use strict"
 // The run explorer: two Bokeh plots and a table of what the form selects.
-// Names enter the page as text only, never as markup.
+// Names enter the page as text only, never as markup. Data and library are unpacked when it is opened.
 {
-  const {studies, clocks, readings} = JSON.parse(document.getElementById("explorer-data").textContent)
+  let studies, clocks, readings
   const at = (id) => document.getElementById(id)
   const FONT = "system-ui, sans-serif"
   const DASHES = ["solid", [6, 3], [2, 3], [8, 3, 2, 3]]
@@ -239,17 +239,39 @@
   let drawing = Promise.resolve()
   const redraw = () => { drawing = drawing.then(draw) }
 
-  at("study").append(...studies.map(({title}, i) => option(i, title)))
-  at("study-field").hidden = studies.length === 1
-  at("controls").hidden = false
-  at("controls").addEventListener("submit", (event) => event.preventDefault())
-  at("controls").addEventListener("change", ({target}) => {
-    if (target.id === "study") fillStudy()
-    if (target.id === "reading") suggestScale()
+  async function unpacked(part) {
+    const bytes = Uint8Array.from(atob(part.textContent), (letter) => letter.charCodeAt(0))
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).text()
+  }
+
+  async function start() {
+    for (const part of document.querySelectorAll("script.library")) {
+      const script = document.createElement("script")
+      script.textContent = await unpacked(part)
+      document.body.append(script) // The policy of the page names its hash.
+    }
+    ({studies, clocks, readings} = JSON.parse(await unpacked(at("explorer-data"))))
+    at("study").append(...studies.map(({title}, i) => option(i, title)))
+    at("study-field").hidden = studies.length === 1
+    at("controls").hidden = false
+    at("controls").addEventListener("submit", (event) => event.preventDefault())
+    at("controls").addEventListener("change", ({target}) => {
+      if (target.id === "study") fillStudy()
+      if (target.id === "reading") suggestScale()
+      redraw()
+    })
+    at("reset").hidden = !matchMedia("(hover: hover)").matches
+    at("reset").addEventListener("click", redraw)
+    addEventListener("themechange", redraw)
+    fillStudy()
     redraw()
-  })
-  at("reset").hidden = !matchMedia("(hover: hover)").matches
-  at("reset").addEventListener("click", redraw)
-  addEventListener("themechange", redraw)
-  fillStudy() // The first drawing follows page.js, which announces the theme when the document is ready.
+  }
+
+  const begin = () => {
+    if (!at("explorer").open) return
+    at("explorer").removeEventListener("toggle", begin)
+    at("described").textContent = "Unpacking…"
+    start()
+  }
+  at("explorer").addEventListener("toggle", begin)
 }

@@ -25,8 +25,42 @@
     dark.addEventListener("change", show)
     show()
   })
-  // On paper every folded part is open, except the claims not run and the explorer's table.
+  // A link to a part that is folded, or lies in one, opens it.
+  const reveal = (hash) => {
+    const target = document.getElementById(decodeURIComponent(hash.slice(1)))
+    for (let part = target; part; part = part.parentElement) {
+      if (part.tagName === "DETAILS") part.open = true
+    }
+    return target
+  }
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#']")
+    if (link) reveal(link.hash)
+    // A menu closes once something was chosen, there or elsewhere.
+    for (const menu of document.querySelectorAll(".menu[open]")) {
+      if (link || !menu.contains(event.target)) menu.open = false
+    }
+  })
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return
+    for (const menu of document.querySelectorAll(".menu[open]")) {
+      menu.open = false
+      menu.querySelector("summary").focus()
+    }
+  })
+  const follow = () => { if (location.hash) reveal(location.hash)?.scrollIntoView() }
+  addEventListener("hashchange", follow)
+  addEventListener("DOMContentLoaded", follow)
+
+  // On paper every folded part is open, except menus, the claims not run and the explorer.
+  let opened = []
   addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll("details:not(#not-run, #numbers)")) part.open = true
+    opened = [...document.querySelectorAll("main details, header details")].filter((part) =>
+      !part.open && !part.closest("#not-run, #explorer"))
+    for (const part of opened) part.open = true
+  })
+  addEventListener("afterprint", () => {
+    for (const part of opened) part.open = false
+    opened = []
   })
 }
