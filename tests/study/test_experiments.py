@@ -73,6 +73,13 @@ def test_what_is_redone_has_the_authors_batch_norm_and_is_long_enough(name):
         assert ("eps=3e-6" in config.variant) == (config.rule == "adam")
 
 
+def test_on_points_g_has_no_batch_norm_and_on_stacks_it_has():
+    for config in configs("mode-collapse"):
+        points = config.dataset in ("ring", "grid")
+        assert config.norm_g == ("none" if points else "batch")
+        assert config.rounds == {"1": 5000, "50": 1000}[config.ratio]
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_fits_mnist_too(name):
     row = EXPERIMENTS[name]

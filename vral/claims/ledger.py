@@ -134,15 +134,24 @@ def require_competence(claim: Claim, recorded: Evidence, dataset: str = "") -> N
     that diverged counts as 0.
     """
     competent = (Need(*pair, "coverage", COMPETENT) for pair in claim.competent)
-    asked = (need for need in (*competent, *claim.needs) if dataset not in need.not_on)
-    for need in asked:
-        values = list(last(need.arm, need.column, need.ratio)(recorded).values())
-        reached = float(np.median(np.nan_to_num(values, nan=0.0)))
-        if reached < need.least:
-            raise NotTestableError(
-                f"not testable: the median {need.column} of {need.arm} at {need.ratio} is "
-                f"{reached:.2g}, asked ≥ {need.least:g}"
-            )
+    for need in (*competent, *claim.needs):
+        if dataset not in need.not_on and (lacking := _lacking(need, recorded)):
+            raise NotTestableError(f"not testable: {lacking}")
+    found = [_lacking(need, recorded) for need in claim.one_of]
+    if found and all(found):
+        raise NotTestableError(f"not testable: {'; '.join(found)}")
+
+
+def _lacking(need: Need, recorded: Evidence) -> str:
+    """What ``need`` asks for and how little there is; empty where it holds."""
+    values = list(last(need.arm, need.column, need.ratio)(recorded).values())
+    reached = float(np.median(np.nan_to_num(values, nan=0.0)))
+    if reached >= need.least:
+        return ""
+    return (
+        f"the median {need.column} of {need.arm} at {need.ratio} is {reached:.2g}, "
+        f"asked ≥ {need.least:g}"
+    )
 
 
 def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:

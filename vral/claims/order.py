@@ -79,7 +79,7 @@ def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
     found = []
     for claim in claims_of(experiment):
         cells = [(arm, ratio) for arm in claim.arms for ratio in claim.ratios]
-        gates = [*claim.competent, *((need.arm, need.ratio) for need in claim.needs)]
+        gates = [*claim.competent, *((n.arm, n.ratio) for n in (*claim.needs, *claim.one_of))]
         played = all(any((arm, ratio) in runs for ratio in claim.ratios) for arm in claim.arms)
         if not played and ALL not in runs:
             continue

@@ -7,7 +7,7 @@ import numpy as np
 from vral.claims.deck import CLIP_ALL, critic_has_learned
 from vral.claims.quantities import Test, last, paired, quotient, scale_gap
 from vral.claims.register import registered
-from vral.claims.verdict import Claim
+from vral.claims.verdict import Claim, Need
 from vral.data.datasets import MODES
 from vral.study.legacy import filler_variance
 
@@ -106,6 +106,18 @@ def _mode_share(dataset: str, arm: str, ratio: str = "50") -> Test:
     return paired(lambda count: count / MODES[dataset], last(arm, "modes_covered", ratio))
 
 
+def _drawn(dataset: str, arm: str, ratio: str) -> Need:
+    """That ``arm`` draws the modes: half of its samples lie at one, or half of the stacks occur."""
+    if dataset.startswith("stacked"):
+        return Need(arm, ratio, "modes_covered", 0.5 * MODES[dataset])
+    return Need(arm, ratio, "high_quality", 0.5)
+
+
+def _baselines(dataset: str) -> tuple[Need, ...]:
+    """That WGAN-GP or R1 draws the modes at 50:1, without which nothing is said of a loss."""
+    return tuple(_drawn(dataset, arm, "50") for arm in ("wgan-gp", "r1"))
+
+
 COLLAPSE = {
     "source": "deck, mode collapse (problem 1)",
     "experiment": "mode-collapse",
@@ -125,6 +137,7 @@ PROBLEM = [
                 arms=(arm,),
                 test=_mode_share(dataset, arm),
                 datasets=(dataset,),
+                one_of=_baselines(dataset),
                 divergence="supports",
             )
             for suffix, arm, name in (
@@ -142,6 +155,7 @@ PROBLEM = [
                 arms=(arm,),
                 test=_mode_share(dataset, arm),
                 datasets=(dataset,),
+                one_of=_baselines(dataset),
             )
             for arm in ("vral-meta", "vral-parzen")
         ),
@@ -157,7 +171,9 @@ PROBLEM = [
                 last("vral-meta", "modes_covered"), last("vral-meta", "modes_covered", "1")
             ),
             datasets=(dataset,),
+            one_of=_baselines(dataset),
             ratios=("50", "1"),
+            needs=(_drawn(dataset, "vral-meta", "1"),),
         ),
         registered(
             f"P1.best.{dataset}",
@@ -172,6 +188,7 @@ PROBLEM = [
                 paired(np.maximum, last("wgan-gp", "modes_covered"), last("r1", "modes_covered")),
             ),
             datasets=(dataset,),
+            one_of=_baselines(dataset),
         ),
         registered(
             f"P1.kl.{dataset}",
@@ -183,6 +200,7 @@ PROBLEM = [
             arms=("vral-meta", "standard"),
             test=quotient(last("vral-meta", "reverse_kl"), last("standard", "reverse_kl")),
             datasets=(dataset,),
+            one_of=_baselines(dataset),
         )
         if dataset.startswith("stacked")
         else registered(
@@ -195,6 +213,7 @@ PROBLEM = [
             arms=("vral-meta",),
             test=last("vral-meta", "high_quality"),
             datasets=(dataset,),
+            one_of=_baselines(dataset),
         ),
     )
 ]

@@ -138,6 +138,8 @@ class Claim:
     compares with says nothing otherwise."""
     needs: tuple[Need, ...] = ()
     """What else must hold for the claim to be testable."""
+    one_of: tuple[Need, ...] = ()
+    """At least one of these must hold as well; none is asked for if empty."""
     retired: str = ""
     """Why no study judges it any more; empty where one does."""
     kind: Kind = "seeds"

@@ -1,0 +1,45 @@
+"""When the claims on mode collapse may be judged."""
+
+from dataclasses import replace
+
+import pytest
+from worlds import Column, evidence
+
+from vral.claims.catalogue import CLAIMS, claims_of
+from vral.claims.evidence import NotTestableError
+from vral.claims.ledger import require_competence
+
+
+def study(name: str, column: str, **reached: float):
+    """The claim, and readings of its arms and of the baselines, which have ``reached`` so much."""
+    claim = CLAIMS[name]
+    arms = tuple(dict.fromkeys((*claim.arms, "wgan-gp", "r1")))
+    wider = replace(claim, arms=arms)
+    at = [Column(arm.replace("_", "-"), "50", column, value) for arm, value in reached.items()]
+    return claim, evidence(wider, tuple(at))
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "little", "enough"),
+    [
+        ("P1.problem.ring", "high_quality", 0.4, 0.6),
+        ("P1.vral-meta.grid", "high_quality", 0.4, 0.6),
+        ("P1.best.stacked-digits", "modes_covered", 480.0, 520.0),
+        ("P1.kl.stacked-mnist", "modes_covered", 480.0, 520.0),
+    ],
+)
+def test_one_baseline_that_draws_the_modes_is_enough_and_without_any_nothing_is_said(
+    name, column, little, enough
+):
+    for reached in ({"wgan_gp": little, "r1": enough}, {"wgan_gp": enough, "r1": little}):
+        require_competence(*study(name, column, **reached), CLAIMS[name].datasets[0])
+    claim, read = study(name, column, wgan_gp=little, r1=little)
+    with pytest.raises(NotTestableError, match=rf"of wgan-gp at 50 is .*; the median {column} of"):
+        require_competence(claim, read, claim.datasets[0])
+
+
+def test_every_claim_on_modes_has_the_gate_and_the_ratio_another():
+    for claim in claims_of("mode-collapse"):
+        assert {need.arm for need in claim.one_of} == {"wgan-gp", "r1"}
+        divides = claim.id.startswith("P1.ratio")
+        assert [(n.arm, n.ratio) for n in claim.needs] == [("vral-meta", "1")] * divides
