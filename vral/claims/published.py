@@ -33,13 +33,17 @@ def read_ledger(folder: Path) -> tuple[list[Verdict], list[Unjudged]]:
                 arms=tuple(row["arms"]),
                 **{name: row[name] for name in ("statement", "restatement", "quantity", "figure")},
             ),
+            dataset=row["dataset"],
             study=Path(row["study"]),
+            verdict=row["verdict"],
+            seeds=row["seeds"],
             settings=tuple(row["settings"]),
-            **{name: row[name] for name in ("dataset", "verdict", "seeds", "diverged", "survives")},
-            **{
-                name: math.nan if row[name] is None else float(row[name])
-                for name in ("effect", "low", "high", "p")
-            },
+            diverged=row["diverged"],
+            survives=row["survives"],
+            effect=_plain(row["effect"]),
+            low=_plain(row["low"]),
+            high=_plain(row["high"]),
+            p=_plain(row["p"]),
         )
         for row in data["verdicts"]
     ]
@@ -48,6 +52,10 @@ def read_ledger(folder: Path) -> tuple[list[Verdict], list[Unjudged]]:
         for row in data["not_run"]
     ]
     return verdicts, still_open
+
+
+def _plain(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def with_settings(verdict: Verdict, folder: Path) -> Verdict:
