@@ -82,7 +82,7 @@ def test_a_plan_shows_every_number_at_any_width(columns, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     narrow = plan(COLUMNS=columns)
     assert "…" not in narrow
-    assert letters(narrow).count("250,000,000") == 12  # five seeds at 50:1
+    assert letters(narrow).count("250,000,000") == 13  # five seeds at 50:1
 
 
 def test_a_pipe_gets_a_row_a_line(vral, monkeypatch):
