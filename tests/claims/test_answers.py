@@ -182,3 +182,16 @@ def test_a_page_may_have_the_eleven_rows_alone(tmp_path):
 def test_without_any_verdict_nothing_is_answered():
     given = answers([], [])
     assert {entry.outcome for entry in given} == {"not yet run"}
+
+
+def test_an_experiment_that_was_run_on_another_data_set_alone_answers_there():
+    question = BY_ID["C4"]
+    assert question.study == ("deck", "mnist")
+    elsewhere = [replace(v, dataset="fashion-mnist") for v in world(question)]
+    (found,) = (a for a in answers(elsewhere, []) if a.question.id == "C4")
+    assert (found.outcome, found.question.study) == ("holds", ("deck", "fashion-mnist"))
+    (found,) = (a for a in answers([*elsewhere, *world(question)], []) if a.question.id == "C4")
+    assert found.question.study == ("deck", "mnist")
+    waiting = Unjudged(CLAIMS["C4.panels.vral-meta"], "ring", "no study of it was given", "")
+    (found,) = (a for a in answers([], [waiting]) if a.question.id == "C4")
+    assert (found.outcome, found.question.study) == ("not yet run", ("deck", "mnist"))

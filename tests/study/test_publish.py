@@ -88,15 +88,23 @@ def test_scores_one_by_one_are_those_of_the_last_probe(whole, copy):
         np.testing.assert_allclose(first, second, rtol=1e-6)
 
 
-def test_the_copy_is_judged_as_the_study_is(whole, copy):
-    def judged(root):
+def test_the_copy_is_judged_as_the_study_is(whole, copy, tmp_path):
+    def judged(root, experiment):
+        marker = {"experiment": experiment, "commands": []}
+        write_json(root / "study.json", marker)
+        verdicts, still_open = examine([root])
         return [
-            (v.claim.id, v.effect, v.low, v.high, v.p, v.verdict, v.settings)
-            for v in examine([root])[0]
+            *((v.claim.id, v.effect, v.low, v.high, v.p, v.verdict, v.settings) for v in verdicts),
+            *((e.claim.id, e.reason) for e in still_open),
         ]
 
-    assert judged(whole)
-    assert str(judged(copy)) == str(judged(whole))  # NaN is not equal to itself.
+    roots = [
+        shutil.copytree(root, tmp_path / name) for name, root in (("whole", whole), ("copy", copy))
+    ]
+    for experiment in ("interpolation", "ratios", "deck", "lipschitz"):
+        first, second = (judged(root, experiment) for root in roots)
+        assert str(first) == str(second)  # NaN is not equal to itself.
+    assert any(entry[0].startswith("C4.vral-meta") for entry in judged(roots[1], "ratios"))
 
 
 def test_publishing_again_changes_nothing_and_more_runs_are_added(whole, copy, tmp_path):
@@ -121,6 +129,36 @@ def test_another_run_of_the_same_name_is_refused_and_nothing_is_written(whole, c
     with pytest.raises(FolderError, match="another run of that name"):
         publish.publish(other, copy, "ring")
     assert content(copy) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"seeds": (3, 4, 5)}, "seeds 3, 4 already"), ({"seeds": (5, 6), "lr": 0.1}, "lr")],
+)
+def test_runs_of_one_cell_do_not_mix(whole, copy, tmp_path, changed, said):
+    config = configs()[0].model_copy(update=changed)
+    folder = tmp_path / "study" / folder_name(config)
+    shutil.copytree(whole / folder_name(configs()[0]), folder)
+    report = read_run(folder) | {"config": config.model_dump(mode="json")}
+    write_json(folder / "run.json", report)
+    shutil.copy(whole / "study.json", tmp_path / "study")
+    before = content(copy)
+    with pytest.raises(FolderError, match=said):
+        publish.publish(tmp_path / "study", copy, "ring")
+    assert content(copy) == before
+
+
+def test_a_run_that_diverged_before_its_first_probe_keeps_its_readings(whole, tmp_path):
+    study = shutil.copytree(whole, tmp_path / "study")
+    folder = study / folder_name(configs()[0])
+    report = read_run(folder)
+    report["manifest"] = {k: v for k, v in report["manifest"].items() if "records/" in k}
+    write_json(folder / "run.json", report)
+    publish.publish(study, tmp_path / "to", "ring")
+    assert_frame_equal(frames.final(tmp_path / "to"), frames.final(study), check_column_order=False)
+    lost = frames.final(study).filter(pl.col("method") == "lsgan")
+    assert lost["grad_norm_fake"].is_not_null().all()
+    assert lost["auc"].is_null().all()
 
 
 def test_a_run_that_has_not_ended_is_left_out_and_named(whole, tmp_path):

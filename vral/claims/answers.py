@@ -19,12 +19,12 @@ holds survives where all its verdicts do.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
 from vral.claims.catalogue import CLAIMS
-from vral.claims.ledger import Unjudged
+from vral.claims.ledger import NO_STUDY, Unjudged, command_of
 from vral.claims.panels import FORMS, STANDARD_GANS
 from vral.claims.verdict import Judgement, Verdict
 from vral.claims.withdrawn import counts
@@ -252,8 +252,27 @@ def combine(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def answers(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> list[Answer]:
-    """An answer for each of QUESTIONS, from the two parts of ``ledger.examine``."""
-    return [answer(question, verdicts, still_open) for question in QUESTIONS]
+    """An answer for each of QUESTIONS, from the two parts of ``ledger.examine``.
+
+    Where a question's experiment was run on another data set alone, it is answered on that one.
+    """
+    return [answer(_placed(q, verdicts, still_open), verdicts, still_open) for q in QUESTIONS]
+
+
+def _placed(
+    question: Question, verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]
+) -> Question:
+    """``question`` on its own data set if its experiment was run there, else on where it was."""
+    experiment, home = question.study
+    places = {
+        entry.dataset
+        for entry in (*verdicts, *still_open)
+        if entry.claim.experiment == experiment
+        and not (isinstance(entry, Unjudged) and entry.reason == NO_STUDY)
+    }
+    if not places or home in places:
+        return question
+    return replace(question, study=(experiment, min(places)))
 
 
 def answer(
@@ -309,6 +328,6 @@ def _parts(
     ]
     waiting = [e for e in still_open if e.claim.id == claim and e.dataset == dataset]
     parts += [Part(claim, "not testable", None, e.reason) for e in waiting if e.not_testable]
-    command = f"vral reproduce {experiment}" + f" --dataset {dataset}" * (dataset != DIGITS)
-    commands = [e.command for e in waiting if not e.not_testable] or [command]
+    commands = [e.command for e in waiting if not e.not_testable]
+    commands = commands or [command_of(experiment, dataset)]
     return parts or [Part(claim, "not yet run", None, "", commands[0])]

@@ -33,6 +33,10 @@ HOME_DATASET = RunConfig.model_fields["dataset"].default
 """The data set of a command that names none."""
 
 
+NO_STUDY = "no study of it was given"
+"""Why a claim is open of whose experiment there was no study."""
+
+
 @dataclass(frozen=True)
 class Unjudged:
     """A claim that is still open, and the command that would let it be judged."""
@@ -74,9 +78,9 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     touched = {entry.claim.id for entry in (*verdicts, *still_open)}
     for claim in CLAIMS.values():
         if claim.id not in touched and not claim.retired:
-            reason = "no study of it was given"
-            for dataset in claim.datasets or (HOME_DATASET,):
-                command = _command(claim.experiment, dataset)
+            reason = NO_STUDY
+            for dataset in claim.datasets or EXPERIMENTS[claim.experiment].datasets[:1]:
+                command = command_of(claim.experiment, dataset)
                 still_open.append(Unjudged(claim, dataset, reason, command))
     return as_family(verdicts), still_open
 
@@ -143,8 +147,13 @@ def require_competence(claim: Claim, recorded: Evidence, dataset: str = "") -> N
 
 
 def _lacking(need: Need, recorded: Evidence) -> str:
-    """What ``need`` asks for and how little there is; empty where it holds."""
+    """What ``need`` asks for and how little there is; empty where it holds.
+
+    Raises NotRunError where its arm lacks seeds.
+    """
     values = list(last(need.arm, need.column, need.ratio)(recorded).values())
+    if len(values) < FEWEST_SEEDS:
+        raise NotRunError(f"{need.arm} at {need.ratio}, its gate, has {_few(len(values))}")
     reached = float(np.median(np.nan_to_num(values, nan=0.0)))
     if reached >= need.least:
         return ""
@@ -244,8 +253,8 @@ def _continuing(root: Path, experiment: str, dataset: str) -> str:
     options = by_run[0] if by_run else {}
     makes_an_arm = {name for arm in row.arms for name in arm.settings}
     if any(settings != options for settings in by_run) or options.keys() & makes_an_arm:
-        return _command(experiment, dataset, _new_folder(root))
-    return _command(experiment, dataset, root, options | ({"rounds": rounds} if rounds else {}))
+        return command_of(experiment, dataset, _new_folder(root))
+    return command_of(experiment, dataset, root, options | ({"rounds": rounds} if rounds else {}))
 
 
 def _new_folder(root: Path) -> Path:
@@ -254,12 +263,16 @@ def _new_folder(root: Path) -> Path:
     return next(path for path in names if not path.exists())
 
 
-def _command(
+def command_of(
     experiment: str, dataset: str, root: Path | None = None, options: Mapping[str, Any] = {}
 ) -> str:
-    """The ``vral reproduce`` command as one would type it."""
+    """The ``vral reproduce`` command as one would type it.
+
+    It names the data set where the command would leave it out, or train on others too.
+    """
     words = ["vral", "reproduce", experiment]
-    if experiment in EXPERIMENTS and dataset != HOME_DATASET:
+    usual = EXPERIMENTS[experiment].datasets if experiment in EXPERIMENTS else (dataset,)
+    if dataset not in usual or (len(usual) > 1 and dataset != HOME_DATASET):
         words += ["--dataset", dataset]
     for name, value in options.items():
         words += [option_name(name), str(value)]
@@ -277,7 +290,7 @@ CHANGES_NO_NUMBER = ("--out", "--animate", "--threads")
 def _without_chance(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
     """Every claim of a study that is judged on ``measured.csv`` alone, be it over seeds or not."""
     numbers, settings = evidence.read_numbers(root), _settings_given(root, experiment)
-    command = _command(experiment, "", _new_folder(root) if settings else root)
+    command = command_of(experiment, "", _new_folder(root) if settings else root)
     for claim in claims_of(experiment):
         dataset = claim.datasets[0]
         try:

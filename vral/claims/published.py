@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from vral.claims.catalogue import CLAIMS
-from vral.claims.ledger import Changes, Unjudged, changes, other_settings
-from vral.claims.verdict import Threshold, Verdict
+from vral.claims.ledger import Changes, Unjudged, changes, command_of, examine, other_settings
+from vral.claims.verdict import Threshold, Verdict, as_family
 from vral.study.experiments import EXPERIMENTS
 from vral.study.fidelity import published_configs
 
@@ -22,10 +22,10 @@ INTERVALS = ("record_every", "probe_every")
 """How often something was read: of published runs it is not known, and changes nothing trained."""
 
 
-def read_ledger(folder: Path) -> tuple[list[Verdict], list[Unjudged]]:
-    """The verdicts of ``folder``/claims.json and the claims that it leaves open."""
+def read_ledger(folder: Path) -> list[Verdict]:
+    """The verdicts of ``folder``/claims.json."""
     data = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
-    verdicts = [
+    return [
         Verdict(
             claim=replace(
                 CLAIMS[row["claim"]],
@@ -47,11 +47,41 @@ def read_ledger(folder: Path) -> tuple[list[Verdict], list[Unjudged]]:
         )
         for row in data["verdicts"]
     ]
-    still_open = [
-        Unjudged(CLAIMS[row["claim"]], row["dataset"], row["reason"], row["command"])
-        for row in data["not_run"]
+
+
+def published_ledger(folder: Path) -> tuple[list[Verdict], list[Unjudged]]:
+    """The ledger of all studies that are published in ``folder``, and what they leave open.
+
+    Those of ``vral publish`` are judged as they are. The verdicts on earlier ones, whose records
+    are not kept, are those of claims.json, until the same claim is judged anew or found not
+    testable.
+    """
+    judged, still_open = examine([path.parent for path in sorted(folder.glob("*/study.json"))])
+    verdicts = [replace(v, study=Path("runs", folder.name, v.study.name)) for v in judged]
+    settled = {(v.claim.id, v.dataset) for v in judged}
+    settled |= {(e.claim.id, e.dataset) for e in still_open if e.not_testable}
+    verdicts += [
+        with_settings(verdict, folder)
+        for verdict in read_ledger(folder)
+        if (verdict.claim.id, verdict.dataset) not in settled
+        and verdict.study.parent.name != folder.name  # Those were judged above.
     ]
-    return verdicts, still_open
+    order = list(CLAIMS)
+    verdicts.sort(key=lambda verdict: order.index(verdict.claim.id))
+    known = {(verdict.claim.id, verdict.dataset) for verdict in verdicts}
+    waiting = [
+        replace(entry, command=command_of(entry.claim.experiment, entry.dataset))
+        for entry in still_open
+        if (entry.claim.id, entry.dataset) not in known
+    ]
+    return as_family(verdicts), waiting
+
+
+def _home(verdict: Verdict, folder: Path) -> Path:
+    """The folder of the published study that ``verdict`` is of."""
+    name = verdict.claim.experiment
+    over_seeds = name in EXPERIMENTS
+    return folder / (f"{name}-{verdict.dataset}" if over_seeds else name)
 
 
 def _plain(value: float | str | None) -> float:
@@ -60,10 +90,9 @@ def _plain(value: float | str | None) -> float:
 
 def with_settings(verdict: Verdict, folder: Path) -> Verdict:
     """``verdict`` with the settings in which the published runs differ from the experiment now."""
-    study = folder / f"{verdict.claim.experiment}-{verdict.dataset}"
-    about = study / "about.json"
+    about = _home(verdict, folder) / "about.json"
     if verdict.claim.experiment not in EXPERIMENTS or not about.is_file():
-        return verdict  # A study of ``vral publish``, whose runs are read as they are.
+        return verdict
     changed = _changed(json.loads(about.read_text(encoding="utf-8")))
     return replace(verdict, settings=other_settings(verdict.claim, changed))
 

@@ -22,7 +22,7 @@ from vral.claims.markdown import (
     write_between_marks,
 )
 from vral.claims.order import order as prove
-from vral.claims.published import read_ledger, with_settings
+from vral.claims.published import published_ledger
 from vral.claims.withdrawn import doubt
 from vral.claims.wording import (
     ANSWER_COLOURS,
@@ -262,23 +262,23 @@ def as_data(
 
 
 def restated(folder: Path) -> tuple[dict[str, Any], str, str]:
-    """What claims.json, and the two tables of the page, of the published ``folder`` are to hold.
-
-    The verdicts are those of claims.json. Their standing, and how their runs differ from the
-    experiments, are as of now.
-    """
-    verdicts, still_open = read_ledger(folder)
-    verdicts = [with_settings(verdict, folder) for verdict in verdicts]
+    """What claims.json, and the two tables of the page, of the published ``folder`` are to hold."""
+    verdicts, still_open = published_ledger(folder)
     answered = answers(verdicts, still_open)
+    notes = (headline(verdicts, still_open), *family_notes(verdicts))
     page = folder / "README.md"
-    text = f"{as_markdown(verdicts, page, '.')}\n\n{' '.join(family_notes(verdicts))}"
+    text = f"{as_markdown(verdicts, page, '.')}\n\n{' '.join(filter(None, notes))}"
     return as_data(verdicts, still_open, answered), text, answers_table(answered)
 
 
 def restate(folder: str) -> None:
-    """Write ``restated`` to claims.json and README.md in ``folder``, after definitions changed."""
+    """Write ``restated`` to claims.json and README.md in ``folder``, and the answers to README.md.
+
+    To be called where studies were published or definitions changed.
+    """
     data, text, answered = restated(Path(folder))
     write_between_marks(Path(folder) / "README.md", text, answered)
+    write_between_marks(Path("README.md"), "", answered)
     content = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     write_bytes(Path(folder) / "claims.json", content.encode())
 

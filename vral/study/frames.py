@@ -123,7 +123,7 @@ def final(root: Path) -> pl.DataFrame:
         read(root, kind).join(kept, on=keys, how="anti") for kind in ("records", "probes")
     )
     found = [kept]
-    if not (records.is_empty() or probes.is_empty()):
+    if not records.is_empty():
         found.append(_reduced(records, probes))
     return _marked(pl.concat(found, how="diagonal_relaxed"), diverged(root))
 
@@ -165,6 +165,8 @@ def _reduced(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     )
     means = means.join(by_round, on=keys, how="left")
     scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
+    if "round" not in probes.columns:  # There are none.
+        return means
     clocks = ("round", "d_updates", "g_updates", "images")
     final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))
     return means.join(final.drop(*clocks), on=keys, how="left")

@@ -13,7 +13,7 @@ lacks can be trained in the original or in the copy itself.
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import polars as pl
 from vral.errors import FolderError
 from vral.files import read_file, write_bytes
 from vral.study import frames
+from vral.study.config import differences, with_defaults
 from vral.study.folders import STUDY, make_folder, read_json, read_marker, write_json
 from vral.study.measured import LISTED
 from vral.study.provenance import PROVENANCE
@@ -51,9 +52,11 @@ def publish(root: Path, target: Path, dataset: str) -> list[Path]:
     ended = [(folder, report) for folder, report in every if report["status"] in ENDED]
     if not ended:
         raise FolderError(f"STUDY: {root} holds no run on {dataset} that has ended")
+    present = [report for _, report in frames.runs(target)] if target.is_dir() else []
     for folder, report in ended:
         verify(folder, report.get("manifest", {}))
         _refuse_another(target / folder.relative_to(root), report)
+        _refuse_mixed(target, present, report["config"])
     _mark(target, experiment, commands)
     for folder, report in ended:
         _copy_run(folder, report, target / folder.relative_to(root))
@@ -106,6 +109,33 @@ def _refuse_another(target: Path, report: Mapping[str, Any]) -> None:
             f"--to: {target} holds another run of that name; allowed: another folder, or move it "
             "aside"
         )
+
+
+PACE = ("seeds", "rounds", "record_every", "probe_every")
+"""Settings in which runs of one cell may differ."""
+
+
+def _refuse_mixed(
+    target: Path, present: Iterable[Mapping[str, Any]], config: Mapping[str, Any]
+) -> None:
+    """Raise FolderError where a run in ``target`` is of the cell of ``config`` and does not fit it.
+
+    It has other settings, or some of the same seeds in a run of another name.
+    """
+    place, here = frames.coordinates(config), with_defaults(config)
+    for report in present:
+        other = with_defaults(report["config"])
+        if frames.coordinates(report["config"]) != place:
+            continue
+        same = {name: here.get(name) for name in PACE}
+        changed = differences({**other, **same}, here)
+        common = set(other["seeds"]) & set(here["seeds"])
+        if changed or (common and list(other["seeds"]) != list(here["seeds"])):
+            what = "; ".join(changed) or f"seeds {', '.join(map(str, sorted(common)))} already"
+            raise FolderError(
+                f"--to: {target} holds {' at '.join(list(place.values())[:2])} with {what}; "
+                "allowed: another folder, or move it aside"
+            )
 
 
 def _copy_run(folder: Path, report: Mapping[str, Any], target: Path) -> None:
