@@ -435,9 +435,11 @@ def test_json_holds_the_whole_ledger(tmp_path):
     assert data["judged"] == len(data["verdicts"])
     entry = next(v for v in data["verdicts"] if v["claim"] == "C7.frechet")
     assert (entry["effect"], entry["diverged"], entry["threshold"]) == ("inf", 3, "≤ 1.25")
-    assert entry["history"] == [
-        {"since": "2026-11-22", "threshold": "≤ 1.25", "note": "specification section 6"}
-    ]
+    assert entry["history"][0] == {
+        "since": "2026-11-22",
+        "threshold": "≤ 1.25",
+        "note": "specification section 6",
+    }
     known = {entry["claim"] for part in ("verdicts", "not_run") for entry in data[part]}
     assert known == ASKED
 
