@@ -406,8 +406,12 @@ def published_verdicts():
 
 def test_a_defect_s_change_is_the_number_that_its_claim_prints():
     """×0.378 in a picture and 2.65 in words were the same quotient, read in two directions."""
-    claims = [c for c in published_verdicts()["verdicts"] if c["claim"].startswith("A.")]
-    assert len(claims) == 10
+    claims = [
+        c
+        for c in published_verdicts()["verdicts"]
+        if c["claim"].startswith("A.") and c["standing"] != "withdrawn"
+    ]
+    assert len(claims) == 9
     for width in (PAGE, PHONE):
         figure = figures.artefacts(published("artefacts-digits"), 64, {})(width)
         written = [text.get_text() for text in figure.axes[0].texts]
@@ -416,9 +420,6 @@ def test_a_defect_s_change_is_the_number_that_its_claim_prints():
             printed = f"{number(effect)} [{number(low, 2)}, {number(high, 2)}]"
             assert any(printed in text for text in written), (claim["claim"], printed)
             assert printed in figure.get_label()
-    text = next(text for text in written if text.startswith("everything clipped"))
-    assert "÷ 2.65" in text
-    assert "0.378" not in " ".join(written)
 
 
 def test_arms_that_share_a_panel_differ_in_look():
