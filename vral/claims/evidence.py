@@ -31,7 +31,7 @@ class Evidence:
     """What the finished runs of one study have recorded on one data set."""
 
     final: pl.DataFrame
-    """As ``frames.final`` gives it; empty where nothing was recorded."""
+    """``frames.final`` of the study; empty where nothing was recorded."""
     probes: pl.DataFrame
     interpolation: pl.DataFrame
     diverged: frozenset[tuple[str, str, int]]

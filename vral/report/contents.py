@@ -219,7 +219,7 @@ class Section:
     anchor: str
     verdicts: list[Verdict]
     figures: Mapping[str, Drawing | Picture]
-    """By file name without its ending: to be drawn now, or as they were saved."""
+    """File name without its ending to figure. A Drawing is drawn now; a Picture was saved."""
 
     @cached_property
     def final(self) -> pl.DataFrame:

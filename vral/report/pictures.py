@@ -47,7 +47,7 @@ class Picture:
 
     png: bytes
     width: int
-    """In CSS pixels, as is the height."""
+    """Width and height are in CSS pixels."""
     height: int
     phone: "Picture | None" = None
     """The same figure laid out for a phone; None where there is no such drawing."""

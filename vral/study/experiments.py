@@ -88,7 +88,7 @@ LONG = {
 at most one a round."""
 
 IN_THE_PLANE = {"norm_g": "none"}
-"""Of ``mode-collapse`` on points: the authors' batch norm is of networks for images."""
+"""``mode-collapse`` trains no batch norm on points: the authors' is of networks for images."""
 
 BUDGET = 50_000
 """Updates of D of every run of ``budget``."""

@@ -161,7 +161,7 @@ def _copy_run(folder: Path, report: Mapping[str, Any], target: Path) -> None:
 
 
 def thinned(records: pl.DataFrame | None) -> pl.DataFrame | None:
-    """At most POINTS of the recorded updates of every seed, the last one among them."""
+    """``records`` with at most POINTS updates of every seed, the last one among them."""
     if records is None:
         return None
     number, count = pl.int_range(pl.len()).over("seed"), pl.len().over("seed")
