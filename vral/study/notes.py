@@ -39,7 +39,8 @@ update of the last LATE of the rounds.
 
 A step of Adam with its usual settings (learning rate 10⁻³, ε = 10⁻⁸) is then 10⁻¹⁰, less than half
 the spacing of float32 near 0.01, so that no such weight moves. Standard, whose gradient vanishes by
-degrees, ends at 3·10⁻¹¹ in the published runs; a saturated or dead unit gives 0 exactly.
+degrees, ends at 3·10⁻¹¹ on digits, and on MNIST in three of five seeds below 10⁻¹⁶; a saturated or
+dead unit gives 0 exactly.
 """
 LATE = 0.2
 """The last part of the rounds: that whose means count as final values (``frames.FINAL_SHARE``)."""
