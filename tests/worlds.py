@@ -101,7 +101,7 @@ def final_of(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     """What ``frames.final`` reads of a study with these tables."""
     if records.is_empty() or probes.is_empty():
         return records.clear()
-    return frames.final_values(records, probes)
+    return frames.marked(frames.final_values(records, probes), [])
 
 
 FALLS, STAYS = (1, 0.5, 0.001), (1, 0.9, 0.8)

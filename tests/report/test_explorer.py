@@ -27,7 +27,7 @@ def explored_frames():
     ]
     records, probes = pl.DataFrame(records), pl.DataFrame(probes)
     diverged = [{**cell, "seed": 1, "reading": "loss_D"}]
-    return records, probes, frames.final_values(records, probes, diverged)
+    return records, probes, frames.marked(frames.final_values(records, probes), diverged)
 
 
 def test_the_explorer_gets_bands_of_all_seeds_and_final_values_of_those_left():

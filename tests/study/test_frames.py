@@ -48,7 +48,7 @@ def test_seeds_lie_along_the_last_axis():
 def test_final_values_are_means_over_the_last_fifth_and_the_last_probe():
     seen = records({0: [float(i) for i in range(101)]})
     probes = records({0: [0.0, 7.0]}).rename({"m": "frechet"}).drop("grad_norm_fake")
-    final = frames.final_values(seen, probes)
+    final = frames.marked(frames.final_values(seen, probes), [])
     assert final["m"].to_list() == [pytest.approx(np.mean(np.arange(80, 101)))]
     assert final["frechet"].to_list() == [7.0]
     assert final["grad_norm_swing"].to_list() == [101 / 51]
@@ -61,7 +61,7 @@ def test_final_values_mark_the_seeds_that_diverged():
     seen = records({0: [1.0, 2.0], 1: [1.0]})
     entry = {"method": "lsgan", "ratio": "1", "dataset": "digits", "seed": 1, "reading": "loss_D"}
     probes = seen.rename({"m": "frechet"}).drop("grad_norm_fake")
-    final = frames.final_values(seen, probes, [entry])
+    final = frames.marked(frames.final_values(seen, probes), [entry])
     assert final["diverged"].to_list() == [False, True]
     assert frames.summary(final)["seeds"].to_list() == [1] * 5
 

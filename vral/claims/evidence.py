@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from vral.study import frames
+from vral.study.folders import ENDED
 from vral.study.measured import MEASURED, SCHEMA, Quantity, has_table, read_table
 
 Values = dict[int, float]
@@ -93,7 +94,7 @@ def read(root: Path, dataset: str) -> Evidence:
         config = report["config"]
         if config["dataset"] == dataset:
             batches.add(config["batch"])
-            if report["status"] not in ("finished", "diverged"):
+            if report["status"] not in ENDED:
                 arm = frames.coordinates(config)["method"]
                 unfinished |= {(arm, config["ratio"], seed) for seed in config["seeds"]}
     left_out = pl.DataFrame(

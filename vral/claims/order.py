@@ -22,7 +22,7 @@ from vral.claims.catalogue import claims_of
 from vral.claims.register import parse
 from vral.errors import FolderError
 from vral.study import frames
-from vral.study.folders import read_json, read_marker
+from vral.study.folders import ENDED, read_json, read_marker
 from vral.study.provenance import PACKAGE, PROVENANCE, REGISTER
 
 REPOSITORY = PACKAGE.parent
@@ -36,8 +36,6 @@ BLAMED = re.compile(r"([0-9a-f]{40}) \d+ \d+")
 
 Cell = tuple[str, str]
 """(arm, ratio)."""
-ENDED = ("finished", "diverged")
-"""The statuses of runs that can be judged."""
 ALL: Cell = ("", "")
 """Stands for all of a study that has no runs."""
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,8 @@ from vral.report.explorer import explored
 from vral.report.pictures import Picture, figures_of, picture, saved_picture
 from vral.report.settings import portable_command, train_command
 from vral.study import frames, notes
-from vral.study.config import differences, with_defaults
 from vral.study.experiments import EXPERIMENTS, Experiment
-from vral.study.folders import read_marker
+from vral.study.folders import ENDED, read_marker
 from vral.study.methods import arm_order, label
 from vral.study.numbers import typeset
 
@@ -157,24 +157,12 @@ def read_runs(root: Path) -> Study:
 
 def _refuse_mixed(found: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
     """Raise FolderError for two runs of one name that are not seeds of the same."""
-    seen: dict[tuple[str, ...], list[tuple[Path, Mapping[str, Any]]]] = {}
-    for folder, report in found:
-        config = with_defaults(report["config"])
-        earlier = seen.setdefault(tuple(frames.coordinates(config).values()), [])
-        for other, settings in earlier:
-            same = {name: config.get(name) for name in ("seeds", *PACE)}
-            changed = differences({**settings, **same}, config)
-            if changed or set(settings["seeds"]) & set(config["seeds"]):
-                why = "; ".join(changed) or "the same seeds"
-                raise FolderError(
-                    f"STUDY: {other} and {folder} are runs of one name with {why}; allowed: each "
-                    "by itself, as two folders"
-                )
-        earlier.append((folder, config))
-
-
-PACE = ("rounds", "record_every", "probe_every")
-"""Settings in which seeds of one method may differ, as one is longer than another."""
+    for (other, first), (folder, second) in combinations(found, 2):
+        if why := frames.misfit(first["config"], second["config"]):
+            raise FolderError(
+                f"STUDY: {other} and {folder} are runs of one name with {why}; allowed: each "
+                "by itself, as two folders"
+            )
 
 
 @dataclass(frozen=True)
@@ -299,7 +287,7 @@ class Section:
     @property
     def unfinished(self) -> list[dict[str, Any]]:
         """The run.json files of runs whose readings end before their last round."""
-        return [r for r in self.reports if r["status"] not in ("finished", "diverged")]
+        return [r for r in self.reports if r["status"] not in ENDED]
 
     @property
     def seconds(self) -> float:

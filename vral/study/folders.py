@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, get_origin
@@ -162,13 +162,15 @@ def _left_by_a_start(path: Path, mark: str) -> bool:
     return path.name == ".lock" or is_temporary(path, mark)
 
 
-def refuse_other_study(root: Path, experiment: str) -> None:
+def refuse_other_study(root: Path, experiment: str, option: str = "--out") -> None:
     """Raises FolderError where ``root`` holds another experiment or files that are not vral's."""
-    refuse_foreign(root, "study.json")
+    refuse_foreign(root, "study.json", option)
     if (root / "study.json").exists():
         present, _ = read_marker(root)
         if present != experiment:
-            raise FolderError(f"--out: {root} holds the experiment {present}; name another folder")
+            raise FolderError(
+                f"{option}: {root} holds the experiment {present}; name another folder"
+            )
 
 
 def note_command(root: Path, experiment: str) -> None:
@@ -177,10 +179,13 @@ def note_command(root: Path, experiment: str) -> None:
     Raises FolderError where the folder holds another experiment.
     """
     refuse_other_study(root, experiment)
-    marker = root / "study.json"
-    history = read_marker(root)[1] if marker.exists() else []
-    commands = [*history, shlex.join(sys.argv[1:])]
-    write_json(marker, dict(zip(STUDY, (experiment, commands), strict=True)))
+    history = read_marker(root)[1] if (root / "study.json").exists() else []
+    write_marker(root, experiment, [*history, shlex.join(sys.argv[1:])])
+
+
+def write_marker(root: Path, experiment: str, commands: Sequence[str]) -> None:
+    """Write study.json: the study's experiment, and every command that was given for it."""
+    write_json(root / "study.json", dict(zip(STUDY, (experiment, list(commands)), strict=True)))
 
 
 @contextmanager
@@ -228,6 +233,10 @@ class _Note(BaseModel):
     reading: str
     value: float
     d_update: NonNegativeInt
+
+
+ENDED = ("finished", "diverged")
+"""The statuses of runs that go on no further."""
 
 
 class _Report(BaseModel):

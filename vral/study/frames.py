@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from vral.errors import corrupt_file
+from vral.study.config import differences, with_defaults
 from vral.study.folders import read_run
 from vral.study.methods import arm_name, arm_order
 from vral.study.statistics import median_interval
@@ -39,6 +40,24 @@ def coordinates(config: Mapping[str, Any]) -> dict[str, str]:
     """The COORDINATES of the run with this configuration (the "config" of its run.json)."""
     arm = arm_name(config["method"], config.get("variant", ""))
     return {"method": arm, "ratio": config["ratio"], "dataset": config["dataset"]}
+
+
+PACE = ("rounds", "record_every", "probe_every")
+"""Settings in which runs of one cell may differ, as one is longer than another."""
+
+
+def misfit(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    """Why two configurations of one cell are not those of runs of different seeds.
+
+    Empty where they are, and where they are of two cells.
+    """
+    if coordinates(first) != coordinates(second):
+        return ""
+    other, here = with_defaults(first), with_defaults(second)
+    same = {name: here.get(name) for name in ("seeds", *PACE)}
+    common = sorted(set(other["seeds"]) & set(here["seeds"]))
+    changed = differences(other | same, here)
+    return "; ".join(changed) or f"the same seeds: {', '.join(map(str, common))}" * bool(common)
 
 
 def read(root: Path, kind: str) -> pl.DataFrame:
@@ -113,7 +132,7 @@ def restrict(
 
 
 def final(root: Path) -> pl.DataFrame:
-    """The final values of all runs under ``root``, as ``final_values`` gives them.
+    """The final values of all runs under ``root``, as ``final_values`` gives them, ``marked``.
 
     Those of published runs, whose records are thinned, are the ones that were kept with them.
     Empty where nothing was read. Raises FolderError where a file is missing or corrupt.
@@ -122,27 +141,19 @@ def final(root: Path) -> pl.DataFrame:
     records, probes = (
         read(root, kind).join(kept, on=keys, how="anti") for kind in ("records", "probes")
     )
-    found = [kept]
-    if not records.is_empty():
-        found.append(_reduced(records, probes))
-    return _marked(pl.concat(found, how="diagonal_relaxed"), diverged(root))
+    made = [] if records.is_empty() else [final_values(records, probes)]
+    return marked(pl.concat([kept, *made], how="diagonal_relaxed"), diverged(root))
 
 
-def final_values(
-    records: pl.DataFrame, probes: pl.DataFrame, diverged: Sequence[Mapping[str, Any]] = ()
-) -> pl.DataFrame:
+def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     """One row per seed of an arm at a ratio on a data set.
 
     A training reading is its mean over the last FINAL_SHARE of the rounds; a probe's readings are
-    those of the last probe. Two columns are about each round's mean ‖∇D‖ on fakes in the last half
-    of the run: "grad_norm_swing" is the largest over the smallest, "grad_norm_variation" the
-    coefficient of variation. "diverged" marks the seeds among ``diverged`` (entries as
-    ``diverged()`` gives them); their row holds the values before the divergence.
+    those of the last probe, absent where there are no ``probes``. Two columns are about each
+    round's mean ‖∇D‖ on fakes in the last half of the run: "grad_norm_swing" is the largest over
+    the smallest, "grad_norm_variation" the coefficient of variation. A seed that diverged has the
+    values before its divergence.
     """
-    return _marked(_reduced(records, probes), diverged)
-
-
-def _reduced(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
     keys = [*COORDINATES, "seed"]
     readings = [
         name for name, dtype in records.schema.items() if dtype.is_float() and name not in keys
@@ -164,16 +175,19 @@ def _reduced(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
         )
     )
     means = means.join(by_round, on=keys, how="left")
-    scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
-    if "round" not in probes.columns:  # There are none.
+    if probes.is_empty():
         return means
+    scalar = [name for name, dtype in probes.schema.items() if not dtype.is_nested()]
     clocks = ("round", "d_updates", "g_updates", "images")
     final = probes.select(scalar).filter(pl.col("round") == pl.col("round").max().over(keys))
     return means.join(final.drop(*clocks), on=keys, how="left")
 
 
-def _marked(final: pl.DataFrame, diverged: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """``final`` in order, with the column "diverged"."""
+def marked(final: pl.DataFrame, diverged: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """``final_values`` in order, with the column "diverged": whether the seed is in ``diverged``.
+
+    Its entries are those of ``diverged()``.
+    """
     keys = [*COORDINATES, "seed"]
     marks = pl.DataFrame(
         [{name: entry[name] for name in keys} for entry in diverged],
@@ -255,7 +269,10 @@ def last_samples(root: Path, arm: str, ratio: str, dataset: str) -> NDArray | No
 
 
 def last_grid(folder: Path, report: Mapping[str, Any]) -> NDArray | None:
-    """The last grid of samples of the run in ``folder``, of its first seed; None without grids."""
+    """The last grid of samples of the run in ``folder``, of its first seed; None without grids.
+
+    Raises FolderError where its file is missing or corrupt.
+    """
     grids = parts_of(folder / SAMPLES, report.get("manifest"))
     for path, part in [*grids.items()][-1:]:
         return _first_grid(path, read_bytes(path, part))

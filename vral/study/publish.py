@@ -1,4 +1,4 @@
-"""A small copy of a study, for git or a colleague: all that its verdicts, tables and page need.
+"""A small copy of a study, for git or a colleague: what its verdicts, tables and page need.
 
 The copy is a study's folder like any other, so that ``vral claims``, ``vral report`` and
 ``vral reproduce`` read it as they read the original. Of each run it keeps ``run.json`` and
@@ -13,7 +13,7 @@ lacks can be trained in the original or in the copy itself.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,15 @@ import polars as pl
 from vral.errors import FolderError
 from vral.files import read_file, write_bytes
 from vral.study import frames
-from vral.study.config import differences, with_defaults
-from vral.study.folders import STUDY, make_folder, read_json, read_marker, write_json
+from vral.study.folders import (
+    ENDED,
+    make_folder,
+    read_json,
+    read_marker,
+    refuse_other_study,
+    write_json,
+    write_marker,
+)
 from vral.study.measured import LISTED
 from vral.study.provenance import PROVENANCE
 from vral.train.records import FINAL, SAMPLES, Manifest, read_parts, verify, write_part
@@ -32,8 +39,6 @@ from vral.train.records import write_bytes as write_sample
 
 POINTS = 100
 """Recorded updates of a seed that are kept for curves."""
-ENDED = ("finished", "diverged")
-"""The statuses of runs that can be published."""
 
 
 def publish(root: Path, target: Path, dataset: str) -> list[Path]:
@@ -52,11 +57,9 @@ def publish(root: Path, target: Path, dataset: str) -> list[Path]:
     ended = [(folder, report) for folder, report in every if report["status"] in ENDED]
     if not ended:
         raise FolderError(f"STUDY: {root} holds no run on {dataset} that has ended")
-    present = [report for _, report in frames.runs(target)] if target.is_dir() else []
     for folder, report in ended:
         verify(folder, report.get("manifest", {}))
-        _refuse_another(target / folder.relative_to(root), report)
-        _refuse_mixed(target, present, report["config"])
+        _refuse_another(target, folder.relative_to(root), report)
     _mark(target, experiment, commands)
     for folder, report in ended:
         _copy_run(folder, report, target / folder.relative_to(root))
@@ -71,7 +74,7 @@ def publish_measured(root: Path, target: Path) -> None:
     experiment, commands = read_marker(root)
     names = [LISTED, PROVENANCE, *read_json(root / LISTED, {"tables": dict})["tables"]]
     content = {name: read_file(root / name) for name in names if (root / name).exists()}
-    for name in content.keys() - {PROVENANCE}:
+    for name in (name for name in content if name != PROVENANCE):
         if (target / name).exists() and read_file(target / name) != content[name]:
             raise FolderError(
                 f"--to: {target} holds another {name}; allowed: another folder, or move it aside"
@@ -81,60 +84,34 @@ def publish_measured(root: Path, target: Path) -> None:
         write_bytes(target / name, data)
 
 
-def _mark(target: Path, experiment: str, commands: list[str]) -> None:
+def _mark(target: Path, experiment: str, commands: Sequence[str]) -> None:
     """Make ``target`` the folder of the study, whose commands are added to those it has."""
     make_folder(target, "study.json", option="--to")
-    present: list[str] = []
-    if (target / "study.json").exists():
-        name, present = read_marker(target)
-        if name != experiment:
-            raise FolderError(
-                f"--to: {target} holds the experiment {name}; allowed: another folder"
-            )
-    both = list(dict.fromkeys([*present, *commands]))
-    write_json(target / "study.json", dict(zip(STUDY, (experiment, both), strict=True)))
+    refuse_other_study(target, experiment, option="--to")
+    present = read_marker(target)[1] if (target / "study.json").exists() else []
+    write_marker(target, experiment, list(dict.fromkeys([*present, *commands])))
 
 
-SAME = ("config", "status", "rounds_done", "provenance", "machine", "seconds")
-"""What tells a run from another of the same name."""
+SAME = ("status", "rounds_done", "provenance", "machine", "seconds")
+"""What tells a run from another with the same configuration."""
 
 
-def _refuse_another(target: Path, report: Mapping[str, Any]) -> None:
-    """Raise FolderError where ``target`` holds another run than the one of ``report``."""
-    if not (target / "run.json").exists():
-        return
-    present = read_json(target / "run.json", {"config": dict})
-    if any(present.get(name) != report.get(name) for name in SAME):
-        raise FolderError(
-            f"--to: {target} holds another run of that name; allowed: another folder, or move it "
-            "aside"
-        )
+def _refuse_another(target: Path, name: Path, report: Mapping[str, Any]) -> None:
+    """Raise FolderError where the run of ``report``, to be ``name``, does not fit into ``target``.
 
-
-PACE = ("seeds", "rounds", "record_every", "probe_every")
-"""Settings in which runs of one cell may differ."""
-
-
-def _refuse_mixed(
-    target: Path, present: Iterable[Mapping[str, Any]], config: Mapping[str, Any]
-) -> None:
-    """Raise FolderError where a run in ``target`` is of the cell of ``config`` and does not fit it.
-
-    It has other settings, or some of the same seeds in a run of another name.
+    It holds another run of that name, or one that is no run of other seeds of the same cell.
     """
-    place, here = frames.coordinates(config), with_defaults(config)
-    for report in present:
-        other = with_defaults(report["config"])
-        if frames.coordinates(report["config"]) != place:
-            continue
-        same = {name: here.get(name) for name in PACE}
-        changed = differences({**other, **same}, here)
-        common = set(other["seeds"]) & set(here["seeds"])
-        if changed or (common and list(other["seeds"]) != list(here["seeds"])):
-            what = "; ".join(changed) or f"seeds {', '.join(map(str, sorted(common)))} already"
+    for folder, present in frames.runs(target):
+        if folder == target / name:
+            if any(present.get(key) != report.get(key) for key in ("config", *SAME)):
+                raise FolderError(
+                    f"--to: {folder} holds another run of that name; allowed: another folder, or "
+                    "move it aside"
+                )
+        elif why := frames.misfit(present["config"], report["config"]):
             raise FolderError(
-                f"--to: {target} holds {' at '.join(list(place.values())[:2])} with {what}; "
-                "allowed: another folder, or move it aside"
+                f"--to: {folder} and the run to be published do not fit ({why}); allowed: another "
+                "folder, or move it aside"
             )
 
 
@@ -161,7 +138,10 @@ def _copy_run(folder: Path, report: Mapping[str, Any], target: Path) -> None:
 
 
 def thinned(records: pl.DataFrame | None) -> pl.DataFrame | None:
-    """``records`` with at most POINTS updates of every seed, the last one among them."""
+    """``records`` (a row per "seed" and "d_updates") with at most POINTS updates of every seed.
+
+    The last one is among them.
+    """
     if records is None:
         return None
     number, count = pl.int_range(pl.len()).over("seed"), pl.len().over("seed")
@@ -170,7 +150,7 @@ def thinned(records: pl.DataFrame | None) -> pl.DataFrame | None:
 
 
 def without_scores(probes: pl.DataFrame | None) -> pl.DataFrame | None:
-    """``probes``, with lists of single scores in the last one of every seed alone."""
+    """``probes`` (a row per "seed" and "round"), with lists of scores in each seed's last alone."""
     if probes is None:
         return None
     last = pl.col("round") == pl.col("round").max().over("seed")

@@ -24,7 +24,7 @@ from vral.errors import ConfigError, FolderError
 from vral.files import drop_temporaries
 from vral.study.build import GanTraining, Parts, compose, warmed_up
 from vral.study.config import RunConfig, differences, with_defaults
-from vral.study.folders import locked, make_folder, read_run, write_json
+from vral.study.folders import ENDED, locked, make_folder, read_run, write_json
 from vral.study.machine import Execution, check_memory, compiles, machine
 from vral.study.notes import notes
 from vral.study.probing import measure, write_probe
@@ -128,7 +128,7 @@ def execute(
     DataError where the data set is missing.
     """
     report = read_run(folder)
-    ended = report is not None and report["status"] in ("finished", "diverged")
+    ended = report is not None and report["status"] in ENDED
     if report is not None and ended and report["rounds_done"] >= config.rounds:
         settled_config(config, folder, report)
         verify(folder, report.get("manifest", {}))
