@@ -12,7 +12,7 @@ import yaml
 
 from vral.claims import CLAIMS
 from vral.claims.markdown import ANSWERS_BEGIN, ANSWERS_END, BEGIN, END
-from vral.cli.claims import restated
+from vral.claims.published import restated
 from vral.cli.main import main
 from vral.cli.options import given
 from vral.study.config import resolve
@@ -31,7 +31,7 @@ PAGES = [
     ROOT / "vral/CHANGELOG.md",
 ]
 STUDIES_WITHDRAWN = ("ratios-mnist", "well-trained-mnist", "clipping-mnist")
-RESTATE = "python -c \"from vral.cli.claims import restate; restate('runs/published')\""
+RESTATE = "python -c \"from vral.claims.published import restate; restate('runs/published')\""
 LEDGER = re.compile(r"<!-- claims -->.*<!-- /claims -->", re.DOTALL)
 
 

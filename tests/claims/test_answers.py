@@ -192,6 +192,6 @@ def test_an_experiment_that_was_run_on_another_data_set_alone_answers_there():
     assert (found.outcome, found.question.study) == ("holds", ("deck", "fashion-mnist"))
     (found,) = (a for a in answers([*elsewhere, *world(question)], []) if a.question.id == "C4")
     assert found.question.study == ("deck", "mnist")
-    waiting = Unjudged(CLAIMS["C4.panels.vral-meta"], "ring", "no study of it was given", "")
+    waiting = Unjudged(CLAIMS["C4.panels.vral-meta"], "ring", "", "", given=False)
     (found,) = (a for a in answers([], [waiting]) if a.question.id == "C4")
     assert (found.outcome, found.question.study) == ("not yet run", ("deck", "mnist"))

@@ -115,7 +115,7 @@ def judged(recorded: Drawn) -> list[Verdict]:
     verdicts = []
     for claim in CLAIMS:
         try:
-            require_competence(claim, recorded)
+            require_competence(claim, recorded, "digits")
         except NotTestableError:
             continue
         verdicts.append(judge_claim(claim, recorded, "mnist", Path("study")))

@@ -71,10 +71,10 @@ def test_there_is_no_verdict_on_a_g_that_is_dead(stage, column, asked):
     claim = CLAIMS["C2.usefulness.vral-parzen.cosine" if stage == "good" else early]
     least = getattr(STAGES[stage], asked)
     read = tuple(Column(claim.arms[-1], "200", need.column, 0.9) for need in claim.needs)
-    require_competence(claim, evidence(claim, read))
+    require_competence(claim, evidence(claim, read), "digits")
     dead = evidence(claim, (*read, Column(claim.arms[-1], "200", column, 0.9 * least)))
     with pytest.raises(NotTestableError, match=f"not testable: the median {column} of wgan-gp"):
-        require_competence(claim, dead)
+        require_competence(claim, dead, "digits")
 
 
 def test_nothing_is_said_of_a_g_that_moves_but_does_not_learn():
@@ -84,11 +84,10 @@ def test_nothing_is_said_of_a_g_that_moves_but_does_not_learn():
         for name in ("coverage", "usefulness_variance_share")
     )
     reads = replace(claim, arms=(*claim.arms, "wgan-gp+good"))
-    require_competence(claim, evidence(reads, held))
+    require_competence(claim, evidence(reads, held), "digits")
+    low = Column("vral-parzen", "50", "coverage", 0.2)
     with pytest.raises(NotTestableError, match="the median coverage of vral-parzen at 50"):
-        require_competence(
-            claim, evidence(reads, (*held, Column("vral-parzen", "50", "coverage", 0.2)))
-        )
+        require_competence(claim, evidence(reads, (*held, low)), "digits")
 
 
 def test_every_method_meets_the_same_g_at_every_stage():

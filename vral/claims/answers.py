@@ -15,7 +15,8 @@ to mean anything: where one is refuted the question is "not testable", and where
 the question is not either.
 
 Only runs with the experiment's own settings answer, and nothing that is withdrawn. An answer that
-holds survives where all its verdicts do.
+holds survives where all its verdicts do. Where the experiment was run on one other data set alone,
+the question is answered on that one, by the same rule.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,7 @@ from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
 from vral.claims.catalogue import CLAIMS
-from vral.claims.ledger import NO_STUDY, Unjudged, command_of
+from vral.claims.ledger import Unjudged, command_of
 from vral.claims.panels import FORMS, STANDARD_GANS
 from vral.claims.verdict import Judgement, Verdict
 from vral.claims.withdrawn import counts
@@ -267,12 +268,11 @@ def _placed(
     places = {
         entry.dataset
         for entry in (*verdicts, *still_open)
-        if entry.claim.experiment == experiment
-        and not (isinstance(entry, Unjudged) and entry.reason == NO_STUDY)
+        if entry.claim.experiment == experiment and (isinstance(entry, Verdict) or entry.given)
     }
-    if not places or home in places:
+    if home in places or len(places) != 1:
         return question
-    return replace(question, study=(experiment, min(places)))
+    return replace(question, study=(experiment, *places))
 
 
 def answer(

@@ -33,10 +33,6 @@ HOME_DATASET = RunConfig.model_fields["dataset"].default
 """The data set of a command that names none."""
 
 
-NO_STUDY = "no study of it was given"
-"""Why a claim is open of whose experiment there was no study."""
-
-
 @dataclass(frozen=True)
 class Unjudged:
     """A claim that is still open, and the command that would let it be judged."""
@@ -49,6 +45,8 @@ class Unjudged:
     """How many seeds the study has, where these are too few for a verdict."""
     not_testable: bool = False
     """Whether it has been run, and what it compares with has learned nothing."""
+    given: bool = True
+    """Whether there was a study of its experiment."""
 
 
 def ledger(roots: Collection[Path]) -> list[Verdict]:
@@ -78,10 +76,10 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     touched = {entry.claim.id for entry in (*verdicts, *still_open)}
     for claim in CLAIMS.values():
         if claim.id not in touched and not claim.retired:
-            reason = NO_STUDY
+            reason = "no study of it was given"
             for dataset in claim.datasets or EXPERIMENTS[claim.experiment].datasets[:1]:
                 command = command_of(claim.experiment, dataset)
-                still_open.append(Unjudged(claim, dataset, reason, command))
+                still_open.append(Unjudged(claim, dataset, reason, command, given=False))
     return as_family(verdicts), still_open
 
 
@@ -131,7 +129,7 @@ def judge_claim(claim: Claim, recorded: Evidence, dataset: str, root: Path) -> V
     )
 
 
-def require_competence(claim: Claim, recorded: Evidence, dataset: str = "") -> None:
+def require_competence(claim: Claim, recorded: Evidence, dataset: str) -> None:
     """Raise NotTestableError where a G that the claim is about has learned nothing on ``dataset``.
 
     A quotient of two failures says nothing, so such a claim is not testable in this study. A seed
@@ -167,7 +165,7 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
     """Every claim of a study over seeds, on each of its data sets."""
     for dataset in sorted({report["config"]["dataset"] for _, report in frames.runs(root)}):
         recorded = evidence.read(root, dataset)
-        changed = list(_changed(root, EXPERIMENTS[experiment], [dataset]))
+        changed = list(changed_settings(EXPERIMENTS[experiment], _configs(root, [dataset])))
         for claim in claims_of(experiment):
             if claim.datasets and dataset not in claim.datasets:
                 continue
@@ -196,18 +194,25 @@ Changes = dict[str, tuple[Any, Any]]
 """Setting to (the experiment's value, the run's value)."""
 
 
-def _changed(
-    root: Path, row: Experiment, datasets: Collection[str]
+def changed_settings(
+    row: Experiment, configs: Iterable[Mapping[str, Any]]
 ) -> Iterator[tuple[tuple[str, str], Changes]]:
-    """(arm, ratio) of every run of the experiment's arms, and its settings that differ."""
+    """(arm, ratio) of every run with one of ``configs`` and an arm of the experiment ``row``.
+
+    With it the settings that differ from the experiment's.
+    """
     arms = {arm.name: arm for arm in row.arms}
-    for _, report in frames.runs(root):
-        place = frames.coordinates(report["config"])
-        if place["method"] not in arms or place["dataset"] not in datasets:
-            continue
-        usual = row.config(arms[place["method"]], place["ratio"], place["dataset"])
-        actual = with_defaults(report["config"])
-        yield (place["method"], place["ratio"]), changes(usual, actual)
+    for config in configs:
+        place = frames.coordinates(config)
+        if place["method"] in arms:
+            usual = row.config(arms[place["method"]], place["ratio"], place["dataset"])
+            yield (place["method"], place["ratio"]), changes(usual, with_defaults(config))
+
+
+def _configs(root: Path, datasets: Collection[str]) -> list[dict[str, Any]]:
+    """The configurations of the runs under ``root`` on these data sets."""
+    reports = (report for _, report in frames.runs(root))
+    return [r["config"] for r in reports if r["config"]["dataset"] in datasets]
 
 
 def changes(usual: RunConfig, actual: Mapping[str, Any]) -> Changes:
@@ -244,9 +249,9 @@ def _continuing(root: Path, experiment: str, dataset: str) -> str:
     datasets = row.datasets if dataset == HOME_DATASET else (dataset,)
     by_run: list[dict[str, Any]] = []
     rounds = 0
-    for _, changes in _changed(root, row, datasets):
-        settings = {name: value for name, (_, value) in changes.items()}
-        usual, actual = changes.get("rounds", (0, 0))
+    for _, differing in changed_settings(row, _configs(root, datasets)):
+        settings = {name: value for name, (_, value) in differing.items()}
+        usual, actual = differing.get("rounds", (0, 0))
         rounds = max(rounds, actual if actual > usual else 0)  # a run can be lengthened, not cut
         settings.pop("rounds", None)
         by_run.append(settings)

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vral.claims.answers import Answer
+from vral.claims.ledger import Unjudged
 from vral.claims.verdict import JUDGEMENTS, Verdict
 from vral.claims.withdrawn import counts, doubt
 from vral.claims.wording import (
     ANSWER_MARKS,
     MARKS,
     basis,
+    family_notes,
+    headline,
     holm_note,
     remarks,
     tally_of_parts,
@@ -37,6 +40,14 @@ def answers_table(answers: Sequence[Answer]) -> str:
             f"{tally_of_parts(answer)} | `{experiment}`, {dataset} |"
         )
     return "\n".join(lines)
+
+
+def ledger_text(
+    verdicts: Sequence[Verdict], still_open: Sequence[Unjudged], page: Path, figures: str
+) -> str:
+    """All that stands between BEGIN and END: ``as_markdown``, and what to know of the family."""
+    notes = (headline(verdicts, still_open), *family_notes(verdicts))
+    return f"{as_markdown(verdicts, page, figures)}\n\n{' '.join(filter(None, notes))}"
 
 
 def as_markdown(verdicts: Sequence[Verdict], page: Path, figures: str) -> str:

@@ -7,23 +7,110 @@ runs with other settings; so no such verdict answers a question.
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vral.claims.answers import Answer, answers
 from vral.claims.catalogue import CLAIMS
-from vral.claims.ledger import Changes, Unjudged, changes, command_of, examine, other_settings
+from vral.claims.ledger import (
+    Unjudged,
+    changed_settings,
+    command_of,
+    examine,
+    other_settings,
+)
+from vral.claims.markdown import answers_table, ledger_text, write_between_marks
 from vral.claims.verdict import Threshold, Verdict, as_family
+from vral.claims.withdrawn import doubt
+from vral.claims.wording import family_notes, headline
+from vral.files import write_bytes
 from vral.study.experiments import EXPERIMENTS
 from vral.study.fidelity import published_configs
+from vral.study.statistics import LEVEL, coverage
 
 INTERVALS = ("record_every", "probe_every")
 """How often something was read: of published runs it is not known, and changes nothing trained."""
 
 
+def as_data(
+    verdicts: Sequence[Verdict], still_open: Sequence[Unjudged], answered: Sequence[Answer]
+) -> dict[str, Any]:
+    """All answers and verdicts in the types of JSON; NaN is null, ±∞ are "inf" and "-inf"."""
+    return {
+        "level": LEVEL,
+        "judged": len(verdicts),
+        "answers": [
+            {
+                "claim": answer.question.id,
+                "question": answer.question.text,
+                "experiment": answer.question.study[0],
+                "dataset": answer.question.study[1],
+                "outcome": answer.outcome,
+                "sentence": answer.sentence,
+                "survives": answer.survives,
+                "by_form": answer.by_form,
+                **{
+                    role: {part.claim: part.outcome for part in getattr(answer, role)}
+                    for role in ("parts", "controls", "beside")
+                },
+            }
+            for answer in answered
+        ],
+        "notes": [
+            line for line in (headline(verdicts, still_open), *family_notes(verdicts)) if line
+        ],
+        "verdicts": [
+            {
+                "claim": verdict.claim.id,
+                "statement": verdict.claim.statement,
+                "source": verdict.claim.source,
+                "restatement": verdict.claim.restatement,
+                "experiment": verdict.claim.experiment,
+                "figure": verdict.claim.figure,
+                "quantity": verdict.claim.quantity,
+                "threshold": str(verdict.claim.threshold),
+                "history": [vars(entry) for entry in verdict.claim.history],
+                "would_change": verdict.claim.would_change,
+                "kind": verdict.claim.kind,
+                "arms": verdict.claim.arms,
+                "dataset": verdict.dataset,
+                "study": str(verdict.study),
+                **{end: _in_json(getattr(verdict, end)) for end in ("effect", "low", "high", "p")},
+                "seeds": verdict.seeds,
+                "coverage": coverage(verdict.seeds) if verdict.seeds > 1 else None,
+                "settings": verdict.settings,
+                "diverged": verdict.diverged,
+                "verdict": verdict.verdict,
+                "survives": verdict.survives,
+                "standing": row.standing if (row := doubt(verdict)) else "in force",
+            }
+            for verdict in verdicts
+        ],
+        "not_run": [
+            {
+                "claim": entry.claim.id,
+                "dataset": entry.dataset,
+                "reason": entry.reason,
+                "command": entry.command,
+            }
+            for entry in still_open
+        ],
+    }
+
+
+def _in_json(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
+
+
 def read_ledger(folder: Path) -> list[Verdict]:
-    """The verdicts of ``folder``/claims.json."""
+    """The verdicts of ``folder``/claims.json, which ``as_data`` made.
+
+    Raises KeyError where the catalogue lacks a claim of it; so a claim stays there, retired.
+    """
     data = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     return [
         Verdict(
@@ -40,10 +127,10 @@ def read_ledger(folder: Path) -> list[Verdict]:
             settings=tuple(row["settings"]),
             diverged=row["diverged"],
             survives=row["survives"],
-            effect=_plain(row["effect"]),
-            low=_plain(row["low"]),
-            high=_plain(row["high"]),
-            p=_plain(row["p"]),
+            effect=_from_json(row["effect"]),
+            low=_from_json(row["low"]),
+            high=_from_json(row["high"]),
+            p=_from_json(row["p"]),
         )
         for row in data["verdicts"]
     ]
@@ -77,35 +164,41 @@ def published_ledger(folder: Path) -> tuple[list[Verdict], list[Unjudged]]:
     return as_family(verdicts), waiting
 
 
-def _home(verdict: Verdict, folder: Path) -> Path:
-    """The folder of the published study that ``verdict`` is of."""
-    name = verdict.claim.experiment
-    over_seeds = name in EXPERIMENTS
-    return folder / (f"{name}-{verdict.dataset}" if over_seeds else name)
-
-
-def _plain(value: float | str | None) -> float:
+def _from_json(value: float | str | None) -> float:
     return math.nan if value is None else float(value)
 
 
 def with_settings(verdict: Verdict, folder: Path) -> Verdict:
     """``verdict`` with the settings in which the published runs differ from the experiment now."""
-    about = _home(verdict, folder) / "about.json"
+    about = folder / f"{verdict.claim.experiment}-{verdict.dataset}" / "about.json"
     if verdict.claim.experiment not in EXPERIMENTS or not about.is_file():
         return verdict
-    changed = _changed(json.loads(about.read_text(encoding="utf-8")))
-    return replace(verdict, settings=other_settings(verdict.claim, changed))
+    configs = [
+        config.model_dump(mode="json")
+        for config in published_configs(json.loads(about.read_text(encoding="utf-8")))
+    ]
+    trained = [
+        (place, {name: pair for name, pair in found.items() if name not in INTERVALS})
+        for place, found in changed_settings(EXPERIMENTS[verdict.claim.experiment], configs)
+    ]
+    return replace(verdict, settings=other_settings(verdict.claim, trained))
 
 
-def _changed(about: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Changes]]:
-    """(arm, ratio) of every published run of an arm that the experiment has, and its changes."""
-    row = EXPERIMENTS[about["experiment"]]
-    arms = {arm.name: arm for arm in row.arms}
-    for config in published_configs(about):
-        if config.arm in arms:
-            usual = row.config(arms[config.arm], config.ratio, config.dataset)
-            found = changes(usual, config.model_dump(mode="json"))
-            yield (
-                (config.arm, config.ratio),
-                {name: pair for name, pair in found.items() if name not in INTERVALS},
-            )
+def restated(folder: Path) -> tuple[dict[str, Any], str, str]:
+    """What claims.json, and the two tables of the page, of the published ``folder`` are to hold."""
+    verdicts, still_open = published_ledger(folder)
+    answered = answers(verdicts, still_open)
+    text = ledger_text(verdicts, still_open, folder / "README.md", ".")
+    return as_data(verdicts, still_open, answered), text, answers_table(answered)
+
+
+def restate(folder: str) -> None:
+    """Write ``restated`` to claims.json and README.md in ``folder``, and the answers to README.md.
+
+    To be called where studies were published or definitions changed.
+    """
+    data, text, answered = restated(Path(folder))
+    write_between_marks(Path(folder) / "README.md", text, answered)
+    write_between_marks(Path("README.md"), "", answered)
+    content = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    write_bytes(Path(folder) / "claims.json", content.encode())

@@ -5,7 +5,6 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import rich_click as click
 from rich.console import Console
@@ -18,12 +17,11 @@ from vral.claims.markdown import (
     BEGIN,
     END,
     answers_table,
-    as_markdown,
+    ledger_text,
     write_between_marks,
 )
 from vral.claims.order import order as prove
-from vral.claims.published import published_ledger
-from vral.claims.withdrawn import doubt
+from vral.claims.published import as_data
 from vral.claims.wording import (
     ANSWER_COLOURS,
     ANSWERS_NOTE,
@@ -38,9 +36,8 @@ from vral.claims.wording import (
 from vral.cli.options import studies_argument
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
-from vral.files import write_bytes
 from vral.study.numbers import number
-from vral.study.statistics import LEVEL, coverage, interval_name
+from vral.study.statistics import interval_name
 
 PUBLISHED = "runs/published"
 """The folder of the published studies and figures."""
@@ -92,8 +89,7 @@ def command(
     if into and not verdicts:
         raise ConfigError(f"--into: {into} is left as it is. {first}")
     if into:
-        notes = " ".join(line for line in (first, *family_notes(verdicts)) if line)
-        text = f"{as_markdown(verdicts, into, figures or PUBLISHED)}\n\n{notes}"
+        text = ledger_text(verdicts, still_open, into, figures or PUBLISHED)
         write_between_marks(into, text, answers_table(answered))
     if as_json:
         click.echo(
@@ -193,97 +189,3 @@ def _show_open(console: Console, still_open: Sequence[Unjudged]) -> None:
     for (command, reason), names in groups.items():
         console.print(f"  {command}", style="cyan", soft_wrap=True)
         console.print(f"    {reason}: {', '.join(names)}", soft_wrap=True)
-
-
-def as_data(
-    verdicts: Sequence[Verdict], still_open: Sequence[Unjudged], answered: Sequence[Answer]
-) -> dict[str, Any]:
-    """All answers and verdicts in the types of JSON; NaN is null, ±∞ are "inf" and "-inf"."""
-    return {
-        "level": LEVEL,
-        "judged": len(verdicts),
-        "answers": [
-            {
-                "claim": answer.question.id,
-                "question": answer.question.text,
-                "experiment": answer.question.study[0],
-                "dataset": answer.question.study[1],
-                "outcome": answer.outcome,
-                "sentence": answer.sentence,
-                "survives": answer.survives,
-                "by_form": answer.by_form,
-                **{
-                    role: {part.claim: part.outcome for part in getattr(answer, role)}
-                    for role in ("parts", "controls", "beside")
-                },
-            }
-            for answer in answered
-        ],
-        "notes": [
-            line for line in (headline(verdicts, still_open), *family_notes(verdicts)) if line
-        ],
-        "verdicts": [
-            {
-                "claim": verdict.claim.id,
-                "statement": verdict.claim.statement,
-                "source": verdict.claim.source,
-                "restatement": verdict.claim.restatement,
-                "experiment": verdict.claim.experiment,
-                "figure": verdict.claim.figure,
-                "quantity": verdict.claim.quantity,
-                "threshold": str(verdict.claim.threshold),
-                "history": [vars(entry) for entry in verdict.claim.history],
-                "would_change": verdict.claim.would_change,
-                "kind": verdict.claim.kind,
-                "arms": verdict.claim.arms,
-                "dataset": verdict.dataset,
-                "study": str(verdict.study),
-                **{end: _plain(getattr(verdict, end)) for end in ("effect", "low", "high", "p")},
-                "seeds": verdict.seeds,
-                "coverage": coverage(verdict.seeds) if verdict.seeds > 1 else None,
-                "settings": verdict.settings,
-                "diverged": verdict.diverged,
-                "verdict": verdict.verdict,
-                "survives": verdict.survives,
-                "standing": row.standing if (row := doubt(verdict)) else "in force",
-            }
-            for verdict in verdicts
-        ],
-        "not_run": [
-            {
-                "claim": entry.claim.id,
-                "dataset": entry.dataset,
-                "reason": entry.reason,
-                "command": entry.command,
-            }
-            for entry in still_open
-        ],
-    }
-
-
-def restated(folder: Path) -> tuple[dict[str, Any], str, str]:
-    """What claims.json, and the two tables of the page, of the published ``folder`` are to hold."""
-    verdicts, still_open = published_ledger(folder)
-    answered = answers(verdicts, still_open)
-    notes = (headline(verdicts, still_open), *family_notes(verdicts))
-    page = folder / "README.md"
-    text = f"{as_markdown(verdicts, page, '.')}\n\n{' '.join(filter(None, notes))}"
-    return as_data(verdicts, still_open, answered), text, answers_table(answered)
-
-
-def restate(folder: str) -> None:
-    """Write ``restated`` to claims.json and README.md in ``folder``, and the answers to README.md.
-
-    To be called where studies were published or definitions changed.
-    """
-    data, text, answered = restated(Path(folder))
-    write_between_marks(Path(folder) / "README.md", text, answered)
-    write_between_marks(Path("README.md"), "", answered)
-    content = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-    write_bytes(Path(folder) / "claims.json", content.encode())
-
-
-def _plain(value: float) -> float | str | None:
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else str(value)

@@ -44,7 +44,8 @@ def gaussian_scores(mean: float) -> NDArray:
 def measured_points(root: Path) -> pl.DataFrame:
     """What the VRAL runs under ``root`` measured, with the columns of POINTS: a row per seed.
 
-    Each is the mean over the probes in the last fifth of its run. Runs whose means are asked in the
+    Each is the mean over the probes in the last fifth of its run; a published run has kept the
+    scores of the last probe alone. Runs whose means are asked in the
     other order have no gap and are left out. Raises FolderError where a file is corrupt.
     """
     rows = []
@@ -54,7 +55,7 @@ def measured_points(root: Path) -> pl.DataFrame:
         probes = read_parts(folder / "probes", report.get("manifest"))
         if config["objective"] not in ("meta", "parzen") or gap <= 0 or probes is None:
             continue
-        probes = probes.filter(pl.col("scores_real").is_not_null())  # Published runs keep the last.
+        probes = probes.filter(pl.col("scores_real").is_not_null())
         place = {"method": frames.coordinates(config)["method"], "gap": gap}
         late = pl.col("round") >= (1 - frames.FINAL_SHARE) * pl.col("round").max().over("seed")
         for probe in probes.filter(late).iter_rows(named=True):
