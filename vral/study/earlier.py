@@ -1,7 +1,7 @@
 """EARLIER: experiments as they were when the first published studies were made.
 
-Runs note their commit since 26 November 2026. A published study whose runs name none was made by
-the definition here; where an experiment is not here, its definition has not changed since.
+A published study that has an about.json was made by the definition here; where an experiment is not
+here, its definition has not changed since.
 """
 
 from collections.abc import Mapping
@@ -66,8 +66,9 @@ EARLIER: dict[str, Experiment] = {
 
 
 def definition_of(about: Mapping[str, Any]) -> Experiment:
-    """The experiment by which the study of an about.json over seeds was made."""
+    """The experiment by which the study of an about.json over seeds was made.
+
+    Every about.json is of an earlier study: ``vral publish`` writes run.json files.
+    """
     name = about["experiment"]
-    if any(run.get("provenance") for run in about["runs"]):
-        return EXPERIMENTS[name]
     return EARLIER.get(name, EXPERIMENTS[name])
