@@ -120,6 +120,21 @@ def test_publishing_again_changes_nothing_and_more_runs_are_added(whole, copy, t
     assert content(both) == before
 
 
+def test_what_was_cut_short_is_published_by_the_same_call(whole, copy, tmp_path):
+    """A run's run.json is written last: without it a folder holds parts and no run."""
+    cut = shutil.copytree(copy, tmp_path / "cut")
+    (cut / folder_name(configs()[0]) / "run.json").unlink()
+    assert [report["config"]["method"] for _, report in frames.runs(cut)] == ["vral-meta"]
+    publish.publish(whole, cut, "ring")
+    assert content(cut) == content(copy)
+
+
+def test_a_copy_published_onto_itself_stays_as_it_is(copy):
+    before = content(copy)
+    publish.publish(copy, copy, "ring")
+    assert content(copy) == before
+
+
 def test_another_run_of_the_same_name_is_refused_and_nothing_is_written(whole, copy, tmp_path):
     other = shutil.copytree(whole, tmp_path / "other")
     folder = other / folder_name(configs()[1])

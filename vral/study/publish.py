@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from vral.errors import FolderError
-from vral.files import read_file, write_bytes
+from vral.files import make_subfolder, read_file, write_bytes
 from vral.study import frames
 from vral.study.folders import (
     ENDED,
@@ -123,7 +123,7 @@ def _copy_run(folder: Path, report: Mapping[str, Any], target: Path) -> None:
         if frame is not None and not frame.is_empty():
             parts.update(write_part(frame, target / kind, rounds))
 
-    make_folder(target, "run.json", option="--to")
+    make_subfolder(target, parents=True)
     final = frames.final(folder).drop(*frames.COORDINATES, "diverged")
     copy(FINAL, final)
     copy("records", thinned(read_parts(folder / "records", manifest)))
