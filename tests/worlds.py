@@ -125,7 +125,6 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "C3.ks-real*": (("ks_real",), 0.05, 0.3),
     "C3.overlap-standard*": (("overlap",), 0.01, 0.3),
     "C3.overlap": (("overlap",), 0.6, 0.1),
-    "C3.overlap.held": (("overlap",), 0.6, 0.1),
     "C0.*": (("coverage",), 0.5, 0.1),
     "C1.panels.saturating": (("signal_fake",), 0.001, 0.5),
     "C1.panels.control.*": (("signal_fake",), 0.8, 0.1),
@@ -133,14 +132,14 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "C2.usefulness.*.cosine": (("usefulness_cosine",), 0.8, 0.1),
     "C2.stages.*": (("usefulness_cosine",), 0.8, 0.1),
     "C2.moves.*": (("usefulness_cosine",), 1.2, 1),
-    "C3.panels.mean-fake*": (("held_out_mean_fake",), 0.05, -0.8),
-    "C3.panels.mean-real*": (("held_out_mean_real",), 0.9, 0.2),
-    "C3.panels.variance-fake*": (("held_out_var_fake",), 1.2, 0.2),
-    "C3.panels.variance-real*": (("held_out_var_real",), 1.2, 3.0),
-    "C3.panels.ks-fake*": (("ks_fake",), 0.05, 0.3),
-    "C3.panels.ks-real*": (("ks_real",), 0.05, 0.3),
-    "C3.panels.overlap*": (("overlap",), 0.6, 0.1),
-    "C3.panels.contrast*": (("overlap",), 0.01, 0.3),
+    "C3.*.mean-fake*": (("held_out_mean_fake",), 0.05, -0.8),
+    "C3.*.mean-real*": (("held_out_mean_real",), 0.9, 0.2),
+    "C3.*.variance-fake*": (("held_out_var_fake",), 1.2, 0.2),
+    "C3.*.variance-real*": (("held_out_var_real",), 1.2, 3.0),
+    "C3.*.ks-fake*": (("ks_fake",), 0.05, 0.3),
+    "C3.*.ks-real*": (("ks_real",), 0.05, 0.3),
+    "C3.*.overlap*": (("overlap",), 0.6, 0.1),
+    "C3.*.contrast*": (("overlap",), 0.01, 0.3),
     "C4.panels.vral-*": (("score_var_fake",), 1.0, 0.1),
     "C4.panels.breaks.*": (("score_var_fake",), 0.01, 0.5),
     "C5.panels.swing.*": (("grad_norm_fake",), (1, 2), (1, 100)),
@@ -229,6 +228,23 @@ def true_and_false(claim: Claim) -> tuple[Evidence, Evidence]:
                 *((arm, ratio, "lipschitz", order(i)) for i, arm in enumerate(claim.arms)),
             )
             for order in (lambda i: 3 * i + 5, lambda i: count - i)
+        )
+    if claim.id == "C6.scale":
+        count = len(claim.arms)
+        ranks = range(count)
+
+        def rising(column: str, values) -> tuple:
+            return tuple((arm, ratio, column, v) for arm, v in zip(claim.arms, values, strict=True))
+
+        slope = (*rising("lipschitz", ranks), *rising("held_out_mean_fake", [0] * count))
+        with_slope, mixed = list(ranks), [(3 * i) % count + 0.5 * (i % 2) for i in ranks]
+        return tuple(
+            world(
+                *slope,
+                *rising("held_out_var_fake", variance),
+                *rising("held_out_mean_real", distance),
+            )
+            for variance, distance in ((with_slope, mixed), (mixed, with_slope))
         )
     if claim.id == "C6.poincare":
         square = tuple((arm, ratio, "latent_grad_square", 1) for arm in claim.arms)

@@ -14,12 +14,16 @@ HELD = [c for c in CLAIMS.values() if c.experiment in ("well-trained", "noise")]
 
 @pytest.mark.parametrize("claim", HELD, ids=lambda claim: claim.id)
 def test_a_held_g_that_is_dead_makes_its_claims_not_testable_but_on_the_segments(claim):
-    (need,) = claim.needs
-    assert need.arm in claim.arms
-    read = evidence(claim, (Column(need.arm, G_HELD_RATIO, "coverage", 0.4),))
-    with pytest.raises(NotTestableError, match=r"the median coverage of .* is 0\.4, asked ≥ 0"):
-        require_competence(claim, read, "digits")
-    require_competence(claim, read, "segments")
+    for dead in claim.needs:
+        assert dead.arm in claim.arms
+        columns = (
+            Column(need.arm, G_HELD_RATIO, need.column, 0.4 if need == dead else 0.6)
+            for need in claim.needs
+        )
+        read = evidence(claim, tuple(columns))
+        with pytest.raises(NotTestableError, match=rf"median {dead.column} of .* is 0\.4, asked ≥"):
+            require_competence(claim, read, "digits")
+        require_competence(claim, read, "segments")
 
 
 @pytest.mark.parametrize(("name", "ratio"), [("C10.clip-all", "5"), ("A.clip-all", "50")])
@@ -46,8 +50,10 @@ def test_the_held_g_is_the_good_one_of_usefulness_and_the_segments_are_as_they_w
         assert held.rounds * int(G_HELD_RATIO) == 12_000
         segments = row.config(row.arms[0], G_HELD_RATIO, "segments")
         assert (segments.warmup, segments.norm_g, segments.rule) == (0, "none", "adam")
-    assert all(
-        claim.needs == (Need(claim.needs[0].arm, G_HELD_RATIO, "coverage", 0.5, ("segments",)),)
-        for claim in HELD
-    )
-    assert STAGES["good"].coverage == 0.5
+    for claim in HELD:
+        subject = claim.arms[0]
+        assert claim.needs == (
+            Need(subject, G_HELD_RATIO, "coverage", 0.5, ("segments",)),
+            Need(subject, G_HELD_RATIO, "variance_share", 0.5, ("segments",)),
+        )
+    assert STAGES["good"][1:] == (0.5, 0.5)

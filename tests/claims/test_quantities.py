@@ -103,12 +103,12 @@ def test_correlation_and_inequality_are_taken_within_a_seed_over_arms_and_checkp
         for v in values
     ]
     evidence = made(probes=probes)
-    correlation = quantities.over_arms(["lsgan", "r1"], "v", "l", quantities.rank_correlation)
+    correlation = quantities.over_arms(["lsgan", "r1"], ("v", "l"), quantities.rank_correlation)
     assert correlation(evidence) == {0: pytest.approx(1), 1: pytest.approx(-1)}
-    worst = quantities.over_arms(["lsgan", "r1"], "v", "l", quantities.worst_poincare)
+    worst = quantities.over_arms(["lsgan", "r1"], ("v", "l"), quantities.worst_poincare)
     assert worst(evidence)[0] == 1.0
     with pytest.raises(NotRunError, match="moment at 50 has not been run"):
-        quantities.over_arms(["lsgan", "moment"], "v", "l", quantities.rank_correlation)(evidence)
+        quantities.over_arms(["lsgan", "moment"], ("v", "l"), quantities.rank_correlation)(evidence)
 
 
 def test_what_was_not_run_or_measured_is_said():
@@ -134,7 +134,7 @@ def test_seeds_that_diverged_before_any_reading_have_no_value_and_are_not_missin
         assert list(values) == [0, 1]
         assert np.isnan(list(values.values())).all()
     for test in (
-        quantities.over_arms(["lsgan"], "v", "l", quantities.rank_correlation),
+        quantities.over_arms(["lsgan"], ("v", "l"), quantities.rank_correlation),
         quantities.scale_gap("lsgan", "lsgan"),
     ):
         with pytest.raises(NotRunError, match="every seed has diverged before its first reading"):

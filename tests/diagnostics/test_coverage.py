@@ -1,10 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import plug_in_kl_mean, plug_in_kl_sd
 
-from vral.diagnostics.coverage import coverage, mixture_quality, reverse_kl
+from vral.diagnostics.coverage import coverage, mixture_quality, reverse_kl, variance_share
 
 LINE = np.arange(10.0)[:, None]
 
@@ -48,6 +50,15 @@ def test_coverage_is_its_definition(seed, neighbours):
 
 
 MODES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
+
+
+def test_the_share_of_variance_by_hand():
+    real = np.array([[0.0, 0.0], [2.0, 4.0]])
+    assert variance_share(real, real) == 1
+    assert variance_share(np.array([[7.0, 1.0], [9.0, 1.0]]), real) == 0.2
+    assert variance_share(3 * real + 5, real) == 9
+    assert variance_share(real[:1], real) == 0
+    assert math.isnan(variance_share(real, real[:1]))
 
 
 def test_mixture_quality_by_hand():

@@ -229,12 +229,13 @@ def test_training_the_classifier_leaves_the_thread_count_alone(digits, tmp_path)
 
 def test_the_digits_classifier_knows_its_digits(digits, cache_folder):
     judge, known = quality_measure(digits, cache_folder)
-    assert known.keys() == {"frechet_floor", "coverage_floor", "classifier_accuracy"}
+    floors = {f"{name}_floor" for name in ("frechet", "coverage", "variance_share")}
+    assert known.keys() == {*floors, "classifier_accuracy"}
     assert known["classifier_accuracy"] > 0.95
     assert known["coverage_floor"] > 0.9
     itself = judge(digits.held_out)
     assert abs(itself["frechet"]) < 1e-4
-    assert itself["coverage"] == 1
+    assert itself["coverage"] == itself["variance_share"] == 1
     random = torch.Generator().manual_seed(0)
     noise = judge(torch.rand(300, *digits.shape, generator=random))
     assert noise["frechet"] > 10 * known["frechet_floor"]
@@ -245,6 +246,7 @@ def test_the_digits_classifier_knows_its_digits(digits, cache_folder):
     assert judge(digits.train[:2000]) == {
         "frechet": known["frechet_floor"],
         "coverage": known["coverage_floor"],
+        "variance_share": known["variance_share_floor"],
     }
 
 

@@ -125,9 +125,11 @@ QUESTIONS = (
         "C6",
         "Does a bounded variance of its outputs bound the slope of the discriminator?",
         ("lipschitz", DIGITS),
-        ("C6.correlation", "C6.lipschitz"),
-        "Yes: variance and slope rise together, and VRAL's slope is at most twice WGAN-GP's.",
-        "No: variance and slope do not rise together, or VRAL's slope exceeds twice WGAN-GP's.",
+        ("C6.correlation", "C6.scale", "C6.lipschitz"),
+        "Yes: variance and slope rise together, more than the scale of D's scores makes them, and "
+        "VRAL's slope is at most twice WGAN-GP's.",
+        "No: variance and slope do not rise together beyond the scale of D's scores, or VRAL's "
+        "slope exceeds twice WGAN-GP's.",
         beside=("C6.poincare",),
     ),
     Question(

@@ -18,6 +18,7 @@ They are judged by ``vral reproduce deck``. What is read where:
 The thresholds stand in ``register.csv``, since before the first run.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,6 @@ NOT_SATURATING = ("nonsaturating", "lsgan")
 STANDARD_GANS = ("standard", "nonsaturating", "lsgan")
 GATES = tuple((arm, "1") for arm in NOT_SATURATING)
 """The pairs whose coverage gates every claim of the experiment."""
-late = partial(late_probes, ratio="50")
 
 
 def panel(name: str, *divides_by: tuple[str, str], **fields: Any) -> Claim:
@@ -114,63 +114,74 @@ def _off(target: float, test: Test) -> Test:
     return paired(lambda value: abs(value - target), test)
 
 
-def _outputs(arm: str) -> list[Claim]:
-    """C3 for one form: mean, standard deviation, KS distance and overlap, averaged over time."""
+def outputs(
+    arm: str, register: Callable[..., Claim], mark: str, where: str, ratio: str
+) -> list[Claim]:
+    """C3 for one form at one ratio: mean, variance, KS distance and overlap, averaged over time.
+
+    ``register`` makes a claim of its name and its fields; ``mark`` stands in the name and ``where``
+    begins the restatement.
+    """
+    where, late = f"{where}, over the last fifth", partial(late_probes, arm, ratio=ratio)
     parts = []
     for side, target in {"fake": 0.0, "real": 1.0}.items():
         parts += [
-            panel(
-                f"C3.panels.mean-{side}.{arm}",
+            register(
+                f"C3.{mark}.mean-{side}.{arm}",
                 **MATCHES,
                 arms=(arm,),
-                restatement=f"At 50:1, over the last fifth, the mean of {arm}'s D on held-out "
-                f"{side} samples is within 0.2 of {target:g} on average.",
-                test=_off(target, late(arm, f"held_out_mean_{side}")),
+                restatement=f"{where}, the mean of {arm}'s D on held-out {side} samples is within "
+                f"0.2 of {target:g} on average.",
+                test=_off(target, late(f"held_out_mean_{side}")),
             ),
-            panel(
-                f"C3.panels.variance-{side}.{arm}",
+            register(
+                f"C3.{mark}.variance-{side}.{arm}",
                 **MATCHES,
                 arms=(arm,),
-                restatement=f"At 50:1, over the last fifth, the variance of {arm}'s D on held-out "
-                f"{side} samples is within 0.36 of 1 on average (a standard deviation of 0.8 to "
-                "1.17).",
-                test=_off(1.0, late(arm, f"held_out_var_{side}")),
+                restatement=f"{where}, the variance of {arm}'s D on held-out {side} samples is "
+                "within 0.36 of 1 on average (a standard deviation of 0.8 to 1.17).",
+                test=_off(1.0, late(f"held_out_var_{side}")),
             ),
-            panel(
-                f"C3.panels.ks-{side}.{arm}",
+            register(
+                f"C3.{mark}.ks-{side}.{arm}",
                 **MATCHES,
                 arms=(arm,),
-                restatement=f"At 50:1, over the last fifth, the Kolmogorov-Smirnov distance of "
-                f"{arm}'s held-out {side} scores to N({target:g},1) is at most 0.1 on average.",
-                test=late(arm, f"ks_{side}"),
+                restatement=f"{where}, the Kolmogorov-Smirnov distance of {arm}'s held-out {side} "
+                f"scores to N({target:g},1) is at most 0.1 on average.",
+                test=late(f"ks_{side}"),
             ),
         ]
     return [
         *parts,
-        panel(
-            f"C3.panels.overlap.{arm}",
+        register(
+            f"C3.{mark}.overlap.{arm}",
             **MATCHES,
             arms=(arm,),
-            restatement=f"At 50:1, over the last fifth, {arm}'s two score densities overlap by 0.4 "
-            "or more on average (ideal 0.617).",
-            test=late(arm, "overlap"),
+            restatement=f"{where}, {arm}'s two score densities overlap by 0.4 or more on average "
+            "(ideal 0.617).",
+            test=late("overlap"),
         ),
     ]
 
 
+def no_overlap(
+    arm: str, register: Callable[..., Claim], mark: str, where: str, ratio: str
+) -> Claim:
+    """The contrast of ``outputs``: another loss's scores do not overlap."""
+    return register(
+        f"C3.{mark}.contrast.{arm}",
+        **{**MATCHES, "statement": "Without it the outputs do not overlap."},
+        arms=(arm,),
+        restatement=f"{where}, over the last fifth, {arm}'s two score densities overlap by 0.05 at "
+        "most on average.",
+        test=late_probes(arm, "overlap", ratio),
+    )
+
+
+AT_50 = (panel, "panels", "At 50:1", "50")
 OUTPUTS = [
-    *(claim for arm in FORMS for claim in _outputs(arm)),
-    *(
-        panel(
-            f"C3.panels.contrast.{arm}",
-            **{**MATCHES, "statement": "Without it the outputs do not overlap."},
-            arms=(arm,),
-            restatement=f"At 50:1, over the last fifth, {arm}'s two score densities overlap by "
-            "0.05 at most on average.",
-            test=late(arm, "overlap"),
-        )
-        for arm in STANDARD_GANS
-    ),
+    *(claim for arm in FORMS for claim in outputs(arm, *AT_50)),
+    *(no_overlap(arm, *AT_50) for arm in STANDARD_GANS),
 ]
 
 VARIANCE = {

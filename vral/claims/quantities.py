@@ -164,29 +164,27 @@ def poincare_ratio(variance: ArrayLike, gradient_square: ArrayLike) -> NDArray:
     return np.where(variance == 0, 0.0, ratio)
 
 
-def over_arms(
-    arms: Sequence[str], first: str, second: str, reduce: Callable[[NDArray, NDArray], float]
-) -> Test:
-    """``reduce`` of two probe columns over all arms and checkpoints, within each seed.
+def over_arms(arms: Sequence[str], columns: Sequence[str], reduce: Callable[..., float]) -> Test:
+    """``reduce`` of the probes' ``columns`` over all arms and checkpoints, within each seed.
 
     Seeds that an arm lacks are left out. For a seed that diverged, its probes until then count.
     """
 
     def values(evidence: Evidence) -> Values:
-        parts = [evidence.rows(evidence.probes, arm, "50", first, second) for arm in arms]
+        parts = [evidence.rows(evidence.probes, arm, "50", *columns) for arm in arms]
         seeds = set.intersection(
             *(
                 set(part["seed"]) | evidence.diverged_seeds([arm], ["50"])
                 for arm, part in zip(arms, parts, strict=True)
             )
         )
-        recorded = [part.select("seed", first, second) for part in parts if part.height]
+        recorded = [part.select("seed", *columns) for part in parts if part.height]
         if not recorded:
             raise NotRunError("every seed has diverged before its first reading")
         frame = pl.concat(recorded)
         by_seed = {seed: frame.filter(pl.col("seed") == seed) for seed in sorted(seeds)}
         return {
-            seed: float(reduce(part[first].to_numpy(), part[second].to_numpy()))
+            seed: float(reduce(*(part[column].to_numpy() for column in columns)))
             for seed, part in by_seed.items()
         }
 

@@ -1,4 +1,4 @@
-"""Coverage of the data by the samples, on NumPy arrays (n, dim)."""
+"""Coverage of the data by the samples, and their variance, on NumPy arrays (n, dim)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,15 @@ def coverage(real: Array, fake: Array, neighbours: int = 5) -> float:
     radius = among_real.kneighbors(real)[0][:, -1]
     nearest_fake = NearestNeighbors(n_neighbors=1).fit(fake).kneighbors(real)[0][:, 0]
     return float((nearest_fake < radius).mean())
+
+
+def variance_share(fake: Array, real: Array) -> float:
+    """Total variance E‖v - E v‖² of the fake points over that of the real ones.
+
+    Near 0 all fake points are one; 1 is that of the data. NaN where all real points are one.
+    """
+    of_fake, of_real = (float(points.var(0).sum()) for points in (fake, real))
+    return of_fake / of_real if of_real else float("nan")
 
 
 def reverse_kl(modes: NDArray[np.integer], shares: Array) -> float:

@@ -39,6 +39,7 @@ PROBE_METRICS: dict[str, str] = {
     "Poincaré's inequality",
     "frechet": "Fréchet distance to held-out data (images: on a classifier's features)",
     "coverage": "share of held-out samples with a generated one among their neighbours",
+    "variance_share": "total variance of generated samples over that of held-out ones",
     "w1": "Wasserstein-1 distance to held-out points; its floor is in run.json",
     "modes_covered": "modes of the data that are reached",
     "reverse_kl": "KL of the samples' modes to the data's in nats; bias (modes-1)/2n",

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from vral.data.datasets import Dataset
 from vral.data.draws import rng
-from vral.diagnostics.coverage import coverage, mixture_quality, reverse_kl
+from vral.diagnostics.coverage import coverage, mixture_quality, reverse_kl, variance_share
 from vral.diagnostics.transport import wasserstein, wasserstein_references
 from vral.errors import FolderError
 from vral.files import write_bytes
@@ -195,13 +195,13 @@ Quality = Callable[[Tensor], dict[str, float]]
 def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, float]]:
     """The measure of samples of ``data`` on the CPU, and reference values of the measure itself.
 
-    * Labelled images: "frechet" (lower is better) and "coverage", against the held-out split. Their
-      floors are those of the training split, judged as if it were generated.
-    * Stacks: the same two by the classifier of one channel; "modes_covered", the number of labels
-      that are read at least once; and "reverse_kl" to the shares with which the training triples
-      are drawn.
+    * Labelled images: "frechet" (lower is better), "coverage" and "variance_share", against the
+      held-out split. Their floors are those of the training split, judged as if it were generated.
+    * Stacks: the same three, by the classifier of one channel; "modes_covered", the number of
+      labels that are read at least once; and "reverse_kl" to the shares with which the training
+      triples are drawn.
     * Mixtures: "modes_covered", "high_quality" and "reverse_kl".
-    * Other points: the two image measures on the coordinates. If ``data.w1_size`` is not 0 also
+    * Other points: the three image measures on the coordinates. If ``data.w1_size`` is not 0 also
       "w1", exact on that many generated and held-out points; its references are its floor and the
       value of a G that makes one point.
 
@@ -232,6 +232,7 @@ def _point_measure(data: Dataset) -> tuple[Quality, dict[str, float]]:
         return {
             "frechet": frechet_distance(fake, held_out),
             "coverage": coverage(held_out[:2000], fake),
+            "variance_share": variance_share(fake, held_out),
             **distance,
         }
 
@@ -259,6 +260,9 @@ def _image_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, float
         return {
             "frechet": frechet_distance(fake, held_out),
             "coverage": coverage(held_out[:2000], fake),
+            "variance_share": variance_share(
+                samples.flatten(1).numpy(), data.held_out.flatten(1).numpy()
+            ),
             **judge_modes(read_labels(network, fake)),
         }
 

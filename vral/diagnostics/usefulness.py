@@ -36,6 +36,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from vral.diagnostics.coverage import variance_share
+
 SAMPLES = 400
 """Fakes, and reals, that a probe takes; fewer where a data set holds fewer out."""
 
@@ -131,7 +133,7 @@ def usefulness(fakes: Array, reals: Array, signal: Array) -> dict[str, float]:
         **_aligned("usefulness_w1_drop", step, _directions(near)),
         **_finite_steps(x, y, step, distances),
         **dict(zip(DISTANCES, distances.tolist(), strict=True)),
-        "usefulness_variance_share": _variance(x) / (_variance(y) or math.nan),
+        "usefulness_variance_share": variance_share(x, y),
     }
 
 
@@ -179,11 +181,6 @@ def _distances(fakes: Array, reals: Array) -> Array:
 
 def _lengths(vectors: Array) -> Array:
     return np.linalg.norm(vectors, axis=1)
-
-
-def _variance(vectors: Array) -> float:
-    """E‖v - E v‖²."""
-    return vectors.var(0).sum().item()
 
 
 def _rms(vectors: Array) -> float:
