@@ -1,5 +1,8 @@
 """What the run explorer draws."""
 
+import base64
+import json
+import zlib
 from math import inf, nan
 
 import numpy as np
@@ -76,3 +79,28 @@ def test_thinned_curves_keep_every_kth_bin_and_the_last():
     assert len(times) == len(thin["median"])
     assert times[-1] == drawn["clocks"][curve["clock"]]["round"][-1]
     assert explorer.thinned(drawn, 1) == drawn
+
+
+def unpacked(packed):
+    return json.loads(zlib.decompress(base64.b64decode(packed)))["studies"]
+
+
+def full_study():
+    """One curve of as many bins as a curve may have."""
+    bins = [float(i) for i in range(explorer.POINTS)]
+    curve = {"method": 0, "ratio": 0, "clock": 0, "median": bins, "low": bins, "high": bins}
+    times = [{clock: bins for clock in explorer.CLOCKS}]
+    return {"title": "x", "clocks": times, "curves": {"loss_D": [curve]}, "finals": {}}
+
+
+def test_curves_keep_the_most_bins_that_have_room_but_never_fewer_than_the_fewest(monkeypatch):
+    whole, points = explorer.packed_data([full_study()])
+    assert (points, unpacked(whole)) == (explorer.POINTS, [full_study()])
+    monkeypatch.setattr(explorer, "ROOM", len(whole) - 1)
+    assert explorer.packed_data([full_study()])[1] == explorer.POINTS // 2
+    monkeypatch.setattr(explorer, "ROOM", 1)
+    least, points = explorer.packed_data([full_study()])
+    assert points == explorer.FEWEST_POINTS == 12
+    (curve,) = unpacked(least)[0]["curves"]["loss_D"]
+    assert len(curve["median"]) == 12
+    assert len(least) < len(whole)

@@ -25,7 +25,7 @@ from vral.study.statistics import band
 
 POINTS = 120
 FEWEST_POINTS = 12
-"""Thinning stops here."""
+"""Thinning leaves so many bins of POINTS at least, even where the data then exceed ROOM."""
 DIGITS = 4
 """Significant digits of every value: finer than a pixel."""
 ROOM = 1_100_000
@@ -138,10 +138,9 @@ def pack(text: str) -> str:
 def packed_data(studies: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
     """What explorer.js reads of these studies, packed, and how many bins a curve has at most.
 
-    Raises ValueError on NaN, which JSON does not have.
-
     ``studies`` are results of ``explored`` with their titles. Curves keep every k-th bin, for the
-    least k with which the data have ROOM.
+    least k with which the data have ROOM, or else the largest k that leaves FEWEST_POINTS of POINTS
+    bins. Raises ValueError on NaN, which JSON does not have.
     """
     known = {name for study in studies for name in (*study["curves"], *study["finals"])}
     readings = [
@@ -151,16 +150,13 @@ def packed_data(studies: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
         }
         for heading, texts in READINGS.items()
     ]
-    every = 1
-    while True:
+    for every in range(1, POINTS // FEWEST_POINTS + 1):
         shown = [thinned(study, every) for study in studies]
         content = {"studies": shown, "clocks": CLOCKS, "readings": readings}
         data = pack(json.dumps(content, allow_nan=False, separators=(",", ":")))
-        points = -(-POINTS // every)
-        if len(data) <= ROOM or -(-POINTS // (every + 1)) < FEWEST_POINTS:
-            return data, points
-        # Curves shrink as 1 / every, the rest does not, so this passes no step that would fit.
-        every = max(every + 1, every * len(data) // ROOM)
+        if len(data) <= ROOM:
+            break
+    return data, -(-POINTS // every)
 
 
 def thinned(study: Mapping[str, Any], every: int) -> dict[str, Any]:
