@@ -9,13 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from matplotlib.figure import Figure
 from PIL import Image
 
 from vral.claims import CLAIMS, Verdict
 from vral.cli.main import main
+from vral.figures import Drawing
 from vral.figures.front import READINGS as FRONT_READINGS
 from vral.report import page
-from vral.report.contents import Section, Study
+from vral.report.contents import Plate, Section, Study, by_statement, figure_anchor
 from vral.report.explorer import CLOCKS, POINTS
 from vral.report.explorer import READINGS as EXPLORED
 from vral.report.pictures import Picture
@@ -70,7 +72,8 @@ MANY = [
     *(("well-trained", name) for name in ("segments", "mnist")),
 ]
 """The studies of a full report over seeds."""
-FIGURES_EACH, ARMS, RATIOS = 2, ("standard", "lsgan", "nonsaturating", "wgan-gp"), ("1", "50")
+FIGURES_EACH = ("overview", "samples")
+ARMS, RATIOS = ("standard", "lsgan", "nonsaturating", "wgan-gp"), ("1", "50")
 
 
 def _picture(rng: np.random.Generator, width: int, height: int) -> Picture:
@@ -99,11 +102,20 @@ def _many_section(number: int, experiment: str, dataset: str) -> Section:
         if claim.experiment == experiment and dataset in (claim.datasets or (dataset,))
         for judgement in [("confirmed", "refuted", "inconclusive")[rng.integers(3)]]
     ]
-    figures = {
-        name: dataclasses.replace(_picture(rng, 200, 120), phone=_picture(rng, 80, 120))
-        for name in ("overview", "samples")[:FIGURES_EACH]
-    }
-    section = Section(study, dataset, f"study{number}-{experiment}-{dataset}", verdicts, figures)
+    anchor = f"study{number}-{experiment}-{dataset}"
+    figures = dict.fromkeys(FIGURES_EACH, Drawing(lambda _: Figure()))
+    section = Section(study, dataset, anchor, verdicts, figures)
+    section.__dict__["plates"] = [
+        Plate(
+            name,
+            figure_anchor(anchor, name),
+            "",
+            f"Figure {name}",
+            dataclasses.replace(_picture(rng, 200, 120), phone=_picture(rng, 80, 120)),
+            by_statement([verdict for verdict in verdicts if verdict.claim.figure == name]),
+        )
+        for name in FIGURES_EACH
+    ]
     cells = [(arm, ratio) for arm in ARMS for ratio in RATIOS]
     section.__dict__["values"] = {
         cell: {

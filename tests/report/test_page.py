@@ -55,10 +55,10 @@ def test_a_page_of_many_studies_is_small_and_leaves_nothing_out(many):
     assert len(MANY) == 25
     assert many.stat().st_size <= 5_000_000
     sections = many_sections()
-    given = sum(len(section.figures) for section in sections)
+    given = sum(len(section.plates) for section in sections)
     assert text.count('class="plate') == given == 50
     assert text.count("data:image/png;base64,iVBOR") >= given + 1
-    assert sum(p.size for s in sections for p in s.figures.values()) > 5_000_000
+    assert sum(plate.picture.size for s in sections for plate in s.plates) > 5_000_000
     for section in sections:
         assert f'<details class="fold study" id="{section.anchor}">' in text
         for verdict in section.verdicts:

@@ -15,7 +15,7 @@ from vral.cli.terminal import open_terminal
 from vral.errors import ConfigError
 from vral.report.contents import holds_runs, read_runs, read_study, read_theory, sections
 from vral.report.page import is_ours, render, write_page
-from vral.report.pictures import Picture, write_pdf
+from vral.report.pictures import write_pdf
 from vral.study.experiments import EXPERIMENTS
 
 
@@ -60,9 +60,8 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
         parts += sections(study, number, judged)
     theories = [read_theory(root, i, judged) for i, root in enumerate(computed, 1)]
     page = render(parts, theories, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
-    given = [figure for part in parts for figure in part.figures.values()]
-    figures = [figure for figure in given if not isinstance(figure, Picture)]
-    shown = len(given) + sum(len(theory.figures) for theory in theories)
+    figures = [figure for part in parts for figure in part.figures.values()]
+    shown = len(figures) + sum(len(theory.figures) for theory in theories)
     write_pdf(pdf, "; ".join(dict.fromkeys(part.study.row.question for part in parts)), figures)
     write_page(out, page)
     verdicts = f"{len(judged)} verdicts" if judgeable else "no study, so no verdicts"

@@ -206,8 +206,8 @@ class Section:
     dataset: str
     anchor: str
     verdicts: list[Verdict]
-    figures: Mapping[str, Drawing | Picture]
-    """File name without its ending to figure. A Drawing is drawn now; a Picture was saved."""
+    figures: dict[str, Drawing]
+    """File name without its ending to figure."""
 
     @cached_property
     def final(self) -> pl.DataFrame:
@@ -313,12 +313,13 @@ class Section:
         )
         return {"anchor": self.anchor, "title": f"{self.study.name}, {self.dataset}"} | curves
 
+    @cached_property
     def plates(self) -> list[Plate]:
-        """Every figure, whether it supports verdicts or not."""
+        """Every figure as it is drawn, whether it supports verdicts or not."""
         return [self._plate(name, draw) for name, draw in self.figures.items()]
 
-    def _plate(self, name: str, figure: Drawing | Picture) -> Plate:
-        shown = figure if isinstance(figure, Picture) else picture(figure)
+    def _plate(self, name: str, draw: Drawing) -> Plate:
+        shown = picture(draw)
         statements = by_statement([v for v in self.verdicts if v.claim.figure == name])
         title = shown.caption or f"{self.study.name} on {self.dataset}"
         alt = f"Figure {name}: {title}. {self._in_words(name)}"

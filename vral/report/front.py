@@ -1,6 +1,6 @@
 """The one picture of the page's first screen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from vral.claims.answers import DECK
 from vral.figures.front import READINGS, front
-from vral.report.contents import Plate, Section, Theory, figure_anchor
+from vral.report.contents import Section, Theory, figure_anchor
 from vral.report.pictures import Picture, drawn, thumbnail
 from vral.study.methods import METHODS
 
@@ -32,15 +32,11 @@ class Front:
     anchor: str
 
 
-def front_of(
-    sections: Sequence[Section],
-    plates: Mapping[str, Sequence[Plate]],
-    theories: Sequence[Theory],
-) -> Front | None:
+def front_of(sections: Sequence[Section], theories: Sequence[Theory]) -> Front | None:
     """Every method at 50:1, where a study compares them; else the first figure, shrunk.
 
-    ``plates`` holds the figures of a section by its anchor. The deck on its home data set comes
-    first, then the sections in their order. None where there is no figure at all.
+    The deck on its home data set comes first, then the sections in their order. None where there is
+    no figure at all.
     """
     compared = [section for section in sections if section.study.experiment in COMPARED]
     compared.sort(key=lambda section: (section.study.experiment, section.dataset) != DECK)
@@ -49,7 +45,7 @@ def front_of(
         if summary is not None:
             return _comparison(section, summary)
     for section in sections:
-        for plate in plates[section.anchor][:1]:
+        for plate in section.plates[:1]:
             caption = plate.caption or f"{plate.name}: {section.study.name}, {section.dataset}"
             return Front(thumbnail(plate.picture, *LARGEST), plate.alt, caption, plate.anchor)
     for theory in theories:

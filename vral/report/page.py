@@ -87,10 +87,9 @@ def render(
     ``still_open`` are the claims that the studies do not judge, ``command`` is the one that writes
     the page, and ``pdf`` names the file of figures beside it.
     """
-    plates = {section.anchor: section.plates() for section in sections}
-    front = front_of(sections, plates, theories)
+    front = front_of(sections, theories)
     pictures = {
-        **{plate.anchor: plate.picture for shown in plates.values() for plate in shown},
+        **{plate.anchor: plate.picture for section in sections for plate in section.plates},
         **{
             figure_anchor(theory.anchor, name): picture
             for theory in theories
@@ -102,9 +101,7 @@ def render(
     template = _environment().get_template("page.html")
 
     def page(shown: Mapping[str, Picture]) -> str:
-        return template.render(
-            context, command=command, pdf=pdf, plates=plates, front=front, pictures=shown
-        )
+        return template.render(context, command=command, pdf=pdf, front=front, pictures=shown)
 
     return _within(LIMIT, page, pictures)
 
