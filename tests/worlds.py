@@ -176,8 +176,6 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "Q1.earns.*": (("frechet",), 0.5, 1),
     "Q2.*": (("frechet",), 4, 1),
     "Q4.*": (("frechet",), 0.5, 1),
-    "P1.ratio.*": (("modes_covered",), 1, 0.5),
-    "P1.best.*": (("modes_covered",), 1, 0.5),
     "P1.quality.*": (("high_quality",), 0.8, 0.2),
     "P1.kl.*": (("reverse_kl",), 0.2, 1),
     "T8.wgan-gp": (("w1",), 4, 1),
@@ -268,10 +266,13 @@ def true_and_false(claim: Claim) -> tuple[Evidence, Evidence]:
         learned = tuple((subject, at, "coverage", 0.5) for at in claim.ratios)
         best_at_10, best_at_1 = (world((subject, "10", "frechet", v), *learned) for v in (0.5, 2))
         return (best_at_10, best_at_1) if "large" in claim.id else (best_at_1, best_at_10)
-    if fnmatchcase(claim.id, "P1.problem.*") or fnmatchcase(claim.id, "P1.vral-*"):
+    if fnmatchcase(claim.id, "P1.problem.*"):
         modes = MODES[claim.datasets[0]]
-        few, many = 0.3 * modes, 0.97 * modes
-        good, bad = (few, many) if "problem" in claim.id else (many, few)
-        return pair("modes_covered", good, bad)
+        return pair("modes_covered", 0.3 * modes, 0.97 * modes)
+    if any(fnmatchcase(claim.id, f"P1.{part}.*") for part in ("vral-*", "ratio", "best")):
+        cells = [(arm, at) for arm in claim.arms for at in claim.ratios]
+        sharp = tuple((*cell, "high_quality", 0.8) for cell in cells)
+        unit = MODES[claim.datasets[0]] if "P1.vral" in claim.id else 1
+        return pair("modes_covered", 0.97 * unit, 0.3 * unit, sharp)
     (names, good, bad) = next(v for k, v in SUBJECT.items() if fnmatchcase(claim.id, k))
     return tuple(world(*((subject, ratio, name, v) for name in names)) for v in (good, bad))

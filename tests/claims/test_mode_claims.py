@@ -43,3 +43,17 @@ def test_every_claim_on_modes_has_the_gate_and_the_ratio_another():
         assert {need.arm for need in claim.one_of} == {"wgan-gp", "r1"}
         divides = claim.id.startswith("P1.ratio")
         assert [(n.arm, n.ratio) for n in claim.needs] == [("vral-meta", "1")] * divides
+
+
+@pytest.mark.parametrize("name", ["P1.vral-meta.grid", "P1.vral-parzen.grid", "P1.best.grid"])
+def test_a_cloud_covers_every_mode_and_draws_none(name):
+    """What lies at a mode decides whether the same count of covered modes confirms or refutes."""
+    claim = CLAIMS[name]
+    for quality, drawn in ((0.4, False), (0.6, True)):
+        columns = [
+            *(Column(arm, "50", "high_quality", 0.9) for arm in claim.arms[1:]),
+            *(Column(arm, "50", "modes_covered", 25.0) for arm in claim.arms),
+            Column(claim.arms[0], "50", "high_quality", quality),
+        ]
+        values = claim.test(evidence(claim, tuple(columns)))
+        assert all((value > 0.9) == drawn and (drawn or value == 0) for value in values.values())

@@ -56,6 +56,7 @@ def test_clipping_everything_stands_beside_a_control_that_differs_in_it_alone(na
     for ratio in EXPERIMENTS[name].ratios:
         control, whole = (runs[arm, ratio] for arm in sorted(names))
         assert (control.lr, control.norm_g, control.clip_scope) == (1e-4, "batch", "weights")
+        assert control.rule == "adam", "its ε is the authors' 3e-6"
         assert whole.clip_scope == "everything"
         same = {"clip_scope": "weights", "variant": control.variant}
         assert whole.model_copy(update=same) == control
@@ -70,14 +71,15 @@ def test_what_is_redone_has_the_authors_batch_norm_and_is_long_enough(name):
     for config in configs(name):
         assert config.norm_g == "batch"
         assert config.rounds >= least[config.ratio]
-        assert ("eps=3e-6" in config.variant) == (config.rule == "adam")
+        theirs = "eps=3e-6" in config.variant or (config.clip and config.norm_d == "batch")
+        assert config.rule == ("adam" if theirs else "adam:eps=1e-08")
 
 
 def test_on_points_g_has_no_batch_norm_and_on_stacks_it_has():
     for config in configs("mode-collapse"):
         points = config.dataset in ("ring", "grid")
         assert config.norm_g == ("none" if points else "batch")
-        assert config.rounds == {"1": 5000, "50": 1000}[config.ratio]
+        assert config.rounds == (5000 if points else {"1": 5000, "50": 1000}[config.ratio])
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -103,16 +105,18 @@ def test_what_is_tuned_is_tuned_on_other_seeds_than_judge():
     assert len({len(config.seeds) for config in tuned}) == 1
 
 
-def test_every_arm_is_tuned_over_as_many_settings_as_the_others():
-    """LSGAN 0/1 has no weight of its own, so it has the learning rates alone."""
+def test_every_arm_is_tuned_over_as_many_settings_as_the_others_and_vral_over_more():
+    """LSGAN 0/1 has no weight of its own, so it has more learning rates."""
     arms = [arm.settings for arm in EXPERIMENTS["tuning"].arms]
     own = {"rule_meta", "moment_penalty", "r1"}
     grids = {name: {(s["lr"], str(s[name])) for s in arms if name in s} for name in own}
-    assert {len(grid) for grid in grids.values()} == {9}
-    assert len([s for s in arms if not own & s.keys()]) == 3
     for grid in grids.values():
         rates, weights = ({pair[i] for pair in grid} for i in (0, 1))
-        assert len(rates) == len(weights) == 3
+        assert (len(rates), len(weights), len(grid)) == (3, 3, 9)
+    steps = [s for s in arms if "meta_steps" in s]
+    assert [s["lr"] for s in steps] == sorted({rate for rate, _ in grids["rule_meta"]})
+    assert len({s["lr"] for s in arms if s.keys() == {"lr"}}) == 9
+    assert len(arms) == 4 * 9 + len(steps)
 
 
 def test_arms_are_read_from_a_list_commas_in_their_names_included():
