@@ -200,7 +200,7 @@ def _critic(config: RunConfig) -> bool:
 CONTROL = BECAUSE + "it is a control that the authors did not run"
 PLANE = BECAUSE + "claims on the plane (T8) are those of Mescheder et al. 2018"
 FAST = BECAUSE + "one arm asks what VRAL does with R and F near their optimum: fast and damped"
-TUNED = BECAUSE + "tuning tries three rates and three weights for every arm"
+TUNED = BECAUSE + "tuning tries nine settings or more for every arm"
 FEWER = (
     BECAUSE
     + "each study trains five seeds or more of every method on two cores; some G's were left near "
@@ -425,10 +425,9 @@ FIDELITY: dict[str, Choice] = {
             "0.001": BECAUSE + "a study makes thousands of G updates where theirs made tens of "
             "thousands",
             "0.0001": SAME,
-            "0.0005": PLANE,
+            "0.0005": f"{PLANE}; {TUNED.removeprefix(BECAUSE)}",
             "0.0001, 0.001": FAST,
-            "0.0003": TUNED,
-            "0.003": TUNED,
+            **dict.fromkeys(("0.0002", "0.0003", "0.002", "0.003", "0.005", "0.01"), TUNED),
         },
     ),
     "lr of R and F": Choice(
@@ -439,6 +438,7 @@ FIDELITY: dict[str, Choice] = {
         ("0.0001",),
         {
             "0.001": BECAUSE + "all players have one rate, and D's and G's is ten times theirs",
+            "0.0003": TUNED,
             "0.003": TUNED,
             "0.01": TUNED,
         },
