@@ -94,7 +94,8 @@ QUESTIONS = (
         "saturate, and that points at the data?",
         DECK,
         ("C2.panels.{form}.*", "C2.usefulness.{form}.*"),
-        controls=("C2.points.control",),
+        controls=("C2.points.good",),
+        beside=("C2.points.control",),
         forms=FORMS,
         more={"usefulness": DIGITS},
     ),
@@ -130,7 +131,6 @@ QUESTIONS = (
         "VRAL's slope is at most twice WGAN-GP's.",
         "No: variance and slope do not rise together beyond the scale of D's scores, or VRAL's "
         "slope exceeds twice WGAN-GP's.",
-        beside=("C6.poincare",),
     ),
     Question(
         "C7",

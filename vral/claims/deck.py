@@ -364,6 +364,10 @@ INTERPRETATION = {
     "experiment": "lipschitz",
     "figure": "lipschitz",
 }
+POINCARE = (
+    "batch norm in G makes a sample a function of its whole batch, for which this form of the "
+    "theorem does not hold: the largest ratio was 5.1 [4.2, 6.4]"
+)
 LIPSCHITZ_ARMS = (*DECK_ARMS, "r1", "moment")
 VARIANCE_AND_SLOPE = over_arms(LIPSCHITZ_ARMS, ("held_out_var_fake", "lipschitz"), rank_correlation)
 DISTANCE_AND_SLOPE = over_arms(
@@ -405,10 +409,11 @@ C6 = [
         figure="lipschitz",
         restatement="The inequality holds at every checkpoint of every method, up to 10 % for the "
         "sampling error of 2000 latents.",
-        would_change="Nothing but a defect of the code: it is a theorem.",
+        would_change="Batch norm in G, with which a sample is not a function of its own z alone.",
         arms=LIPSCHITZ_ARMS,
         divergence="ignored",
         test=over_arms(LIPSCHITZ_ARMS, ("held_out_var_fake", "latent_grad_square"), worst_poincare),
+        retired=POINCARE,
     ),
     registered(
         "C6.lipschitz",

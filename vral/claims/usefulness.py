@@ -114,26 +114,36 @@ def _useful(name: str, form: str, stage: str, column: str, what: str) -> Claim:
     )
 
 
-CONTROL = registered(
-    "C2.points.control",
-    **{
-        **SAID,
-        "statement": "A signal that points at the data is read as one (the control).",
-        "source": "this project",
-    },
-    restatement="On the early G, held, the cosine of WGAN-GP's signal with the way to the data is "
-    "at least 0.3 above that of its vectors dealt out anew.",
-    would_change="Another data set, or a D that fails to train.",
-    arms=(at_stage("wgan-gp", "early"),),
-    ratios=(G_HELD_RATIO,),
-    test=paired(
-        np.subtract, *(held("wgan-gp", "early", f"{COSINE}{ending}") for ending in CHANCE[:2])
-    ),
-    needs=alive("early"),
-)
+CONTROLS = [
+    registered(
+        name,
+        **{
+            **SAID,
+            "statement": "A signal that points at the data is read as one (the control).",
+            "source": "this project",
+        },
+        restatement=f"On the {stage} G, held, the cosine of WGAN-GP's signal with the way to the "
+        "data is at least 0.3 above that of its vectors dealt out anew.",
+        would_change=change,
+        arms=(at_stage("wgan-gp", stage),),
+        ratios=(G_HELD_RATIO,),
+        test=paired(
+            np.subtract, *(held("wgan-gp", stage, f"{COSINE}{ending}") for ending in CHANCE[:2])
+        ),
+        needs=alive(stage),
+    )
+    for name, stage, change in (
+        ("C2.points.good", "good", "Another data set, or a D that fails to train."),
+        (
+            "C2.points.control",
+            "early",
+            "A G that is less nearly a point: from one point all ways to the data are alike.",
+        ),
+    )
+]
 
 CLAIMS = [
-    CONTROL,
+    *CONTROLS,
     *(
         _useful(f"C2.usefulness.{form}.{part}", form, "good", column, what)
         for form in FORMS
