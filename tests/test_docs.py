@@ -17,7 +17,7 @@ from vral.cli.main import main
 from vral.cli.options import given
 from vral.study.config import resolve
 from vral.study.earlier import EARLIER
-from vral.study.experiments import EXPERIMENTS
+from vral.study.experiments import EXPERIMENTS, STAGES
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -147,11 +147,14 @@ def test_the_pages_medians_are_those_of_the_published_studies():
     page = " ".join(text_of(ROOT / "runs/published/README.md").split())
     signal = medians("well-trained-digits", "median_signal_fake")
     others = [value for method, value in signal.items() if method != "standard"]
-    assert f"other losses are {min(others):.1f} to {max(others):.0f} (C11)" in page
-    assert min(others) > 1e6 * signal["standard"]
-    distance = medians("well-trained-digits", "frechet")["lsgan"]
-    covered = medians("well-trained-digits", "coverage")["lsgan"]
-    assert f"distance is {distance:.0f} and its coverage {covered:.2f} [" in page
+    assert f"Standard's signal ends at {signal['standard']:.2g}, those of the other" in page
+    assert f"losses at {min(others):.1f} to {max(others):.0f} (C1)" in page
+    distance, covered, share = (
+        medians("well-trained-digits", name)["lsgan"]
+        for name in ("frechet", "coverage", "variance_share")
+    )
+    assert f"distance is {distance:.0f}, its coverage {covered:.2f} and its share" in page
+    assert f"of the data's variance {share:.2f}" in page
 
 
 def test_the_front_page_s_numbers_are_of_kept_runs_whose_baselines_have_learned():
@@ -162,7 +165,9 @@ def test_the_front_page_s_numbers_are_of_kept_runs_whose_baselines_have_learned(
         assert (path.parent / "study.json").is_file(), path
     gates = [row for (claim, _), row in verdicts().items() if claim.startswith("C0.")]
     assert {(row["dataset"], row["verdict"]) for row in gates} == {("mnist", "confirmed")}
-    assert {path.parent.name for path in quoted} == {"deck-mnist"}
+    assert {path.parent.name for path in quoted} == {"deck-mnist", "usefulness-digits"}
+    reached, asked = medians("usefulness-digits", "coverage"), STAGES["good"].coverage
+    assert all(value >= asked for arm, value in reached.items() if arm.endswith("good"))
 
 
 def test_the_published_ledger_and_its_tables_are_as_of_now():

@@ -254,7 +254,7 @@ def true_and_false(claim: Claim) -> tuple[Evidence, Evidence]:
     if fnmatchcase(claim.id, "C2.usefulness.*.drop"):
         points = tuple((arm, ratio, "usefulness_cosine", 1) for arm in claim.arms)
         return pair("usefulness_w2_drop", 0.8, 0.1, points)
-    if claim.id == "C2.points.control":
+    if fnmatchcase(claim.id, "C2.points.*"):
         return pair(
             "usefulness_cosine", 0.7, 0.4, ((subject, ratio, "usefulness_cosine_permuted", 0.2),)
         )

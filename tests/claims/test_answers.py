@@ -128,10 +128,9 @@ def test_a_part_that_chance_may_have_refuted_refutes_nothing():
 
 
 def test_the_controls_are_those_that_could_fail():
-    """C6 has none: Poincaré's inequality cannot fail, so it stands beside."""
     assert {q.id: q.controls for q in QUESTIONS if q.controls} == {
         "C1": ("C1.panels.control.*",),
-        "C2": ("C2.points.control",),
+        "C2": ("C2.points.good",),
         "C11": ("C11.auc.hidden=*",),
     }
 

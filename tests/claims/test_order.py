@@ -19,12 +19,10 @@ from vral.study.folders import write_json
 
 ROOT = Path(__file__).parents[2]
 BEFORE_PROVENANCE = frozenset(
-    {f"{name}-digits" for name in ("artefacts", "clipping", "interpolation", "lipschitz", "noise")}
-    | {f"{name}-digits" for name in ("necessity", "parzen", "ratios", "well-trained")}
+    {f"{name}-digits" for name in ("artefacts", "interpolation", "necessity", "parzen", "ratios")}
     | {f"{name}-mnist" for name in ("clipping", "ratios", "well-trained")}
     | {f"mode-collapse-{name}" for name in ("grid", "ring", "stacked-digits")}
     | {f"toy2d-{name}" for name in ("circle", "four-lines", "gaussian", "line")}
-    | {"well-trained-segments"}
 )
 """Studies that were published before runs noted their commit. This list does not grow."""
 

@@ -1,6 +1,7 @@
 """The published ledger: what is kept as it was judged, and what is judged anew."""
 
 import json
+import shutil
 from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
@@ -20,9 +21,12 @@ ELSEWHERE = replace(OLD, claim=CLAIMS["C6.lipschitz"], effect=nan, study=Path("r
 
 
 def folder(tmp_path, verdicts):
-    """A published folder with these verdicts alone."""
+    """A published folder with these verdicts alone, on studies of the earlier protocol."""
     root = tmp_path / "published"
-    root.mkdir()
+    for verdict in verdicts:
+        settings = root / f"{verdict.claim.experiment}-{verdict.dataset}" / "about.json"
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "runs/published/ratios-mnist/about.json", settings)
     (root / "claims.json").write_text(json.dumps(as_data(verdicts, [], [])), encoding="utf-8")
     return root
 
@@ -79,8 +83,15 @@ def test_verdicts_on_studies_that_are_kept_are_not_read_from_the_file(tmp_path, 
     assert [v.claim.id for v in verdicts] == [ELSEWHERE.claim.id]
 
 
+def test_verdicts_on_a_study_whose_folder_was_replaced_are_gone(tmp_path, monkeypatch):
+    root = folder(tmp_path, [OLD, ELSEWHERE])
+    (root / "ratios-digits/about.json").unlink()
+    monkeypatch.setattr(published, "examine", lambda roots: ([], []))
+    assert [v.claim.id for v in published_ledger(root)[0]] == [ELSEWHERE.claim.id]
+
+
 def test_an_earlier_verdict_names_how_its_runs_differ_from_the_experiment_now():
-    found = with_settings(OLD, ROOT / "runs/published")
+    found = with_settings(replace(OLD, dataset="mnist"), ROOT / "runs/published")
     assert "--norm-g none (not batch)" in found.settings
     assert with_settings(replace(OLD, dataset="ring"), ROOT / "runs/published").settings == ()
 

@@ -17,7 +17,6 @@ def _before(name: str, **fields: Any) -> Experiment:
 
 
 HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
-UNTRAINED = {"segments": {"warmup": 0}}
 SHORT = {"rounds": 200}
 CLIP_ALL = Arm("wgan", "clip-all", {"clip_scope": "everything"})
 ARTEFACTS = (
@@ -52,13 +51,11 @@ NECESSITY = (
 CLIPPING = (Arm("wgan", "clip=0.01", {"clip": 0.01}), Arm("wgan"), CLIP_ALL, Arm("wgan-gp"))
 
 EARLIER: dict[str, Experiment] = {
-    "well-trained": _before("well-trained", settings=HELD, on=UNTRAINED),
+    "well-trained": _before("well-trained", settings=HELD),
     "ratios": _before("ratios"),
     "interpolation": _before("interpolation", settings={**SHORT, "probe": "interpolation"}),
     "parzen": _before("parzen", settings={"rounds": 100}),
     "clipping": _before("clipping", arms=CLIPPING),
-    "noise": _before("noise", settings=HELD, on=UNTRAINED),
-    "lipschitz": _before("lipschitz", settings=SHORT),
     "necessity": _before("necessity", arms=NECESSITY, settings=SHORT),
     "mode-collapse": _before("mode-collapse", settings=SHORT),
     "artefacts": _before("artefacts", arms=ARTEFACTS, settings=SHORT),
