@@ -35,15 +35,18 @@ PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture(scope="module")
-def browser():
+def playwright():
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE
-        )
-        yield chromium
-        chromium.close()
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright):
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE)
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture
@@ -312,6 +315,23 @@ def test_nothing_is_wider_than_the_screen(opened, viewport):
     tab.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
     width = tab.evaluate("document.documentElement.scrollWidth")
     assert width <= viewport["width"]
+
+
+def test_a_scroll_bar_at_the_side_does_not_make_the_page_too_wide(playwright, written):
+    shown = playwright.chromium.launch(
+        executable_path=CHROMIUM,
+        args=FLAGS,
+        timeout=PATIENCE,
+        ignore_default_args=["--hide-scrollbars"],
+    )
+    tab = shown.new_page(viewport={"width": 1280, "height": 900})
+    tab.set_default_timeout(PATIENCE)
+    tab.goto(written.file.as_uri())
+    root = "document.documentElement"
+    inside = tab.evaluate(f"{root}.clientWidth")
+    assert inside < 1280
+    assert tab.evaluate(f"{root}.scrollWidth") == inside
+    shown.close()
 
 
 def test_print_is_light_unfolded_and_without_controls(opened):

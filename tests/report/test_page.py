@@ -10,6 +10,7 @@ from importlib.resources import files
 from math import inf, nan
 from pathlib import Path
 
+import polars as pl
 import pytest
 from markupsafe import escape
 from matplotlib.colors import to_rgb
@@ -100,6 +101,9 @@ def test_the_summary_tells_what_was_studied_in_the_form_of_reviewers(many, theor
     assert f"{runs * 5:,} training runs, counting each seed, in 25 studies" in text
     assert "3.3 h on" in text  # a minute for each of the runs of five seeds
     assert "deck (mnist, digits)" in text
+    retired = [claim.id for claim in CLAIMS.values() if claim.retired]
+    assert retired
+    assert f"of the {len(CLAIMS) - len(retired)} claims into which the questions are split" in text
     study = contents.read_theory(theory, 1, examine([theory])[0])
     own = page.render([], [study], [], "vral report errata", "x.pdf")
     assert "What was easy" not in own
@@ -111,7 +115,19 @@ def test_a_page_without_curves_has_no_explorer(theory):
     text = page.render([], [study], [], "vral report errata", "x.pdf")
     assert 'id="explorer' not in text
     assert "Bokeh" not in text
+    assert text.count("sha256-") == text.count("<script>") == 1  # The policy allows no other.
     assert len(text) < 100_000
+
+
+def test_a_section_without_a_reading_has_nothing_to_explore():
+    """All its seeds diverged before the first record, while the study has other data sets."""
+    [section] = many_sections()[:1]
+    nothing = pl.DataFrame(schema=dict.fromkeys(("method", "ratio", "dataset"), pl.String()))
+    study = dataclasses.replace(section.study, records=nothing, probes=nothing)
+    study.__dict__["final"] = nothing.with_columns(diverged=pl.lit(False))
+    bare = dataclasses.replace(section, study=study)
+    assert bare.explored == {}
+    assert section.explored != {}
 
 
 def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp_path):

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from vral.study.numbers import duration, number, typeset
+from vral.study.numbers import duration, how_many, number, typeset
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,8 @@ def test_numbers_are_typeset(value, text):
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_count_has_its_noun_in_the_right_number():
+    assert [how_many(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
+    assert [how_many(n, "study", "studies") for n in (1, 2)] == ["1 study", "2 studies"]

@@ -13,8 +13,10 @@ from vral.claims.wording import (
     ANSWER_MARKS,
     MARKS,
     basis,
+    counted,
     family_notes,
     headline,
+    holm_count,
     holm_note,
     remarks,
     tally_of_parts,
@@ -64,7 +66,7 @@ def as_markdown(verdicts: Sequence[Verdict], page: Path, figures: str) -> str:
         lines += ["", "Deterministic:", "", *_table(computed, page, figures)]
     valid = [verdict for verdict in verdicts if counts(verdict)]
     groups = {
-        name.capitalize(): [v for v in valid if v.verdict == name and v.claim.kind != "identity"]
+        name.capitalize(): [v for v in counted(verdicts) if v.verdict == name]
         for name in JUDGEMENTS
     }
     identities = [verdict for verdict in valid if verdict.claim.kind == "identity"]
@@ -119,18 +121,17 @@ def _count(group: Sequence[Verdict]) -> str:
 
     Identities and what is withdrawn are not counted.
     """
-    valid = [verdict for verdict in group if counts(verdict)]
-    if not valid:
+    if not any(map(counts, group)):
         return "withdrawn" * bool(group)
-    counted = [verdict for verdict in valid if verdict.claim.kind != "identity"]
-    if not counted:
+    shown = counted(group)
+    if not shown:
         return "identity"
-    count = Counter(verdict.verdict for verdict in counted)
+    count = Counter(verdict.verdict for verdict in shown)
     text = " ".join(f"{MARKS[name]} {count[name]}" for name in JUDGEMENTS if count[name])
-    notes = sorted({row.standing for row in map(doubt, counted) if row})
-    decided = [v for v in counted if v.in_family and v.verdict != "inconclusive"]
+    notes = sorted({row.standing for row in map(doubt, shown) if row})
+    survivors, decided = holm_count(shown)
     if decided:
-        notes.insert(0, f"{sum(v.survives for v in decided)} of {len(decided)} survive Holm")
+        notes.insert(0, f"{survivors} of {decided} survive Holm")
     return f"{text} ({', '.join(notes)})" if notes else text
 
 

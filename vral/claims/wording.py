@@ -69,6 +69,17 @@ def doubt_note(verdict: Verdict) -> str:
     return row.standing.capitalize() if row else ""
 
 
+def counted(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Those that stand in a count: neither withdrawn nor true by arithmetic."""
+    return [v for v in verdicts if v.claim.kind != "identity" and counts(v)]
+
+
+def holm_count(verdicts: Sequence[Verdict]) -> tuple[int, int]:
+    """How many of Holm's family survive, and how many of it are decided."""
+    decided = [v for v in verdicts if v.in_family and v.verdict != "inconclusive"]
+    return sum(verdict.survives for verdict in decided), len(decided)
+
+
 def holm_note(verdict: Verdict) -> str:
     """Whether a verdict stands in Holm's family; empty where it is undecided or not counted."""
     if verdict.verdict == "inconclusive" or not (verdict.in_family and counts(verdict)):
@@ -81,7 +92,20 @@ def remarks(verdict: Verdict) -> list[str]:
     return [note for note in (doubt_note(verdict), settings_note(verdict)) if note]
 
 
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBERS = (
+    "no",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+)
 """Small numbers in words."""
 
 
@@ -115,23 +139,23 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
 
     Nothing where there are no ``verdicts``.
     """
-    counted = [verdict for verdict in verdicts if counts(verdict)]
-    family = [verdict for verdict in counted if verdict.in_family]
+    valid = [verdict for verdict in verdicts if counts(verdict)]
+    family = [verdict for verdict in valid if verdict.in_family]
     notes = _chance_notes(family) if family else []
-    computed = [verdict for verdict in counted if verdict.claim.kind == "deterministic"]
+    computed = [verdict for verdict in valid if verdict.claim.kind == "deterministic"]
     if computed:
         notes.append(
             f"{len(computed)} claims are deterministic: {tally(computed)}. They are computed "
             "without seeds and judged by their thresholds alone, apart from the family."
         )
-    identities = [verdict for verdict in counted if verdict.claim.kind == "identity"]
+    identities = [verdict for verdict in valid if verdict.claim.kind == "identity"]
     if identities:
         names = ", ".join(dict.fromkeys(verdict.claim.id for verdict in identities))
         notes.append(
             f"True by arithmetic, whatever the runs say, and so in no count above: {names} "
             f"({tally(identities)})."
         )
-    others = sum(bool(verdict.settings) for verdict in counted)
+    others = sum(bool(verdict.settings) for verdict in valid)
     if others:
         notes.append(
             f"{others} of these verdicts are of runs with other settings than the experiment's, "
@@ -160,8 +184,7 @@ def _chance_notes(verdicts: Sequence[Verdict]) -> list[str]:
     """Notes on verdicts that rest on seeds."""
     count = Counter(verdict.verdict for verdict in verdicts)
     fewest = min(verdict.seeds for verdict in verdicts)
-    survivors = sum(verdict.survives for verdict in verdicts)
-    decided = len(verdicts) - count["inconclusive"]
+    survivors, decided = holm_count(verdicts)
     notes = [
         f"{len(verdicts)} claims judged, each by itself at the nominal {LEVEL:.0%}: "
         + ", ".join(f"{count[name]} {name}" for name in JUDGEMENTS)

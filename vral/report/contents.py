@@ -73,6 +73,9 @@ RUN_METRICS = (
 MOST_NAMES = 3
 """Methods that the title of runs names; more are counted."""
 
+COMMIT = 7
+"""Letters of a commit that a page shows."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -104,6 +107,11 @@ class Study:
         title = f"{names} at {', '.join(ratios)} on {', '.join(self.datasets)}"
         about = "Trained by vral train. No claim is judged on runs that belong to no study."
         return Experiment(title, about, (), (), RUN_METRICS)
+
+    @cached_property
+    def final(self) -> pl.DataFrame:
+        """A row per seed of an arm at a ratio on a data set, as ``frames.final`` gives them."""
+        return frames.final(self.root)
 
     @property
     def datasets(self) -> list[str]:
@@ -211,9 +219,8 @@ class Section:
 
     @cached_property
     def final(self) -> pl.DataFrame:
-        """A row per seed of an arm at a ratio, as ``frames.final`` gives them."""
-        here = pl.col("dataset") == self.dataset
-        return frames.final(self.study.root).filter(here)
+        """The rows of ``Study.final`` on this data set."""
+        return self.study.final.filter(pl.col("dataset") == self.dataset)
 
     @cached_property
     def values(self) -> dict[ArmAtRatio, dict[str, dict[str, Any]]]:
@@ -256,7 +263,8 @@ class Section:
     @property
     def commits(self) -> list[str]:
         """The commits that its runs name, shortened, each once; none where none is noted."""
-        return commits_of(self.reports)
+        named = [start["commit"] for r in self.reports for start in r.get("provenance", [])]
+        return list(dict.fromkeys(commit[:COMMIT] for commit in named if commit))
 
     @property
     def commands(self) -> list[str]:
@@ -311,6 +319,8 @@ class Section:
         curves = explored(
             self.study.records.filter(here), self.study.probes.filter(here), self.final, g_held
         )
+        if not curves["curves"]:
+            return {}
         return {"anchor": self.anchor, "title": f"{self.study.name}, {self.dataset}"} | curves
 
     @cached_property
@@ -426,16 +436,6 @@ def read_theory(root: Path, number: int, ledger: Sequence[Verdict]) -> Theory:
             for path in sorted(folder.glob("*.png"))
         },
     )
-
-
-COMMIT = 7
-"""Letters of a commit that a page shows."""
-
-
-def commits_of(reports: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The commits that run.json files name in their provenance, shortened, each once."""
-    named = [start["commit"] for report in reports for start in report.get("provenance", [])]
-    return list(dict.fromkeys(commit[:COMMIT] for commit in named if commit))
 
 
 def figure_anchor(section: str, name: str) -> str:

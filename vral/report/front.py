@@ -1,8 +1,7 @@
 """The one picture of the page's first screen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -11,6 +10,7 @@ from vral.figures.front import READINGS, front
 from vral.report.contents import Section, Theory, figure_anchor
 from vral.report.pictures import Picture, drawn, thumbnail
 from vral.study.methods import METHODS
+from vral.study.numbers import how_many
 
 COMPARED = ("deck", "ratios")
 """Experiments that the picture can show: they compare the deck's methods."""
@@ -60,11 +60,10 @@ def _summary(section: Section) -> pl.DataFrame | None:
     """What the comparison draws of a section; None where it lacks a reading or has few methods."""
     rows = [
         {"method": arm, "ratio": ratio, "metric": metric}
-        | {name: float(row[name]) for name in ("median", "low", "high")}
+        | {name: row[name] for name in ("median", "low", "high")}
         for (arm, ratio), values in section.values.items()
         for metric, row in values.items()
         if ratio == RATIO and arm in METHODS and metric in READINGS
-        if row["median"] is not None and isfinite(row["median"])
     ]
     methods = {row["method"] for row in rows}
     complete = {row["metric"] for row in rows} == set(READINGS)
@@ -72,12 +71,7 @@ def _summary(section: Section) -> pl.DataFrame | None:
 
 
 def _comparison(section: Section, summary: pl.DataFrame) -> Front:
-    count = len(section.seeds)
-    note = f"{section.dataset}, {count} seed{'s' if count != 1 else ''}"
-    figure = front(summary, RATIO, note)
-    caption = f"{section.study.name} on {section.dataset}, {count} seeds"
-    if count == 1:
-        caption = f"{section.study.name} on {section.dataset}, one seed"
-    return Front(
-        replace(drawn(figure), caption=""), str(figure.get_label()), caption, section.anchor
-    )
+    seeds = how_many(len(section.seeds), "seed")
+    figure = front(summary, RATIO, f"{section.dataset}, {seeds}")
+    caption = f"{section.study.name} on {section.dataset}, {seeds}"
+    return Front(drawn(figure), str(figure.get_label()), caption, section.anchor)

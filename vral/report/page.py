@@ -26,9 +26,9 @@ from markupsafe import Markup
 from vral.claims import CLAIMS, Unjudged, Verdict
 from vral.claims.answers import QUESTIONS, Outcome, answers
 from vral.claims.verdict import JUDGEMENTS, Judgement
-from vral.claims.withdrawn import counts
 from vral.claims.wording import (
     ANSWERS_NOTE,
+    counted,
     family_notes,
     headline,
     holm_note,
@@ -46,7 +46,7 @@ from vral.report.pictures import CREATOR, Picture, fitted
 from vral.report.summary import summarise, tests_the_paper
 from vral.study.frames import FINAL_SHARE
 from vral.study.methods import label
-from vral.study.numbers import duration, typeset
+from vral.study.numbers import duration, how_many, typeset
 from vral.study.statistics import interval_name
 
 LIMIT = 4_900_000
@@ -128,9 +128,10 @@ def _context(
     )
     judged = bool(theories) or any(section.study.experiment for section in sections)
     answered = answers(verdicts, still_open) if verdicts else []
-    scripts = [_resource("page.js")]
     explored = [section.explored for section in sections if section.explored]
-    bokeh = _bokeh() if explored else []
+    page_script, explorer_script = _resource("page.js"), _resource("explorer.js")
+    library = _bokeh() if explored else []
+    scripts = [page_script, *([explorer_script, *library] if explored else [])]
     data, points = packed_data(explored) if explored else ("", 0)
     return {
         "creator": CREATOR,
@@ -165,10 +166,10 @@ def _context(
         "differing_settings": settings.differing_settings,
         "figure_anchor": figure_anchor,
         "style": Markup(_resource("style.css")),
-        "page_script": Markup(scripts[0]),
-        "explorer_script": Markup(_resource("explorer.js")),
-        "hashes": [_hash(script) for script in (*scripts, *bokeh, _resource("explorer.js"))],
-        "library": [Markup(pack(script)) for script in bokeh],
+        "page_script": Markup(page_script),
+        "explorer_script": Markup(explorer_script),
+        "hashes": [_hash(script) for script in scripts],
+        "library": [Markup(pack(script)) for script in library],
         "data": Markup(data),
     }
 
@@ -186,11 +187,12 @@ def _environment() -> Environment:
         "setting": settings.setting,
         "label": label,
         "duration": duration,
+        "how_many": how_many,
         "holm_note": holm_note,
         "remarks": remarks,
         "ratio": ratio_label,
         "interval_name": interval_name,
-        "tally": tally,
+        "by_judgement": by_judgement,
         "tally_of_parts": tally_of_parts,
         "strip": strip,
         "base64": lambda data: base64.b64encode(data).decode(),
@@ -216,12 +218,12 @@ def _families(verdicts: Sequence[Verdict]) -> dict[str, list[Statement]]:
     return families
 
 
-def tally(verdicts: Sequence[Verdict]) -> list[tuple[Judgement, int]]:
+def by_judgement(verdicts: Sequence[Verdict]) -> list[tuple[Judgement, int]]:
     """How many verdicts there are of each judgement, in their order.
 
     What is withdrawn or true by arithmetic is not counted.
     """
-    count = Counter(v.verdict for v in verdicts if v.claim.kind != "identity" and counts(v))
+    count = Counter(verdict.verdict for verdict in counted(verdicts))
     return [(judgement, count[judgement]) for judgement in JUDGEMENTS]
 
 

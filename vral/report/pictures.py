@@ -60,9 +60,9 @@ class Picture:
         return len(self.png) + (self.phone.size if self.phone else 0)
 
     def thinned(self, step: int) -> "Picture":
-        """The same picture made smaller by the first ``step`` of STEPS.
+        """The same picture as the step of STEPS with this number makes it; the first has 1.
 
-        It is never larger than it was.
+        Its PNG is never larger than it was.
         """
         colours, scale = STEPS[step - 1]
         whole = Image.open(io.BytesIO(self.png)).convert("RGB")

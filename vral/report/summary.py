@@ -1,7 +1,7 @@
 """A summary of the page in the form that reviewers of reproductions use, but for its fixed prose.
 
 Scope, method and results are told from the studies that the page shows. What was easy and what was
-difficult is prose (templates/paper.html), and stands only where the studies test the paper.
+difficult is prose (templates/paper), and stands only where the studies test the paper.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from vral.claims import CLAIMS, Unjudged, Verdict
 from vral.claims.answers import OUTCOMES, QUESTIONS, Answer
-from vral.claims.withdrawn import counts
-from vral.claims.wording import NUMBERS, tally
+from vral.claims.wording import NUMBERS, counted, holm_count, tally
 from vral.report.contents import Section, Theory
-from vral.study.numbers import duration
+from vral.study.numbers import duration, how_many
 
 PAPER = frozenset(question.id for question in QUESTIONS)
 """Families of claims that the paper makes."""
@@ -67,10 +66,11 @@ def _scope(
         names = ", ".join(dict.fromkeys(theory.experiment for theory in theories))
         parts.append(f"Game dynamics: {names}.")
     judged = len({verdict.claim.id for verdict in verdicts})
+    asked = sum(not claim.retired for claim in CLAIMS.values())
     waiting = len({entry.claim.id for entry in still_open})
     if judged or waiting:
         parts.append(
-            f"They judge {judged} of the {len(CLAIMS)} claims into which the questions are split; "
+            f"They judge {judged} of the {asked} claims into which the questions are split; "
             f"{waiting} wait, at least on one data set, for studies that are not shown here or "
             "cannot be tested in them."
         )
@@ -86,8 +86,8 @@ def _method(sections: Sequence[Section], theories: Sequence[Theory]) -> list[str
     trained = sum(len(report["config"]["seeds"]) for report in runs)
     seconds = sum(section.seconds for section in sections)
     parts = [
-        f"{_counted(trained, 'training run')}, counting each seed, in "
-        f"{_counted(len(sections), 'study', 'studies')}: {_seeds(sections)}. One after the other "
+        f"{how_many(trained, 'training run')}, counting each seed, in "
+        f"{how_many(len(sections), 'study', 'studies')}: {_seeds(sections)}. One after the other "
         f"they took {duration(seconds)} on {_machines(sections)}.",
         "All methods share one trainer, one set of networks per data set and one set of draws per "
         "seed. A claim is confirmed or refuted only where its whole interval over seeds lies on "
@@ -104,9 +104,9 @@ def _method(sections: Sequence[Section], theories: Sequence[Theory]) -> list[str
 
 def _seeds(sections: Iterable[Section]) -> str:
     """Such as "5 to 10 seeds"."""
-    numbers = sorted({len(section.seeds) for section in sections})
-    text = " to ".join(str(n) for n in dict.fromkeys((numbers[0], numbers[-1])))
-    return f"{text} seed{'s' if numbers != [1] else ''} in each"
+    numbers = [len(section.seeds) for section in sections]
+    least, most = min(numbers), max(numbers)
+    return f"{least} to " * (least < most) + f"{how_many(most, 'seed')} in each"
 
 
 def _machines(sections: Iterable[Section]) -> str:
@@ -126,24 +126,15 @@ def _results(answers: Sequence[Answer], verdicts: Sequence[Verdict]) -> list[str
         ids = [answer.question.id for answer in answers if answer.outcome == outcome]
         if ids:
             parts.append(f"{outcome}: {', '.join(ids)}")
-    sentences = [f"Of the {_word(len(answers))} questions: {'; '.join(parts)}."] if parts else []
-    counted = [v for v in verdicts if v.claim.kind != "identity" and counts(v)]
-    if counted:
-        family = [v for v in counted if v.in_family and v.verdict != "inconclusive"]
-        stand = sum(v.survives for v in family)
-        total = _counted(len(counted), "verdict")
-        sentences.append(f"Of {total} on their parts: {tally(counted)}.")
-        if family:
+    sentences = [f"Of the {NUMBERS[len(answers)]} questions: {'; '.join(parts)}."] if parts else []
+    shown = counted(verdicts)
+    if shown:
+        survivors, decided = holm_count(shown)
+        total = how_many(len(shown), "verdict")
+        sentences.append(f"Of {total} on their parts: {tally(shown)}.")
+        if decided:
             sentences.append(
-                f"{stand} of the {len(family)} that seeds decide still stand when all are judged "
+                f"{survivors} of the {decided} that seeds decide still stand when all are judged "
                 "as one family (Holm)."
             )
     return sentences
-
-
-def _word(number: int) -> str:
-    return {11: "eleven"}.get(number, NUMBERS[number] if number < len(NUMBERS) else str(number))
-
-
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""How numbers and durations are written, for the terminal, Markdown and the page."""
+"""How numbers, counts and durations are written, for the terminal, Markdown and the page."""
 
 import math
 
@@ -32,6 +32,11 @@ def typeset(value: float | None, digits: int = 3) -> str:
         return "–"
     mantissa, _, exponent = number(value, digits).replace("-", "−").partition("e")
     return f"{mantissa}·10{exponent.translate(SUPERSCRIPTS)}" if exponent else mantissa
+
+
+def how_many(number: int, one: str, many: str = "") -> str:
+    """Such as "1 seed" and "1,200 seeds"; ``many`` is the plural where it is not ``one`` and s."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def duration(seconds: float) -> str:
