@@ -200,7 +200,7 @@ def _critic(config: RunConfig) -> bool:
 CONTROL = BECAUSE + "it is a control that the authors did not run"
 PLANE = BECAUSE + "claims on the plane (T8) are those of Mescheder et al. 2018"
 FAST = BECAUSE + "one arm asks what VRAL does with R and F near their optimum: fast and damped"
-TUNED = BECAUSE + "tuning tries nine settings or more for every arm"
+TUNED = BECAUSE + "tuning tries eleven settings or more for every arm"
 FEWER = (
     BECAUSE
     + "each study trains five seeds or more of every method on two cores; some G's were left near "
@@ -427,7 +427,9 @@ FIDELITY: dict[str, Choice] = {
             "0.0001": SAME,
             "0.0005": f"{PLANE}; {TUNED.removeprefix(BECAUSE)}",
             "0.0001, 0.001": FAST,
-            **dict.fromkeys(("0.0002", "0.0003", "0.002", "0.003", "0.005", "0.01"), TUNED),
+            **dict.fromkeys(
+                ("0.0002", "0.0003", "0.002", "0.003", "0.005", "0.01", "0.02", "0.03"), TUNED
+            ),
         },
     ),
     "lr of R and F": Choice(
