@@ -35,11 +35,12 @@ def answers_table(answers: Sequence[Answer]) -> str:
     """A row per question: its answer in a sentence, and how many of its parts say what."""
     lines = ["| | question | answer | parts | data |", "|---|---|---|---|---|"]
     for answer in answers:
-        experiment, dataset = answer.question.study
+        studies = [answer.question.study, *answer.question.more.items()]
+        data = "; ".join(f"`{experiment}`, {dataset}" for experiment, dataset in studies)
         sign = f"{ANSWER_MARKS[answer.outcome]} " if answer.decided else ""
         lines.append(
             f"| **{answer.question.id}** | {answer.question.text} | {sign}{answer.sentence} | "
-            f"{tally_of_parts(answer)} | `{experiment}`, {dataset} |"
+            f"{tally_of_parts(answer)} | {data} |"
         )
     return "\n".join(lines)
 

@@ -17,7 +17,7 @@ The claims are judged by ``vral reproduce usefulness``. What is read where:
   the referee found one, and nothing follows from the rest. C2.moves asks what could reconcile a
   useless signal on a held G with a G that learns: that D's signal is better while G moves.
 
-The thresholds stand in ``register.csv``, since before the first run.
+The thresholds stand in ``register.csv``, since before the first run but for C2.points.good.
 """
 
 import numpy as np

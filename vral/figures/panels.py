@@ -135,7 +135,7 @@ def draw_samples(
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
             ax.text(0.5, 0.03, text, transform=ax.transAxes, ha="center", fontsize=TINY, bbox=box)
     if samples is None:
-        ax.text(0.5, 0.5, "diverged", ha="center", va="center", transform=ax.transAxes)
+        ax.text(0.5, 0.5, "no samples", ha="center", va="center", transform=ax.transAxes)
         return
     if samples.ndim == 2:
         ax.plot(samples[:, 0], samples[:, 1], ".", ms=1.5, alpha=0.5, color=colour)

@@ -299,6 +299,8 @@ def overview(
     for ax in axes.flat:
         ax.set_axis_off()
     per_block = len(OVERVIEW) * len(ordered)
+    ends = {ratio: records.filter(ratio=ratio)["g_updates"].max() for ratio in ordered}
+    shorter = {ratio for ratio in ordered if ends[ratio] != ends[ordered[-1]]}
     for i, arm in enumerate(arms):
         block, at = divmod(i, columns)
         column = axes[block * per_block : (block + 1) * per_block, at]
@@ -325,7 +327,7 @@ def overview(
                 if kind in ("gradient", "signal"):
                     _few_ticks(ax, panel)
                     last = kind == "signal" and j == len(ordered) - 1
-                    ax.tick_params(labelleft=at == 0, labelbottom=last)
+                    ax.tick_params(labelleft=at == 0, labelbottom=last or ratio in shorter)
                     if last and at == min(columns, len(arms) - block * columns) // 2:
                         ax.set_xlabel("generator updates")
     for k, kind in enumerate(OVERVIEW):

@@ -225,7 +225,7 @@ def lipschitz(
         "D's empirical Lipschitz constant"
         + (f", rank correlation {correlations['lipschitz'][0]:.2f}" if correlations else "")
         + ", then against the mean squared gradient in the latent, with the line that "
-        "Poincaré's inequality forbids to cross.",
+        "Poincaré's inequality forbids to cross where G has no batch norm.",
         (handles, [arm_label(arm, probes, diverged) for arm in styles]),
     )
 
@@ -257,4 +257,4 @@ def _draw_poincare(ax: Axes) -> None:
     ax.plot(ends, ends, color=REAL, lw=0.9, scalex=False, scaley=False, gid="poincare")
     ax.fill_between(ends, ends, limits.max(), color="#eeeeee", lw=0, zorder=0)
     ax.set(xlim=limits[0], ylim=limits[1])
-    ax.set_title("Poincaré's inequality: none in the grey")
+    ax.set_title("Poincaré's bound for a G without batch norm")
