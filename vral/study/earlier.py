@@ -38,16 +38,6 @@ ARTEFACTS = (
     Arm("vral-meta", "norm-d=batch", {"norm_d": "batch"}),
     Arm("vral-meta", "same-real", {"real_batch": "same"}),
 )
-NECESSITY = (
-    *(Arm(method) for method in ("vral-meta", "moment", "lsgan-01")),
-    Arm("lsgan-01", "r1", {"r1": 1.0}),
-    Arm("vral-meta", "mean", {"g_objective": "mean"}),
-    Arm("moment", "mean", {"g_objective": "mean"}),
-    Arm("vral-meta", "eps=1e-8", {"rule": "adam:eps=1e-08"}),
-    Arm("vral-meta", "batch", {"meta_input": "batch"}),
-    Arm("vral-meta", "means=-1,1", {"mean_fake": -1.0}),
-    Arm("vral-meta", "once", {"meta_schedule": "once"}),
-)
 CLIPPING = (Arm("wgan", "clip=0.01", {"clip": 0.01}), Arm("wgan"), CLIP_ALL, Arm("wgan-gp"))
 
 EARLIER: dict[str, Experiment] = {
@@ -56,7 +46,6 @@ EARLIER: dict[str, Experiment] = {
     "interpolation": _before("interpolation", settings={**SHORT, "probe": "interpolation"}),
     "parzen": _before("parzen", settings={"rounds": 100}),
     "clipping": _before("clipping", arms=CLIPPING),
-    "necessity": _before("necessity", arms=NECESSITY, settings=SHORT),
     "mode-collapse": _before("mode-collapse", settings=SHORT),
     "artefacts": _before("artefacts", arms=ARTEFACTS, settings=SHORT),
 }
