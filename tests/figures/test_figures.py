@@ -152,7 +152,7 @@ def test_interpolation_runs_along_the_segment():
     np.testing.assert_allclose(x, gammas)
     np.testing.assert_allclose(y, 1 - gammas)
     assert [t for t in texts(score) if t] == ["real", "fake"]
-    assert texts(absent) == ["no samples"]
+    assert texts(absent) == ["diverged"]
     assert "LSGAN 2" in figure.get_label()  # between the ends ‖∇D‖ runs from 1 to 2
 
 

@@ -299,8 +299,12 @@ def overview(
     for ax in axes.flat:
         ax.set_axis_off()
     per_block = len(OVERVIEW) * len(ordered)
-    ends = {ratio: records.filter(ratio=ratio)["g_updates"].max() for ratio in ordered}
-    shorter = {ratio for ratio in ordered if ends[ratio] != ends[ordered[-1]]}
+    ends = (
+        {}
+        if records.is_empty()
+        else dict(records.group_by("ratio").agg(pl.col("g_updates").max()).iter_rows())
+    )
+    shorter = {ratio for ratio in ordered if ends.get(ratio) != ends.get(ordered[-1])}
     for i, arm in enumerate(arms):
         block, at = divmod(i, columns)
         column = axes[block * per_block : (block + 1) * per_block, at]
