@@ -79,10 +79,12 @@ def test_each_seed_is_noted_by_itself_and_one_that_diverged_is_not():
 
 
 @pytest.mark.parametrize("file", PUBLISHED, ids=lambda path: path.parent.name)
-def test_no_published_run_comes_within_a_hundredth_of_the_limit_and_standard_alone_dies(file):
+def test_no_published_run_comes_within_a_fiftieth_of_the_limit_and_standard_alone_dies(file):
     final = pl.read_csv(file, infer_schema_length=None).with_columns(d_updates=pl.lit(1))
     sizes = [name for name in notes.SIZES if name in final.columns]
-    assert final.select(pl.col(sizes).cast(pl.Float64).abs().max()).to_numpy().max() < 1e4
+    assert (
+        final.select(pl.col(sizes).cast(pl.Float64).abs().max()).to_numpy().max() < notes.LIMIT / 50
+    )
     noted = {
         (*map(str, place), note["what"])
         for place, rows in final.group_by("method", "ratio", "dataset")
