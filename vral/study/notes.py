@@ -24,8 +24,8 @@ LIMIT = 1e6
 
 Objectives and VRAL's targets work with differences of scores of order one. Near 10⁶ float32 spaces
 its numbers by 1/16, and data span about two units, so that a slope of D above 10⁶ takes scores
-there. The largest of any published run, averaged over its last fifth, is 1.1·10⁴, -log D's ‖∇D‖ at 50:1
-(a test reads them).
+there. The largest of any published run, averaged over its last fifth, is 1.1·10⁴, -log D's ‖∇D‖ at
+50:1 (a test reads them).
 """
 SIZES = (
     *("grad_norm_real", "grad_norm_fake", "score_mean_real", "score_mean_fake"),
