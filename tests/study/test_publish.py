@@ -129,10 +129,20 @@ def test_what_was_cut_short_is_published_by_the_same_call(whole, copy, tmp_path)
     assert content(cut) == content(copy)
 
 
-def test_a_copy_published_onto_itself_stays_as_it_is(copy):
+def test_a_copy_published_onto_itself_is_not_written_again(copy, monkeypatch):
+    """Half of it, were that cut short, would be all that is left."""
     before = content(copy)
+    monkeypatch.setattr(publish, "_copy_run", None)
     publish.publish(copy, copy, "ring")
     assert content(copy) == before
+
+
+def test_a_study_and_its_copy_do_not_lie_in_each_other(whole):
+    before = content(whole)
+    for target in (whole / "ratios-ring", whole / "a/b", whole.parent):
+        with pytest.raises(FolderError, match="lie in each other; allowed: a folder beside it"):
+            publish.publish(whole, target, "ring")
+    assert content(whole) == before
 
 
 def test_another_run_of_the_same_name_is_refused_and_nothing_is_written(whole, copy, tmp_path):

@@ -10,6 +10,7 @@ from vral.claims.ledger import experiment_of
 from vral.cli.options import studies_argument
 from vral.cli.results import write_summaries
 from vral.cli.terminal import open_terminal
+from vral.errors import FolderError
 from vral.files import write_bytes
 from vral.report.pictures import figures_of, picture, saved_picture
 from vral.study import frames
@@ -38,6 +39,8 @@ def command(studies: Sequence[Path], to: Path) -> None:
         experiment = experiment_of(root)
         if experiment in EXPERIMENTS:
             datasets = dict.fromkeys(report["config"]["dataset"] for _, report in frames.runs(root))
+            if not datasets:
+                raise FolderError(f"STUDY: {root} holds no run")
             for dataset in datasets:
                 _over_seeds(console, root, to / f"{experiment}-{dataset}", dataset)
         else:

@@ -28,6 +28,7 @@ from vral.study.folders import (
     make_folder,
     read_json,
     read_marker,
+    read_run,
     refuse_other_study,
     write_json,
     write_marker,
@@ -44,10 +45,11 @@ POINTS = 100
 def publish(root: Path, target: Path, dataset: str) -> list[Path]:
     """Copy what the study in ``root`` has on ``dataset`` into ``target``, beside what is there.
 
-    Returns the folders of runs that have not ended, which are left out. Raises FolderError where
-    ``target`` holds another study or another run of the same name, where there is nothing to
-    publish, and where a file is corrupt.
+    Returns the folders of runs that have not ended, which are left out. A run that the target has
+    is not written again. Raises FolderError where ``target`` lies in the study, holds another study
+    or another run of the same name, where there is nothing to publish, and where a file is corrupt.
     """
+    _refuse_nested(root, target)
     experiment, commands = read_marker(root)
     every = [
         (folder, report)
@@ -62,7 +64,9 @@ def publish(root: Path, target: Path, dataset: str) -> list[Path]:
         _refuse_another(target, folder.relative_to(root), report)
     _mark(target, experiment, commands)
     for folder, report in ended:
-        _copy_run(folder, report, target / folder.relative_to(root))
+        copy = target / folder.relative_to(root)
+        if read_run(copy) is None:
+            _copy_run(folder, report, copy)
     return [folder for folder, report in every if report["status"] not in ENDED]
 
 
@@ -82,6 +86,15 @@ def publish_measured(root: Path, target: Path) -> None:
     _mark(target, experiment, commands)
     for name, data in content.items():
         write_bytes(target / name, data)
+
+
+def _refuse_nested(root: Path, target: Path) -> None:
+    """Raise FolderError where the study and its copy would lie in each other."""
+    here, there = root.resolve(), target.resolve()
+    if here in there.parents or there in here.parents:
+        raise FolderError(
+            f"--to: {target} and the study {root} lie in each other; allowed: a folder beside it"
+        )
 
 
 def _mark(target: Path, experiment: str, commands: Sequence[str]) -> None:
