@@ -17,8 +17,6 @@ from vral.claims.wording import tally_of_parts
 from vral.study.experiments import EXPERIMENTS
 
 BY_ID = {question.id: question for question in QUESTIONS}
-PLANNED = ("C2.usefulness.{form}.*",)
-"""Parts of an experiment that is not in the catalogue yet."""
 
 
 def verdict(name: str, judged: str = "confirmed", survives: bool = True, **more) -> Verdict:
@@ -42,7 +40,7 @@ def test_the_questions_are_c1_to_c11_and_every_part_exists():
         assert question.text.endswith("?")
         assert bool(question.forms) != bool(question.yes and question.no)
         for role in (question.parts, question.controls, question.beside):
-            for pattern in set(role) - set(PLANNED):
+            for pattern in role:
                 for form in question.forms or ("",):
                     names = question.claims([pattern], form)
                     assert names, pattern
@@ -194,3 +192,14 @@ def test_an_experiment_that_was_run_on_another_data_set_alone_answers_there():
     waiting = Unjudged(CLAIMS["C4.panels.vral-meta"], "ring", "", "", given=False)
     (found,) = (a for a in answers([], [waiting]) if a.question.id == "C4")
     assert (found.outcome, found.question.study) == ("not yet run", ("deck", "mnist"))
+
+
+def test_a_question_names_every_study_that_answers_it():
+    rows = answers_table(answers([], [])).splitlines()
+    (row,) = (row for row in rows if row.startswith("| **C2**"))
+    assert row.endswith("| `deck`, mnist; `usefulness`, digits |")
+
+
+def test_c6_is_answered_by_what_could_fail_and_c2_shows_the_control_that_failed():
+    assert BY_ID["C6"].parts == ("C6.correlation", "C6.scale", "C6.lipschitz")
+    assert BY_ID["C2"].beside == ("C2.points.control",)

@@ -1,5 +1,6 @@
 """Claims on a G that does not move, which must be alive to be told anything."""
 
+import numpy as np
 import pytest
 from worlds import Column, evidence
 
@@ -57,3 +58,36 @@ def test_the_held_g_is_the_good_one_of_usefulness_and_the_segments_are_as_they_w
             Need(subject, G_HELD_RATIO, "variance_share", 0.5, ("segments",)),
         )
     assert STAGES["good"][1:] == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("C3.held.overlap.vral-meta", "overlap"),
+        ("C3.held.contrast.standard", "overlap"),
+        ("C3.panels.ks-real.vral-parzen", "ks_real"),
+    ],
+)
+def test_outputs_are_read_over_all_probes_of_the_last_fifth(monkeypatch, name, column):
+    monkeypatch.setattr("worlds.D_UPDATES", (200, 9600, 12000))
+    claim = CLAIMS[name]
+    read = evidence(claim, (Column(claim.arms[0], claim.ratios[0], column, (9.0, 0.2, 0.6)),))
+    assert np.median(list(claim.test(read).values())) == pytest.approx(0.4)
+
+
+def test_a_distance_of_the_mean_scores_has_no_sign():
+    """Where fakes score above reals it is as far, and explains the slope as well."""
+    claim = CLAIMS["C6.scale"]
+    for sign in (1, -1):
+        columns = [
+            Column(arm, "50", name, value)
+            for i, arm in enumerate(claim.arms, 1)
+            for name, value in {
+                "lipschitz": i,
+                "held_out_var_fake": i,
+                "held_out_mean_real": 0,
+                "held_out_mean_fake": sign * i,
+            }.items()
+        ]
+        values = claim.test(evidence(claim, tuple(columns))).values()
+        np.testing.assert_allclose(list(values), 0, atol=1e-9)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from worlds import Column, evidence
 
@@ -57,3 +58,31 @@ def test_a_cloud_covers_every_mode_and_draws_none(name):
         ]
         values = claim.test(evidence(claim, tuple(columns)))
         assert all((value > 0.9) == drawn and (drawn or value == 0) for value in values.values())
+
+
+def test_modes_at_either_ratio_count_only_where_that_ratio_draws_them():
+    claim = CLAIMS["P1.ratio.grid"]
+    covered = [Column("vral-meta", at, "modes_covered", 25.0) for at in ("1", "50")]
+    for quality, value in (({"1": 0.9, "50": 0.4}, 0.0), ({"1": 0.4, "50": 0.9}, np.inf)):
+        sharp = [Column("vral-meta", at, "high_quality", q) for at, q in quality.items()]
+        assert set(claim.test(evidence(claim, (*covered, *sharp))).values()) == {value}
+
+
+@pytest.mark.parametrize("better", ["wgan-gp", "r1"])
+def test_vral_is_held_against_the_better_of_the_two_baselines(better):
+    claim = CLAIMS["P1.best.grid"]
+    columns = [
+        column
+        for arm in claim.arms
+        for column in (
+            Column(arm, "50", "high_quality", 0.9),
+            Column(arm, "50", "modes_covered", 20.0 if arm == better else 10.0),
+        )
+    ]
+    np.testing.assert_allclose(list(claim.test(evidence(claim, tuple(columns))).values()), 0.5)
+
+
+def test_stacks_have_no_quality_and_their_modes_count_as_they_are():
+    claim = CLAIMS["P1.vral-meta.stacked-digits"]
+    read = evidence(claim, (Column("vral-meta", "50", "modes_covered", 950.0),))
+    np.testing.assert_allclose(list(claim.test(read).values()), 0.95, rtol=0.03)

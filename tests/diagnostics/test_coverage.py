@@ -55,10 +55,10 @@ MODES = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 def test_the_share_of_variance_by_hand():
     real = np.array([[0.0, 0.0], [2.0, 4.0]])
     assert variance_share(real, real) == 1
-    assert variance_share(np.array([[7.0, 1.0], [9.0, 1.0]]), real) == 0.2
-    assert variance_share(3 * real + 5, real) == 9
-    assert variance_share(real[:1], real) == 0
-    assert math.isnan(variance_share(real, real[:1]))
+    assert variance_share(real, np.array([[7.0, 1.0], [9.0, 1.0]])) == 0.2
+    assert variance_share(real, 3 * real + 5) == 9
+    assert variance_share(real, real[:1]) == 0
+    assert math.isnan(variance_share(real[:1], real))
 
 
 def test_mixture_quality_by_hand():

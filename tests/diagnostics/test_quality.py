@@ -380,3 +380,15 @@ def test_equal_channels_are_ten_modes(stacked, measure, digits, cache_folder):
     read = np.bincount(network(digits.train).argmax(1)) / len(digits.train)
     assert found["reverse_kl"] == pytest.approx((read * np.log(read / one**3)).sum())
     assert found["reverse_kl"] == pytest.approx(2 * np.log(10), rel=0.01)
+
+
+def test_the_share_of_variance_of_images_is_that_of_their_pixels(digits, cache_folder):
+    judge, _ = quality_measure(digits, cache_folder)
+    assert judge(0.5 * digits.held_out)["variance_share"] == pytest.approx(0.25, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["circle", "line"])
+def test_the_share_of_variance_of_points_is_that_of_their_coordinates(name, tmp_path):
+    data = load_dataset(name, NOWHERE)
+    judge, _ = quality_measure(data, tmp_path)
+    assert judge(3 * data.held_out)["variance_share"] == pytest.approx(9, rel=1e-4)

@@ -2,6 +2,7 @@
 
 import re
 
+import gallery
 import numpy as np
 import polars as pl
 import pytest
@@ -354,3 +355,21 @@ def test_the_trade_off_is_drawn_in_closed_form_with_the_measured_points_beside_i
     ]
     assert bare.legends == []
     assert "AUC 0.760, total variation 0.383, 0.159" in bare.get_label()
+
+
+def test_panels_that_end_at_another_update_have_ticks_of_their_own():
+    """Otherwise the numbers below the last row would be read as theirs."""
+    tables = gallery.Made("ratios").tables
+    arm = tables["records"]["method"][0]
+    one = tables["records"].filter(pl.col("method") == arm, pl.col("ratio") == "50")
+
+    def shown(stretched):
+        records = pl.concat(
+            one.with_columns(pl.col("g_updates") * factor, ratio=pl.lit(ratio))
+            for ratio, factor in (("1", stretched), ("50", 1))
+        )
+        draw = figures.overview(records, tables["probes"], {}, [arm], ["1", "50"], {}, "title")
+        return [ax.xaxis.get_tick_params()["labelbottom"] for ax in draw(PAGE).axes[2:6]]
+
+    assert shown(1) == [False, False, False, True]
+    assert shown(5) == [True, False, True, True]

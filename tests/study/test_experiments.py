@@ -88,7 +88,7 @@ def test_on_points_g_has_no_batch_norm_and_on_stacks_it_has():
 def test_every_experiment_fits_mnist_too(name):
     row = EXPERIMENTS[name]
     for arm in row.arms:
-        resolve(arm.method, {**row.settings_on("mnist"), **arm.settings})
+        row.config(arm, arm.ratio or row.ratios[0], "mnist")
 
 
 def test_points_get_ten_seeds_and_images_five():

@@ -80,3 +80,13 @@ def test_the_tuned_settings_are_those_of_the_published_grid():
     final = frames.final(PUBLISHED)
     assert sorted(final["seed"].unique()) == list(range(100, 105))
     assert best_settings(final) == TUNED
+
+
+def test_a_cell_without_a_value_in_any_seed_is_never_best():
+    first = {arm_of(arm): arm.name for arm in reversed(GRID)}
+    lost = pl.col("method").is_in(list(first.values()))
+    spoilt = readings(BEST).with_columns(
+        frechet=pl.when(lost).then(float("nan")).otherwise(pl.col("frechet"))
+    )
+    by_name = {arm.name: arm.settings for arm in GRID}
+    assert best_settings(spoilt) == {arm: by_name[cell] for arm, cell in BEST.items()}

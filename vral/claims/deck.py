@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from vral.claims.panels import FORMS, no_overlap, outputs
+from vral.claims.outputs import Setting, no_overlap, outputs
+from vral.claims.panels import FORMS
 from vral.claims.quantities import (
     Test,
     end_over_peak,
@@ -243,7 +244,7 @@ def _output_claims(suffix: str, setting: dict[str, Any], where: str) -> list[Cla
 ONE_INSTANT = (
     "asked VRAL meta alone, at the last probe; C3.held.* ask every form over the last fifth"
 )
-HELD_OUTPUTS = (_held, "held", "G held, D trained for 12,000 updates", G_HELD_RATIO)
+HELD_OUTPUTS = Setting(_held, "held", "G held, D trained for 12,000 updates", G_HELD_RATIO)
 C3 = [
     *_output_claims("", {"experiment": "ratios", "figure": "histograms"}, "At 50:1"),
     *(
@@ -252,8 +253,8 @@ C3 = [
             ".held", {**G_HELD, "figure": "histograms"}, "G held, D trained to the end"
         )
     ),
-    *(claim for form in FORMS for claim in outputs(form, *HELD_OUTPUTS)),
-    no_overlap("standard", *HELD_OUTPUTS),
+    *(claim for form in FORMS for claim in outputs(form, HELD_OUTPUTS)),
+    no_overlap("standard", HELD_OUTPUTS),
 ]
 
 VARIANCE_STAYS = {

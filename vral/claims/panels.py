@@ -18,13 +18,12 @@ They are judged by ``vral reproduce deck``. What is read where:
 The thresholds stand in ``register.csv``, since before the first run.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from vral.claims.quantities import Test, last, late_probes, paired, quotient
+from vral.claims.outputs import Setting, no_overlap, outputs
+from vral.claims.quantities import last, paired, quotient
 from vral.claims.register import registered
 from vral.claims.verdict import Claim
 
@@ -102,86 +101,10 @@ NONZERO = [
     for baseline in NOT_SATURATING
 ]
 
-MATCHES = {
-    "statement": "D's outputs match smooth, overlapping Gaussians N(0,1) and N(1,1).",
-    "source": "arXiv 1707.00309, abstract; deck, panel R3",
-    "would_change": "R and F nearer to their optimum, or further from it.",
-    "figure": "histograms",
-}
-
-
-def _off(target: float, test: Test) -> Test:
-    return paired(lambda value: abs(value - target), test)
-
-
-def outputs(
-    arm: str, register: Callable[..., Claim], mark: str, where: str, ratio: str
-) -> list[Claim]:
-    """C3 for one form at one ratio: mean, variance, KS distance and overlap, averaged over time.
-
-    ``register`` makes a claim of its name and its fields; ``mark`` stands in the name and ``where``
-    begins the restatement.
-    """
-    where, late = f"{where}, over the last fifth", partial(late_probes, arm, ratio=ratio)
-    parts = []
-    for side, target in {"fake": 0.0, "real": 1.0}.items():
-        parts += [
-            register(
-                f"C3.{mark}.mean-{side}.{arm}",
-                **MATCHES,
-                arms=(arm,),
-                restatement=f"{where}, the mean of {arm}'s D on held-out {side} samples is within "
-                f"0.2 of {target:g} on average.",
-                test=_off(target, late(f"held_out_mean_{side}")),
-            ),
-            register(
-                f"C3.{mark}.variance-{side}.{arm}",
-                **MATCHES,
-                arms=(arm,),
-                restatement=f"{where}, the variance of {arm}'s D on held-out {side} samples is "
-                "within 0.36 of 1 on average (a standard deviation of 0.8 to 1.17).",
-                test=_off(1.0, late(f"held_out_var_{side}")),
-            ),
-            register(
-                f"C3.{mark}.ks-{side}.{arm}",
-                **MATCHES,
-                arms=(arm,),
-                restatement=f"{where}, the Kolmogorov-Smirnov distance of {arm}'s held-out {side} "
-                f"scores to N({target:g},1) is at most 0.1 on average.",
-                test=late(f"ks_{side}"),
-            ),
-        ]
-    return [
-        *parts,
-        register(
-            f"C3.{mark}.overlap.{arm}",
-            **MATCHES,
-            arms=(arm,),
-            restatement=f"{where}, {arm}'s two score densities overlap by 0.4 or more on average "
-            "(ideal 0.617).",
-            test=late("overlap"),
-        ),
-    ]
-
-
-def no_overlap(
-    arm: str, register: Callable[..., Claim], mark: str, where: str, ratio: str
-) -> Claim:
-    """The contrast of ``outputs``: another loss's scores do not overlap."""
-    return register(
-        f"C3.{mark}.contrast.{arm}",
-        **{**MATCHES, "statement": "Without it the outputs do not overlap."},
-        arms=(arm,),
-        restatement=f"{where}, over the last fifth, {arm}'s two score densities overlap by 0.05 at "
-        "most on average.",
-        test=late_probes(arm, "overlap", ratio),
-    )
-
-
-AT_50 = (panel, "panels", "At 50:1", "50")
+AT_50 = Setting(panel, "panels", "At 50:1", "50")
 OUTPUTS = [
-    *(claim for arm in FORMS for claim in outputs(arm, *AT_50)),
-    *(no_overlap(arm, *AT_50) for arm in STANDARD_GANS),
+    *(claim for arm in FORMS for claim in outputs(arm, AT_50)),
+    *(no_overlap(arm, AT_50) for arm in STANDARD_GANS),
 ]
 
 VARIANCE = {

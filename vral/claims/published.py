@@ -152,7 +152,7 @@ def published_ledger(folder: Path) -> tuple[list[Verdict], list[Unjudged]]:
         for verdict in read_ledger(folder)
         if (verdict.claim.id, verdict.dataset) not in settled
         and verdict.study.parent.name != folder.name  # Those were judged above.
-        and (verdict.claim.experiment not in EXPERIMENTS or about(verdict, folder).is_file())
+        and (verdict.claim.experiment not in EXPERIMENTS or about_file(verdict, folder).is_file())
     ]
     order = list(CLAIMS)
     verdicts.sort(key=lambda verdict: order.index(verdict.claim.id))
@@ -169,19 +169,19 @@ def _from_json(value: float | str | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def about(verdict: Verdict, folder: Path) -> Path:
+def about_file(verdict: Verdict, folder: Path) -> Path:
     """The file that names the settings of the earlier study on which ``verdict`` was given."""
     return folder / f"{verdict.claim.experiment}-{verdict.dataset}" / "about.json"
 
 
 def with_settings(verdict: Verdict, folder: Path) -> Verdict:
     """``verdict`` with the settings in which the published runs differ from the experiment now."""
-    settings = about(verdict, folder)
-    if verdict.claim.experiment not in EXPERIMENTS or not settings.is_file():
+    about = about_file(verdict, folder)
+    if verdict.claim.experiment not in EXPERIMENTS or not about.is_file():
         return verdict
     configs = [
         config.model_dump(mode="json")
-        for config in published_configs(json.loads(settings.read_text(encoding="utf-8")))
+        for config in published_configs(json.loads(about.read_text(encoding="utf-8")))
     ]
     trained = [
         (place, {name: pair for name, pair in found.items() if name not in INTERVALS})

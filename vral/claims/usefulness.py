@@ -13,9 +13,11 @@ The claims are judged by ``vral reproduce usefulness``. What is read where:
   baseline's cosine is POINTS or more, and of a trained G only if it is COMPETENT.
 * How parts combine (``claims.answers``): a form's signal is useful where both C2.usefulness.FORM
   claims, on the good G, are confirmed. C2.stages say where else it was, C2.chance whether it says
-  anything at all. C2.points.control must be confirmed, or the instrument finds no direction where
-  the referee found one, and nothing follows from the rest. C2.moves asks what could reconcile a
-  useless signal on a held G with a G that learns: that D's signal is better while G moves.
+  anything at all. C2.points.good must be confirmed, or the instrument finds no direction where
+  the referee found one, and nothing follows from the rest. It was first asked of the early G
+  (C2.points.control) and refuted there; of the good G it is asked since five seeds had been
+  seen, and judged with ten. C2.moves asks what could reconcile a useless signal on a held G with a
+  G that learns: that D's signal is better while G moves.
 
 The thresholds stand in ``register.csv``, since before the first run but for C2.points.good.
 """

@@ -26,8 +26,10 @@ click.rich_click.TEXT_MARKUP = "rich"
 click.rich_click.DEFAULT_STRING = "(default: {})"
 click.RichContext.formatter_class = HelpFormatter
 
-MAIN = ("ls", "train", "reproduce", "claims", "report", "publish")
-COMMANDS = (*MAIN, "spectrum", "conform", "bench")
+COMMANDS = (
+    *("ls", "train", "reproduce", "claims", "report", "publish"),
+    *("spectrum", "conform", "bench"),
+)
 """Each is the ``command`` of the file of ``vral/cli`` that has its name."""
 
 

@@ -19,12 +19,12 @@ def coverage(real: Array, fake: Array, neighbours: int = 5) -> float:
     return float((nearest_fake < radius).mean())
 
 
-def variance_share(fake: Array, real: Array) -> float:
+def variance_share(real: Array, fake: Array) -> float:
     """Total variance E‖v - E v‖² of the fake points over that of the real ones.
 
     Near 0 all fake points are one; 1 is that of the data. NaN where all real points are one.
     """
-    of_fake, of_real = (float(points.var(0).sum()) for points in (fake, real))
+    of_real, of_fake = (float(points.var(0).sum()) for points in (real, fake))
     return of_fake / of_real if of_real else float("nan")
 
 

@@ -197,9 +197,9 @@ def quality_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, floa
 
     * Labelled images: "frechet" (lower is better), "coverage" and "variance_share", against the
       held-out split. Their floors are those of the training split, judged as if it were generated.
-    * Stacks: the same three, by the classifier of one channel; "modes_covered", the number of
-      labels that are read at least once; and "reverse_kl" to the shares with which the training
-      triples are drawn.
+    * Stacks: the same three, the first two by the classifier of one channel; "modes_covered", the
+      number of labels that are read at least once; and "reverse_kl" to the shares with which the
+      training triples are drawn.
     * Mixtures: "modes_covered", "high_quality" and "reverse_kl".
     * Other points: the three image measures on the coordinates. If ``data.w1_size`` is not 0 also
       "w1", exact on that many generated and held-out points; its references are its floor and the
@@ -232,7 +232,7 @@ def _point_measure(data: Dataset) -> tuple[Quality, dict[str, float]]:
         return {
             "frechet": frechet_distance(fake, held_out),
             "coverage": coverage(held_out[:2000], fake),
-            "variance_share": variance_share(fake, held_out),
+            "variance_share": variance_share(held_out, fake),
             **distance,
         }
 
@@ -261,7 +261,7 @@ def _image_measure(data: Dataset, cache: Path) -> tuple[Quality, dict[str, float
             "frechet": frechet_distance(fake, held_out),
             "coverage": coverage(held_out[:2000], fake),
             "variance_share": variance_share(
-                samples.flatten(1).numpy(), data.held_out.flatten(1).numpy()
+                data.held_out.flatten(1).numpy(), samples.flatten(1).numpy()
             ),
             **judge_modes(read_labels(network, fake)),
         }

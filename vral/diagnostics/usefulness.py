@@ -133,7 +133,7 @@ def usefulness(fakes: Array, reals: Array, signal: Array) -> dict[str, float]:
         **_aligned("usefulness_w1_drop", step, _directions(near)),
         **_finite_steps(x, y, step, distances),
         **dict(zip(DISTANCES, distances.tolist(), strict=True)),
-        "usefulness_variance_share": variance_share(x, y),
+        "usefulness_variance_share": variance_share(y, x),
     }
 
 

@@ -38,10 +38,13 @@ ARTEFACTS = (
     Arm("vral-meta", "norm-d=batch", {"norm_d": "batch"}),
     Arm("vral-meta", "same-real", {"real_batch": "same"}),
 )
+WELL_TRAINED = tuple(
+    arm for arm in EXPERIMENTS["well-trained"].arms if arm.method != "vral-meta-10"
+)
 CLIPPING = (Arm("wgan", "clip=0.01", {"clip": 0.01}), Arm("wgan"), CLIP_ALL, Arm("wgan-gp"))
 
 EARLIER: dict[str, Experiment] = {
-    "well-trained": _before("well-trained", settings=HELD),
+    "well-trained": _before("well-trained", arms=WELL_TRAINED, settings=HELD),
     "ratios": _before("ratios"),
     "interpolation": _before("interpolation", settings={**SHORT, "probe": "interpolation"}),
     "parzen": _before("parzen", settings={"rounds": 100}),
