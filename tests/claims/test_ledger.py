@@ -5,6 +5,7 @@ import re
 import shlex
 from collections import Counter
 from dataclasses import replace
+from itertools import count
 
 import polars as pl
 import pytest
@@ -28,6 +29,8 @@ from vral.train.records import write_part
 
 SEEDS = range(5)
 ASKED = {name for name, claim in CLAIMS.items() if not claim.retired}
+SECONDS = count(1)
+"""No two runs take equally long, which tells them from copies."""
 FRECHET = {"1": 100.0, "50": 50.0}
 
 
@@ -67,6 +70,7 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
             "config": config.model_dump(mode="json"),
             "status": (status or {}).get(ratio, "finished"),
             "rounds_done": 10,
+            "seconds": next(SECONDS),
             "diverged": entries if ratio == "50" or not read else [],
             "manifest": manifest,
         }

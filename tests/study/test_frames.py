@@ -5,6 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
+from cases import tiny
 
 from vral.study import frames, statistics
 
@@ -116,3 +117,29 @@ def test_ratios_sort_by_how_far_ahead_d_is():
         "50",
         "100x25,5",
     ]
+
+
+def test_the_seeds_of_a_cell_are_counted_over_its_runs():
+    def config(method, seeds, ratio="1"):
+        return {"method": method, "ratio": ratio, "dataset": "digits", "seeds": seeds}
+
+    first, more = config("lsgan", [0, 1]), config("lsgan", [2, 3, 4])
+    assert frames.seed_counts([first]) == [2]
+    assert frames.seed_counts([first, more]) == [5]
+    assert frames.seed_counts([first, more, config("lsgan", [0, 1], "50")]) == [2, 5]
+
+
+def test_a_run_and_its_copy_are_told_from_another_run_of_the_same_settings():
+    run = {"config": {"rounds": 3}, "status": "finished", "rounds_done": 3, "seconds": 1.5}
+    assert frames.same_run(run, run | {"manifest": "other"})
+    for change in ({"seconds": 1.6}, {"config": {"rounds": 4}}, {"status": "stopped"}):
+        assert not frames.same_run(run, run | change)
+
+
+def test_runs_of_a_cell_may_differ_in_seeds_and_pace_alone():
+    first = tiny("lsgan", seeds=(0,), rounds=20).model_dump(mode="json")
+    longer = {"seeds": [1], "rounds": 40, "record_every": 3, "probe_every": 7}
+    assert frames.misfit(first, first | longer) == ""
+    assert frames.misfit(first, first | {"lr": 0.5, "ratio": "50"}) == "", "of two cells"
+    assert "0.5" in frames.misfit(first, first | {"seeds": [1], "lr": 0.5})
+    assert frames.misfit(first, first) == "the same seeds: 0"

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from vral.study.numbers import duration, how_many, number, typeset
+from vral.study.numbers import duration, from_to, how_many, number, typeset
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,11 @@ def test_durations(seconds, text):
 def test_a_count_has_its_noun_in_the_right_number():
     assert [how_many(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
     assert [how_many(n, "study", "studies") for n in (1, 2)] == ["1 study", "2 studies"]
+
+
+def test_counts_that_differ_are_given_from_the_least_to_the_most():
+    assert [from_to(counts, "seed") for counts in ([1], [5, 5], [10, 5, 7])] == [
+        "1 seed",
+        "5 seeds",
+        "5 to 10 seeds",
+    ]

@@ -240,3 +240,22 @@ def test_a_study_without_runs_keeps_its_tables(tmp_path):
     with pytest.raises(FolderError, match="holds another"):
         publish.publish_measured(root, to)
     assert read_table(to, "measured.csv")["measured"].to_list() == [1.0]
+
+
+def test_a_study_and_its_copy_are_not_judged_twice(whole, copy):
+    with pytest.raises(FolderError, match="hold the same run; allowed: a study, or its copy"):
+        examine([whole, copy])
+    assert len(examine([whole])[0]) == len(examine([copy])[0])
+
+
+def test_a_study_without_a_run_that_has_ended_is_refused_and_nothing_is_written(tmp_path):
+    root = tmp_path / "study"
+    root.mkdir()
+    write_json(root / "study.json", {"experiment": "interpolation", "commands": ["reproduce x"]})
+    for _ in ("no run", "one that is still running"):
+        result = CliRunner().invoke(main, ["publish", str(root), "--to", str(tmp_path / "to")])
+        assert "holds no run that has ended" in one_line_error(result)
+        assert not (tmp_path / "to").exists()
+        folder = root / folder_name(configs()[0])
+        execute(configs()[0], folder, CPU)
+        write_json(folder / "run.json", read_run(folder) | {"status": "running"})

@@ -28,6 +28,7 @@ from vral.study import frames
 from vral.study.config import RunConfig, option_name, with_defaults
 from vral.study.experiments import EXPERIMENTS, Experiment
 from vral.study.folders import read_marker
+from vral.study.numbers import how_many
 
 HOME_DATASET = RunConfig.model_fields["dataset"].default
 """The data set of a command that names none."""
@@ -62,6 +63,7 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     """The ledger, and every claim that none of the studies in ``roots`` can judge."""
     distinct = {Path(root).resolve(): Path(root) for root in roots}.values()
     studies = {root: experiment_of(root) for root in distinct}
+    _refuse_copies(studies)
     verdicts: list[Verdict] = []
     still_open: list[Unjudged] = []
     for root, experiment in studies.items():
@@ -83,6 +85,21 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
     return as_family(verdicts), still_open
 
 
+def _refuse_copies(studies: Mapping[Path, str]) -> None:
+    """Raise FolderError where two studies hold one run, which would be judged twice."""
+    seen: list[tuple[Path, str, Mapping[str, Any]]] = []
+    for root, experiment in studies.items():
+        here = [report for _, report in frames.runs(root)]
+        for report in here:
+            for other, of, known in seen:
+                if of == experiment and frames.same_run(known, report):
+                    raise FolderError(
+                        f"STUDY: {other} and {root} given, which hold the same run; allowed: a "
+                        "study, or its copy"
+                    )
+        seen += [(root, experiment, report) for report in here]
+
+
 def experiment_of(root: Path) -> str:
     """The experiment that the study in ``root`` belongs to.
 
@@ -91,7 +108,13 @@ def experiment_of(root: Path) -> str:
     marker = root / "study.json"
     if not marker.is_file():
         runs = sum(1 for _ in root.rglob("run.json"))
-        holds = f"{runs} run{'s' if runs > 1 else ''} and no study" if runs else "no study.json"
+        studies = sum(1 for _ in root.glob("*/study.json"))
+        if studies:
+            raise FolderError(
+                f"STUDY: {root} given, which is no study but holds "
+                f"{how_many(studies, 'study', 'studies')}; allowed: these, such as {root}/*"
+            )
+        holds = f"{how_many(runs, 'run')} and no study" if runs else "no study.json"
         raise FolderError(
             f"STUDY: {root} given, which holds {holds}; "
             "allowed: folders that vral reproduce has written"

@@ -15,6 +15,8 @@ from vral.files import write_bytes
 from vral.report.pictures import figures_of, picture, saved_picture
 from vral.study import frames
 from vral.study.experiments import EXPERIMENTS
+from vral.study.folders import ENDED
+from vral.study.numbers import how_many
 from vral.study.publish import publish, publish_measured
 
 
@@ -38,10 +40,13 @@ def command(studies: Sequence[Path], to: Path) -> None:
     for root in dict.fromkeys(studies):
         experiment = experiment_of(root)
         if experiment in EXPERIMENTS:
-            datasets = dict.fromkeys(report["config"]["dataset"] for _, report in frames.runs(root))
-            if not datasets:
-                raise FolderError(f"STUDY: {root} holds no run")
-            for dataset in datasets:
+            ended: dict[str, bool] = {}
+            for _, report in frames.runs(root):
+                dataset = report["config"]["dataset"]
+                ended[dataset] = ended.get(dataset, False) or report["status"] in ENDED
+            if not any(ended.values()):
+                raise FolderError(f"STUDY: {root} holds no run that has ended")
+            for dataset in (name for name, any_run in ended.items() if any_run):
                 _over_seeds(console, root, to / f"{experiment}-{dataset}", dataset)
         else:
             _without_seeds(console, root, to / experiment)
@@ -55,7 +60,8 @@ def _over_seeds(console: Console, root: Path, target: Path, dataset: str) -> Non
     drawn = figures_of(experiment_of(target), target, configs)
     for name, draw in drawn.items():
         write_bytes(target / f"{name}.png", picture(draw).png)
-    console.print(f"{len(configs)} runs, {len(drawn)} figures → {target}", soft_wrap=True)
+    said = f"{how_many(len(configs), 'run')}, {how_many(len(drawn), 'figure')}"
+    console.print(f"{said} → {target}", soft_wrap=True)
 
 
 def _without_seeds(console: Console, root: Path, target: Path) -> None:
@@ -63,4 +69,4 @@ def _without_seeds(console: Console, root: Path, target: Path) -> None:
     files = sorted((root / "figures").glob("*.png"))
     for file in files:
         write_bytes(target / file.name, saved_picture(file).png)
-    console.print(f"tables, {len(files)} figures → {target}", soft_wrap=True)
+    console.print(f"tables, {how_many(len(files), 'figure')} → {target}", soft_wrap=True)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from vral.cli.terminal import NARROW, Column, show_table
 from vral.study import frames, notes
 from vral.study.methods import label
-from vral.study.numbers import duration, number
+from vral.study.numbers import duration, how_many, number
 from vral.study.statistics import interval_name
 from vral.study.sweep import Cell
 
@@ -62,7 +62,7 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
         state = "done" if cell.finished else state
         rows.append((escape(config.arm), config.ratio, config.dataset, *numbers, state))
     show_table(console, "Plan", PLAN, rows)
-    runs, processes = _count(len(cells), "run"), _count(jobs, "process", "processes")
+    runs, processes = how_many(len(cells), "run"), how_many(jobs, "process", "processes")
     console.print(
         f"{runs}, {totals[0]:,} D updates, {totals[1]:,} G updates; about {duration(seconds)} with "
         f"{processes}, estimated from a few updates of each kind that were not compiled",
@@ -75,10 +75,6 @@ def show_plan(console: Console, cells: Sequence[Cell], seconds: float, jobs: int
             "replaces by a fresh one; the estimate leaves them out",
             soft_wrap=True,
         )
-
-
-def _count(number: int, singular: str, plural: str = "") -> str:
-    return f"{number} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 Entry = Mapping[str, Any]

@@ -15,6 +15,7 @@ from vral.data.datasets import DATASETS, MODES
 from vral.figures.style import Drawing
 from vral.study import frames
 from vral.study.experiments import EXPERIMENTS, STAGES, stage_of
+from vral.study.numbers import from_to
 from vral.train.schedule import Ratio
 
 
@@ -33,6 +34,8 @@ class Selection:
     network: str
     warmup: int
     """Rounds of G's warm-up; 0 without one."""
+    seed_counts: Sequence[int] = ()
+    """How many seeds its cells have, if not all of ``seeds``."""
 
     @classmethod
     def covering(cls, root: Path, configs: Sequence[Mapping[str, Any]]) -> "Selection":
@@ -52,12 +55,13 @@ class Selection:
             configs[0]["batch"],
             configs[0]["network"],
             configs[0].get("warmup", 0),
+            frames.seed_counts(configs),
         )
 
     @property
     def caption(self) -> str:
-        ratios, count = ", ".join(map(figures.ratio_label, self.ratios)), len(self.seeds)
-        seeds = f"{count} seed{'s' if count > 1 else ''}"
+        ratios = ", ".join(map(figures.ratio_label, self.ratios))
+        seeds = from_to(self.seed_counts or [len(self.seeds)], "seed")
         return f"D:G = {ratios} · {self.dataset}, {self.network}, {seeds}"
 
     def frame(self, kind: str) -> pl.DataFrame:

@@ -277,6 +277,11 @@ class Section:
         return sorted({seed for config in self.configs for seed in config["seeds"]})
 
     @property
+    def seed_counts(self) -> list[int]:
+        """The numbers of seeds that its cells have, as ``frames.seed_counts`` gives them."""
+        return frames.seed_counts(self.configs)
+
+    @property
     def diverged(self) -> list[dict[str, Any]]:
         """The seeds that diverged here, as ``frames.diverged`` gives them."""
         return [e for e in frames.diverged(self.study.root) if e["dataset"] == self.dataset]

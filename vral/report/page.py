@@ -46,7 +46,7 @@ from vral.report.pictures import CREATOR, Picture, fitted
 from vral.report.summary import summarise, tests_the_paper
 from vral.study.frames import FINAL_SHARE
 from vral.study.methods import label
-from vral.study.numbers import duration, how_many, typeset
+from vral.study.numbers import duration, from_to, how_many, typeset
 from vral.study.statistics import interval_name
 
 LIMIT = 4_900_000
@@ -188,6 +188,7 @@ def _environment() -> Environment:
         "label": label,
         "duration": duration,
         "how_many": how_many,
+        "from_to": from_to,
         "holm_note": holm_note,
         "remarks": remarks,
         "ratio": ratio_label,

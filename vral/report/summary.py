@@ -11,7 +11,7 @@ from vral.claims import CLAIMS, Unjudged, Verdict
 from vral.claims.answers import OUTCOMES, QUESTIONS, Answer
 from vral.claims.wording import NUMBERS, counted, holm_count, tally
 from vral.report.contents import Section, Theory
-from vral.study.numbers import duration, how_many
+from vral.study.numbers import duration, from_to, how_many
 
 PAPER = frozenset(question.id for question in QUESTIONS)
 """Families of claims that the paper makes."""
@@ -84,11 +84,12 @@ def _method(sections: Sequence[Section], theories: Sequence[Theory]) -> list[str
     if not runs:
         return []
     trained = sum(len(report["config"]["seeds"]) for report in runs)
+    counts = [count for section in sections for count in section.seed_counts]
     seconds = sum(section.seconds for section in sections)
     parts = [
         f"{how_many(trained, 'training run')}, counting each seed, in "
-        f"{how_many(len(sections), 'study', 'studies')}: {_seeds(sections)}. One after the other "
-        f"they took {duration(seconds)} on {_machines(sections)}.",
+        f"{how_many(len(sections), 'study', 'studies')}: {from_to(counts, 'seed')} of each cell. "
+        f"One after the other they took {duration(seconds)} on {_machines(sections)}.",
         "All methods share one trainer, one set of networks per data set and one set of draws per "
         "seed. A claim is confirmed or refuted only where its whole interval over seeds lies on "
         "one side of its threshold.",
@@ -100,13 +101,6 @@ def _method(sections: Sequence[Section], theories: Sequence[Theory]) -> list[str
     if theories:
         parts.append("Game dynamics are computed without chance, beside closed forms.")
     return parts
-
-
-def _seeds(sections: Iterable[Section]) -> str:
-    """Such as "5 to 10 seeds"."""
-    numbers = [len(section.seeds) for section in sections]
-    least, most = min(numbers), max(numbers)
-    return f"{least} to " * (least < most) + f"{how_many(most, 'seed')} in each"
 
 
 def _machines(sections: Iterable[Section]) -> str:

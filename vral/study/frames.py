@@ -2,7 +2,8 @@
 
 import io
 import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,23 @@ def coordinates(config: Mapping[str, Any]) -> dict[str, str]:
     """The COORDINATES of the run with this configuration (the "config" of its run.json)."""
     arm = arm_name(config["method"], config.get("variant", ""))
     return {"method": arm, "ratio": config["ratio"], "dataset": config["dataset"]}
+
+
+IDENTITY = ("config", "status", "rounds_done", "provenance", "machine", "seconds")
+"""What tells a run from another with the same configuration."""
+
+
+def same_run(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two run.json are of one run and its copy."""
+    return all(first.get(key) == second.get(key) for key in IDENTITY)
+
+
+def seed_counts(configs: Iterable[Mapping[str, Any]]) -> list[int]:
+    """How many seeds the cells of these runs have: each number once, the least first."""
+    cells: Counter[tuple[str, ...]] = Counter()
+    for config in configs:
+        cells[tuple(coordinates(config).values())] += len(config["seeds"])
+    return sorted(set(cells.values()))
 
 
 PACE = ("rounds", "record_every", "probe_every")

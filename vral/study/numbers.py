@@ -1,6 +1,7 @@
 """How numbers, counts and durations are written, for the terminal, Markdown and the page."""
 
 import math
+from collections.abc import Collection
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -37,6 +38,12 @@ def typeset(value: float | None, digits: int = 3) -> str:
 def how_many(number: int, one: str, many: str = "") -> str:
     """Such as "1 seed" and "1,200 seeds"; ``many`` is the plural where it is not ``one`` and s."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def from_to(numbers: Collection[int], one: str) -> str:
+    """Such as "5 seeds", or "5 to 10 seeds" where the numbers differ."""
+    least, most = min(numbers), max(numbers)
+    return f"{least:,} to " * (least < most) + how_many(most, one)
 
 
 def duration(seconds: float) -> str:

@@ -28,7 +28,6 @@ from vral.study.folders import (
     make_folder,
     read_json,
     read_marker,
-    read_run,
     refuse_other_study,
     write_json,
     write_marker,
@@ -46,8 +45,9 @@ def publish(root: Path, target: Path, dataset: str) -> list[Path]:
     """Copy what the study in ``root`` has on ``dataset`` into ``target``, beside what is there.
 
     Returns the folders of runs that have not ended, which are left out. A run that the target has
-    is not written again. Raises FolderError where ``target`` lies in the study, holds another study
-    or another run of the same name, where there is nothing to publish, and where a file is corrupt.
+    is not written again. Raises FolderError where ``target`` and the study lie in each other, where
+    it holds another study or another run of the same name, where there is nothing to publish, and
+    where a file is corrupt.
     """
     _refuse_nested(root, target)
     experiment, commands = read_marker(root)
@@ -59,13 +59,14 @@ def publish(root: Path, target: Path, dataset: str) -> list[Path]:
     ended = [(folder, report) for folder, report in every if report["status"] in ENDED]
     if not ended:
         raise FolderError(f"STUDY: {root} holds no run on {dataset} that has ended")
+    present = list(frames.runs(target))
     for folder, report in ended:
         verify(folder, report.get("manifest", {}))
-        _refuse_another(target, folder.relative_to(root), report)
+        _refuse_another(present, target / folder.relative_to(root), report)
     _mark(target, experiment, commands)
     for folder, report in ended:
         copy = target / folder.relative_to(root)
-        if read_run(copy) is None:
+        if copy not in dict(present):
             _copy_run(folder, report, copy)
     return [folder for folder, report in every if report["status"] not in ENDED]
 
@@ -75,6 +76,7 @@ def publish_measured(root: Path, target: Path) -> None:
 
     Raises FolderError as ``publish`` does, and where the target holds other numbers.
     """
+    _refuse_nested(root, target)
     experiment, commands = read_marker(root)
     names = [LISTED, PROVENANCE, *read_json(root / LISTED, {"tables": dict})["tables"]]
     content = {name: read_file(root / name) for name in names if (root / name).exists()}
@@ -105,23 +107,21 @@ def _mark(target: Path, experiment: str, commands: Sequence[str]) -> None:
     write_marker(target, experiment, list(dict.fromkeys([*present, *commands])))
 
 
-SAME = ("status", "rounds_done", "provenance", "machine", "seconds")
-"""What tells a run from another with the same configuration."""
+def _refuse_another(
+    present: Sequence[tuple[Path, Mapping[str, Any]]], copy: Path, report: Mapping[str, Any]
+) -> None:
+    """Raise FolderError where the run of ``report``, to be ``copy``, does not fit to ``present``.
 
-
-def _refuse_another(target: Path, name: Path, report: Mapping[str, Any]) -> None:
-    """Raise FolderError where the run of ``report``, to be ``name``, does not fit into ``target``.
-
-    It holds another run of that name, or one that is no run of other seeds of the same cell.
+    They hold another run of that name, or one that is no run of other seeds of the same cell.
     """
-    for folder, present in frames.runs(target):
-        if folder == target / name:
-            if any(present.get(key) != report.get(key) for key in ("config", *SAME)):
+    for folder, known in present:
+        if folder == copy:
+            if not frames.same_run(known, report):
                 raise FolderError(
                     f"--to: {folder} holds another run of that name; allowed: another folder, or "
                     "move it aside"
                 )
-        elif why := frames.misfit(present["config"], report["config"]):
+        elif why := frames.misfit(known["config"], report["config"]):
             raise FolderError(
                 f"--to: {folder} and the run to be published do not fit ({why}); allowed: another "
                 "folder, or move it aside"
