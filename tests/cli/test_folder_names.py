@@ -143,9 +143,7 @@ def test_a_page_shows_the_study_of_that_name(vral, tmp_path, studies, name):
     plain = vral("report", "--out", "page.html", studies / "0")
     assert plain.exit_code == 0, plain.output
     pages = [(tmp_path / at / "page.html").read_text() for at in (name, "")]
-    shown = [
-        text.partition('id="explorer-data">')[2].partition("</script>")[0] for text in pages
-    ]
+    shown = [text.partition('id="explorer-data">')[2].partition("</script>")[0] for text in pages]
     assert len(shown[0]) > 1000
     assert shown[0] == shown[1]  # The curves of the explorer.
 

@@ -1,7 +1,26 @@
 """Bad input to any command: one line, exit code 2, and nothing is written."""
 
+import sys
+
 import pytest
 from cases import SMALL, one_line_error
+
+from vral.__main__ import start
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_one_line(monkeypatch, capsys):
+    class Pressed:
+        @staticmethod
+        def find_spec(name, *_):
+            if name == "vral.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "vral.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Pressed, *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
 
 
 def test_a_foreign_folder_is_refused_and_untouched(vral, tmp_path):

@@ -34,7 +34,7 @@ def _shared(tmp_path_factory, name: str, write: Callable[[Path], None]) -> Path:
 @pytest.fixture(scope="session")
 def written(tmp_path_factory) -> Written:
     folder = _shared(tmp_path_factory, "report", write_hostile_page)
-    return Written(folder / FOLDER, folder / "page.html")
+    return Written(folder / FOLDER, folder / "a/new/folder/page.html")
 
 
 @pytest.fixture(scope="session")

@@ -51,14 +51,14 @@ def make_study(root: Path) -> None:
 
 
 def write_hostile_page(folder: Path) -> None:
-    """Train the study in ``folder`` / FOLDER and write its page to ``folder`` / page.html."""
+    """Train the study in ``folder`` / FOLDER and write its page into a new folder in ``folder``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, text in {"lsgan": HOSTILE, "vral-meta": LONG}.items():
             patch.setitem(METHODS, name, dataclasses.replace(METHODS[name], label=text))
         make_study(folder / FOLDER)
         patch.setattr(sys, "argv", ["vral", "report", FOLDER])
-        result = report(folder / FOLDER, "--out", folder / "page.html")
+        result = report(folder / FOLDER, "--out", folder / "a/new/folder/page.html")
         assert result.exit_code == 0, result.output
 
 

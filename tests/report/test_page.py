@@ -154,7 +154,7 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
         (["odd"], "Error: odd/study.json is corrupt"),
         (["list"], "Error: list/study.json is corrupt"),
         (["study", "--out", "page.pdf"], "--out: page.pdf given; allowed: a file that ends in"),
-        (["study", "--out", "no/page.html"], "--out: no/page.html given; allowed: a file in an"),
+        (["study", "--out", "file/page.html"], "--out: file/page.html given, but file is a file;"),
         (["study", "--out", "folder.html"], "folder.html exists and was not written by"),
     ],
 )
@@ -168,6 +168,7 @@ def test_bad_input_is_one_line_and_exit_code_2(written, tmp_path, monkeypatch, a
         Path(name).mkdir()
         Path(name, "study.json").write_text(text)
     Path("folder.html").mkdir()
+    Path("file").touch()
     Path("study").symlink_to(written.root)
     before = sorted(tmp_path.rglob("*"))
     result = report(*arguments)

@@ -14,6 +14,7 @@ from vral.claims import examine
 from vral.cli.main import main
 from vral.errors import FolderError
 from vral.study import frames, publish
+from vral.study.experiments import EXPERIMENTS
 from vral.study.folders import folder_name, read_run, write_json
 from vral.study.machine import Execution
 from vral.study.measured import Measured, Row, read_table, write_tables
@@ -42,7 +43,9 @@ def whole(tmp_path_factory):
 @pytest.fixture(scope="module")
 def copy(whole, tmp_path_factory):
     target = tmp_path_factory.mktemp("published") / "interpolation-ring"
-    assert publish.publish(whole, target, "ring") == []
+    copying = publish.plan(whole, target, "ring")
+    publish.publish(copying)
+    assert copying.left_out == ()
     return target
 
 
@@ -109,14 +112,14 @@ def test_the_copy_is_judged_as_the_study_is(whole, copy, tmp_path):
 
 def test_publishing_again_changes_nothing_and_more_runs_are_added(whole, copy, tmp_path):
     before = content(copy)
-    publish.publish(whole, copy, "ring")
+    publish.publish(publish.plan(whole, copy, "ring"))
     assert content(copy) == before
     part, both = tmp_path / "part", tmp_path / "both"
     for config in configs():
         here = part / config.method
         shutil.copytree(whole / folder_name(config), here / folder_name(config))
         shutil.copy(whole / "study.json", here)
-        publish.publish(here, both, "ring")
+        publish.publish(publish.plan(here, both, "ring"))
     assert content(both) == before
 
 
@@ -125,7 +128,7 @@ def test_what_was_cut_short_is_published_by_the_same_call(whole, copy, tmp_path)
     cut = shutil.copytree(copy, tmp_path / "cut")
     (cut / folder_name(configs()[0]) / "run.json").unlink()
     assert [report["config"]["method"] for _, report in frames.runs(cut)] == ["vral-meta"]
-    publish.publish(whole, cut, "ring")
+    publish.publish(publish.plan(whole, cut, "ring"))
     assert content(cut) == content(copy)
 
 
@@ -133,7 +136,7 @@ def test_a_copy_published_onto_itself_is_not_written_again(copy, monkeypatch):
     """Half of it, were that cut short, would be all that is left."""
     before = content(copy)
     monkeypatch.setattr(publish, "_copy_run", None)
-    publish.publish(copy, copy, "ring")
+    publish.publish(publish.plan(copy, copy, "ring"))
     assert content(copy) == before
 
 
@@ -141,7 +144,7 @@ def test_a_study_and_its_copy_do_not_lie_in_each_other(whole):
     before = content(whole)
     for target in (whole / "ratios-ring", whole / "a/b", whole.parent):
         with pytest.raises(FolderError, match="lie in each other; allowed: a folder beside it"):
-            publish.publish(whole, target, "ring")
+            publish.publish(publish.plan(whole, target, "ring"))
     assert content(whole) == before
 
 
@@ -152,7 +155,7 @@ def test_another_run_of_the_same_name_is_refused_and_nothing_is_written(whole, c
     write_json(folder / "run.json", report | {"seconds": report["seconds"] + 1})
     before = content(copy)
     with pytest.raises(FolderError, match="another run of that name"):
-        publish.publish(other, copy, "ring")
+        publish.publish(publish.plan(other, copy, "ring"))
     assert content(copy) == before
 
 
@@ -169,7 +172,7 @@ def test_runs_of_one_cell_do_not_mix(whole, copy, tmp_path, changed, said):
     shutil.copy(whole / "study.json", tmp_path / "study")
     before = content(copy)
     with pytest.raises(FolderError, match=said):
-        publish.publish(tmp_path / "study", copy, "ring")
+        publish.publish(publish.plan(tmp_path / "study", copy, "ring"))
     assert content(copy) == before
 
 
@@ -179,7 +182,7 @@ def test_a_run_that_diverged_before_its_first_probe_keeps_its_readings(whole, tm
     report = read_run(folder)
     report["manifest"] = {k: v for k, v in report["manifest"].items() if "records/" in k}
     write_json(folder / "run.json", report)
-    publish.publish(study, tmp_path / "to", "ring")
+    publish.publish(publish.plan(study, tmp_path / "to", "ring"))
     assert_frame_equal(frames.final(tmp_path / "to"), frames.final(study), check_column_order=False)
     lost = frames.final(study).filter(pl.col("method") == "lsgan")
     assert lost["grad_norm_fake"].is_not_null().all()
@@ -190,7 +193,9 @@ def test_a_run_that_has_not_ended_is_left_out_and_named(whole, tmp_path):
     study = shutil.copytree(whole, tmp_path / "study")
     folder = study / folder_name(configs()[0])
     write_json(folder / "run.json", read_run(folder) | {"status": "running"})
-    assert publish.publish(study, tmp_path / "to", "ring") == [folder]
+    copying = publish.plan(study, tmp_path / "to", "ring")
+    publish.publish(copying)
+    assert copying.left_out == (folder,)
     assert [report["config"]["method"] for _, report in frames.runs(tmp_path / "to")] == [
         "vral-meta"
     ]
@@ -225,6 +230,27 @@ def test_the_command_writes_tables_and_figures_and_names_what_it_cannot_do(whole
     refused = call("publish", whole, "--to", tmp_path / "to/mine")
     assert refused.exit_code == 2
     assert "--to" in one_line_error(refused)
+
+
+def test_nothing_is_written_where_one_of_several_studies_is_refused(whole, tmp_path):
+    """The second fits to what there is, but not to the first, which would come before it."""
+    other = shutil.copytree(whole, tmp_path / "other")
+    folder = other / folder_name(configs()[1])
+    report = read_run(folder)
+    write_json(folder / "run.json", report | {"seconds": report["seconds"] + 1})
+    call = ["publish", str(whole), str(other), "--to", str(tmp_path / "to")]
+    refused = CliRunner().invoke(main, call)
+    assert "another run of that name" in one_line_error(refused)
+    assert not (tmp_path / "to").exists()
+
+
+def test_the_command_names_the_cells_that_the_copy_lacks(whole, tmp_path):
+    to = tmp_path / "to"
+    done = CliRunner().invoke(main, ["publish", str(whole), "--to", str(to)], env={"COLUMNS": "80"})
+    lacking = next(line for line in done.output.splitlines() if line.startswith("not there yet"))
+    names = {arm.name for arm in EXPERIMENTS["interpolation"].arms} - {"lsgan", "vral-meta"}
+    assert lacking.startswith(f"not there yet: {len(names)} cells of the experiment: ")
+    assert set(lacking.rpartition(": ")[2].split(", ")) == {f"{name} at 50" for name in names}
 
 
 def test_a_study_without_runs_keeps_its_tables(tmp_path):

@@ -40,6 +40,10 @@ ALL: Cell = ("", "")
 """Stands for all of a study that has no runs."""
 
 
+class UnprovenError(FolderError):
+    """The runs of a study do not say with which commit, or which clean files, they were made."""
+
+
 @dataclass(frozen=True)
 class Order:
     """Whether one claim's threshold came before the runs of one study that judge it."""
@@ -69,8 +73,9 @@ def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
 
     Runs that have not ended are left out, as from every verdict.
 
-    Raises FolderError where git is missing, where the repository is none or shallow, and where a
-    run names no commit or one that the repository lacks.
+    Raises UnprovenError where a run names no commit or was made from changed files; FolderError
+    where there is no run, where git is missing, where the repository is none or shallow, and where
+    it lacks the commit of a run.
     """
     experiment, runs = _provenances(root)
     lines = brought(repository)
@@ -161,13 +166,13 @@ def _provenances(root: Path) -> tuple[str, dict[Cell, set[str]]]:
     for cell, starts, where in runs:
         commits: list[str] = [start["commit"] for start in starts if start.get("commit")]
         if not starts or len(commits) < len(starts):
-            raise FolderError(
-                f"--order: {where} names no commit, so its order cannot be proved; allowed: runs "
+            raise UnprovenError(
+                f"{where} names no commit, so its order cannot be proved; allowed: runs "
                 "made from a git checkout, by a version that notes it"
             )
         if any(start.get("changed") for start in starts):
-            raise FolderError(
-                f"--order: {where} was made from files that no commit holds, so its order cannot "
+            raise UnprovenError(
+                f"{where} was made from files that no commit holds, so its order cannot "
                 "be proved; allowed: runs made from a clean checkout"
             )
         cells[cell] |= set(commits)

@@ -20,6 +20,7 @@ from vral.claims.markdown import (
     ledger_text,
     write_between_marks,
 )
+from vral.claims.order import Order, UnprovenError
 from vral.claims.order import order as prove
 from vral.claims.published import as_data
 from vral.claims.wording import (
@@ -109,20 +110,29 @@ def command(
 
 def _show_order(studies: Sequence[Path]) -> None:
     """Print the order of every study; exit with code 1 where one is not proved."""
-    proofs = [proof for root in studies for proof in prove(root)]
+    proofs: list[Order] = []
+    unproven = []
+    for root in studies:
+        try:
+            proofs += prove(root)
+        except UnprovenError as error:
+            unproven.append(str(error))
     late = [proof for proof in proofs if not proof.registered]
     console = open_terminal()
+    for why in unproven:
+        console.print(why, soft_wrap=True)
     for proof in late:
         console.print(f"{proof.study}: {proof.claim}: {proof.reason}", soft_wrap=True)
-    if not proofs:
+    if not proofs and not unproven:
         console.print("These studies lack runs of every claim, so there is no order to prove.")
         return
-    console.print(
-        f"{len(proofs) - len(late)} of {len(proofs)} claims were registered before their runs, "
-        "as git proves.",
-        soft_wrap=True,
-    )
-    if late:
+    if proofs:
+        console.print(
+            f"{len(proofs) - len(late)} of {len(proofs)} claims were registered before their runs, "
+            "as git proves.",
+            soft_wrap=True,
+        )
+    if late or unproven:
         raise SystemExit(1)
 
 

@@ -195,9 +195,7 @@ def _configs(row: Experiment, options: dict[str, Any]) -> Iterator[RunConfig]:
         common: dict[str, Any] = {"seeds": tuple(seeds)}
         if quick:
             common["rounds"] = quick["rounds"]
-        played = [(arm, ratio) for ratio in ratios for arm in arms if not arm.ratio]
-        played += [(arm, arm.ratio) for arm in arms if arm.ratio]
-        for arm, ratio in played:
+        for arm, ratio in row.cells(arms, ratios):
             yield row.config(arm, ratio, dataset, **{**common, **settings})
 
 

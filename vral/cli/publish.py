@@ -17,7 +17,7 @@ from vral.study import frames
 from vral.study.experiments import EXPERIMENTS
 from vral.study.folders import ENDED
 from vral.study.numbers import how_many
-from vral.study.publish import publish, publish_measured
+from vral.study.publish import Copying, plan, plan_measured, publish, publish_measured
 
 
 @click.command("publish")
@@ -34,32 +34,52 @@ def command(studies: Sequence[Path], to: Path) -> None:
 
     A published study is a study: vral claims and vral report read it like the one it was made
     from. Its final values are exact; its records are thinned to a hundred a seed, and its runs
-    cannot be prolonged. What is there already stays, and cells that it lacks are added.
+    cannot be prolonged. What is there already stays, and cells that it lacks are added; a run that
+    was prolonged after it had been published is another run, and needs another folder.
     """
-    console = open_terminal()
+    over_seeds: list[Copying] = []
+    computed = []
     for root in dict.fromkeys(studies):
         experiment = experiment_of(root)
         if experiment in EXPERIMENTS:
-            ended: dict[str, bool] = {}
-            for _, report in frames.runs(root):
-                dataset = report["config"]["dataset"]
-                ended[dataset] = ended.get(dataset, False) or report["status"] in ENDED
-            if not any(ended.values()):
-                raise FolderError(f"STUDY: {root} holds no run that has ended")
-            for dataset in (name for name, any_run in ended.items() if any_run):
-                _over_seeds(console, root, to / f"{experiment}-{dataset}", dataset)
+            for dataset in _ended_on(root):
+                over_seeds.append(plan(root, to / f"{experiment}-{dataset}", dataset, over_seeds))
         else:
-            _without_seeds(console, root, to / experiment)
+            plan_measured(root, to / experiment)
+            computed.append((root, to / experiment))
+    console = open_terminal()
+    for copying in over_seeds:
+        _over_seeds(console, copying)
+    for root, target in computed:
+        _without_seeds(console, root, target)
 
 
-def _over_seeds(console: Console, root: Path, target: Path, dataset: str) -> None:
-    for folder in publish(root, target, dataset):
+def _ended_on(root: Path) -> list[str]:
+    """The data sets on which the study has runs that have ended, in the order of its runs."""
+    reports = [report for _, report in frames.runs(root) if report["status"] in ENDED]
+    if not reports:
+        raise FolderError(f"STUDY: {root} holds no run that has ended")
+    return list(dict.fromkeys(report["config"]["dataset"] for report in reports))
+
+
+def _over_seeds(console: Console, copying: Copying) -> None:
+    target, row = copying.target, EXPERIMENTS[copying.experiment]
+    publish(copying)
+    for folder in copying.left_out:
         console.print(f"left out, since it has not ended: {folder}", soft_wrap=True)
     configs = [report["config"] for _, report in frames.runs(target)]
     write_summaries(target, configs[0]["batch"])
-    drawn = figures_of(experiment_of(target), target, configs)
+    drawn = figures_of(copying.experiment, target, configs)
     for name, draw in drawn.items():
         write_bytes(target / f"{name}.png", picture(draw).png)
+    there = {(place["method"], place["ratio"]) for place in map(frames.coordinates, configs)}
+    lacking = [(arm.name, ratio) for arm, ratio in row.cells() if (arm.name, ratio) not in there]
+    if lacking:
+        named = ", ".join(f"{arm} at {ratio}" for arm, ratio in lacking)
+        console.print(
+            f"not there yet: {how_many(len(lacking), 'cell')} of the experiment: {named}",
+            soft_wrap=True,
+        )
     said = f"{how_many(len(configs), 'run')}, {how_many(len(drawn), 'figure')}"
     console.print(f"{said} → {target}", soft_wrap=True)
 

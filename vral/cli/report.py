@@ -13,6 +13,7 @@ from vral.claims.ledger import experiment_of
 from vral.cli.options import is_study, studies_argument
 from vral.cli.terminal import open_terminal
 from vral.errors import ConfigError
+from vral.files import make_subfolder
 from vral.report.contents import holds_runs, read_runs, read_study, read_theory, sections
 from vral.report.page import is_ours, render, write_page
 from vral.report.pictures import write_pdf
@@ -62,6 +63,7 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
     page = render(parts, theories, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
     figures = [figure for part in parts for figure in part.figures.values()]
     shown = len(figures) + sum(len(theory.figures) for theory in theories)
+    make_subfolder(out.parent, parents=True)
     write_pdf(pdf, "; ".join(dict.fromkeys(part.study.row.question for part in parts)), figures)
     write_page(out, page)
     verdicts = f"{len(judged)} verdicts" if judgeable else "no study, so no verdicts"
@@ -72,8 +74,9 @@ def _check(out: Path, pdf: Path) -> None:
     """Raise ConfigError unless both files are new, or were written by this command."""
     if out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out: {out} given; allowed: a file that ends in .html")
-    if not out.parent.is_dir():
-        raise ConfigError(f"--out: {out} given; allowed: a file in an existing folder")
+    nearest = next(path for path in out.parents if path.exists())
+    if not nearest.is_dir():
+        raise ConfigError(f"--out: {out} given, but {nearest} is a file; allowed: another folder")
     for path in (out, pdf):
         if path.exists() and not is_ours(path):
             raise ConfigError(

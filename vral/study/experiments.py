@@ -1,5 +1,6 @@
 """EXPERIMENTS: each row is arms × ratios × data sets × seeds, and what its table shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -51,6 +52,14 @@ class Experiment:
         here = {**self.settings, **self.at.get(ratio, {}), **self.on.get(dataset, {})}
         settings = {**here, "dataset": dataset, **arm.settings, **given, "ratio": ratio}
         return resolve(arm.method, {**settings, "variant": arm.variant})
+
+    def cells(
+        self, arms: Sequence[Arm] | None = None, ratios: Sequence[str] | None = None
+    ) -> list[tuple[Arm, str]]:
+        """Every (arm, ratio) that is played of ``arms`` and ``ratios``, by default of its own."""
+        arms, ratios = self.arms if arms is None else arms, ratios or self.ratios
+        played = [(arm, ratio) for ratio in ratios for arm in arms if not arm.ratio]
+        return played + [(arm, arm.ratio) for arm in arms if arm.ratio]
 
     @staticmethod
     def seeds_on(dataset: str) -> int:

@@ -828,8 +828,7 @@ def experiment_configs(name: str) -> list[RunConfig]:
     return [
         row.config(arm, ratio, dataset, seeds=tuple(range(row.seeds_on(dataset))))
         for dataset in row.datasets
-        for arm in row.arms
-        for ratio in ([arm.ratio] if arm.ratio else row.ratios)
+        for arm, ratio in row.cells()
     ]
 
 

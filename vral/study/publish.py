@@ -13,7 +13,8 @@ lacks can be trained in the original or in the copy itself.
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from vral.study.folders import (
     make_folder,
     read_json,
     read_marker,
+    refuse_foreign,
     refuse_other_study,
     write_json,
     write_marker,
@@ -41,16 +43,31 @@ POINTS = 100
 """Recorded updates of a seed that are kept for curves."""
 
 
-def publish(root: Path, target: Path, dataset: str) -> list[Path]:
-    """Copy what the study in ``root`` has on ``dataset`` into ``target``, beside what is there.
+@dataclass(frozen=True)
+class Copying:
+    """What a study has on one data set and what is to become of it in ``target``; checked."""
 
-    Returns the folders of runs that have not ended, which are left out. A run that the target has
-    is not written again. Raises FolderError where ``target`` and the study lie in each other, where
-    it holds another study or another run of the same name, where there is nothing to publish, and
-    where a file is corrupt.
+    root: Path
+    target: Path
+    experiment: str
+    commands: tuple[str, ...]
+    ended: tuple[tuple[Path, Mapping[str, Any]], ...]
+    """Runs (folder, run.json) that are published."""
+    left_out: tuple[Path, ...]
+    """The folders of runs that have not ended."""
+
+
+def plan(root: Path, target: Path, dataset: str, others: Iterable[Copying] = ()) -> Copying:
+    """What the study in ``root`` has on ``dataset``, to be put into ``target``; writes nothing.
+
+    ``others`` will be written before. Raises FolderError where ``target`` and the study lie in each
+    other, where ``target`` holds, or will hold, another study or another run of the same name,
+    where there is nothing to publish, and where a file is corrupt.
     """
     _refuse_nested(root, target)
     experiment, commands = read_marker(root)
+    refuse_foreign(target, "study.json", option="--to")
+    refuse_other_study(target, experiment, option="--to")
     every = [
         (folder, report)
         for folder, report in frames.runs(root)
@@ -60,24 +77,48 @@ def publish(root: Path, target: Path, dataset: str) -> list[Path]:
     if not ended:
         raise FolderError(f"STUDY: {root} holds no run on {dataset} that has ended")
     present = list(frames.runs(target))
+    for other in others:
+        if other.target == target:
+            present += [(target / run.relative_to(other.root), said) for run, said in other.ended]
     for folder, report in ended:
         verify(folder, report.get("manifest", {}))
         _refuse_another(present, target / folder.relative_to(root), report)
-    _mark(target, experiment, commands)
-    for folder, report in ended:
-        copy = target / folder.relative_to(root)
-        if copy not in dict(present):
+    left_out = tuple(folder for folder, report in every if report["status"] not in ENDED)
+    return Copying(root, target, experiment, tuple(commands), tuple(ended), left_out)
+
+
+def publish(copying: Copying) -> None:
+    """Write the runs of ``copying`` into its target, beside what is there.
+
+    A run that the target has is not written again. Raises FolderError where it cannot be written.
+    """
+    present = {folder for folder, _ in frames.runs(copying.target)}
+    _mark(copying.target, copying.experiment, copying.commands)
+    for folder, report in copying.ended:
+        copy = copying.target / folder.relative_to(copying.root)
+        if copy not in present:
             _copy_run(folder, report, copy)
-    return [folder for folder, report in every if report["status"] not in ENDED]
 
 
 def publish_measured(root: Path, target: Path) -> None:
     """Copy the tables of a study without runs into ``target``.
 
-    Raises FolderError as ``publish`` does, and where the target holds other numbers.
+    Raises FolderError as ``plan_measured`` does.
+    """
+    content = plan_measured(root, target)
+    _mark(target, *read_marker(root))
+    for name, data in content.items():
+        write_bytes(target / name, data)
+
+
+def plan_measured(root: Path, target: Path) -> dict[str, bytes]:
+    """The files, by name, that ``target`` gets of a study without runs; writes nothing.
+
+    Raises FolderError as ``plan`` does, and where ``target`` holds other numbers.
     """
     _refuse_nested(root, target)
-    experiment, commands = read_marker(root)
+    refuse_foreign(target, "study.json", option="--to")
+    refuse_other_study(target, read_marker(root)[0], option="--to")
     names = [LISTED, PROVENANCE, *read_json(root / LISTED, {"tables": dict})["tables"]]
     content = {name: read_file(root / name) for name in names if (root / name).exists()}
     for name in (name for name in content if name != PROVENANCE):
@@ -85,9 +126,7 @@ def publish_measured(root: Path, target: Path) -> None:
             raise FolderError(
                 f"--to: {target} holds another {name}; allowed: another folder, or move it aside"
             )
-    _mark(target, experiment, commands)
-    for name, data in content.items():
-        write_bytes(target / name, data)
+    return content
 
 
 def _refuse_nested(root: Path, target: Path) -> None:
