@@ -13,12 +13,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from vral.figures.panels import cell, draw_dots, finite, missing
+from vral.figures.panels import cell, draw_dots, finite, missing, name_rows
 from vral.figures.style import (
     FAINT,
     MEDIANS,
     PAGE,
-    SMALL,
     TINY,
     ArmAtRatio,
     ArmStyle,
@@ -31,7 +30,6 @@ from vral.figures.style import (
     log_axis,
     on_log,
     ratio_label,
-    wrap,
 )
 from vral.study.legacy import FILLER, FILLER_ROWS, ROWS, filler_variance, legacy_scales
 from vral.study.methods import colour as colour_of
@@ -51,16 +49,6 @@ NECESSITY_READINGS = {
     "signal_fake": ("signal to G:\nE‖∂$l_G$/∂G(z)‖", "log"),
     "lipschitz": ("Lipschitz constant\n(99.9th pct. of ‖∇ₓD‖)", "log"),
 }
-
-
-def _rows(ax: Axes, names: Sequence[str]) -> None:
-    """Name the rows from the top down and draw a faint line along each."""
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.set_yticks(range(len(names)), [wrap(name, SMALL, 1.5) for name in names])
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.grid(axis="y", lw=0.3, color="#dddddd")
-    ax.set_axisbelow(True)
 
 
 def _row_name(arm: str, diverged: Mapping[ArmAtRatio, int], ratios: Sequence[str]) -> str:
@@ -111,7 +99,7 @@ def necessity(
                 in_numbers.append((label(arm), float(np.median(values))))
         if log and ax.lines:
             log_axis(ax, "x")
-        _rows(ax, names)
+        name_rows(ax, names)
         ax.tick_params(labelleft=i % columns == 0)
     for ax in axes.flat[len(NECESSITY_READINGS) :]:
         ax.set_axis_off()
@@ -167,7 +155,7 @@ def modes(
     in_numbers = []
     names = [_row_name(arm, diverged, ratios) for arm in arms]
     for i, ax in enumerate(axes.flat):
-        _rows(ax, names)
+        name_rows(ax, names)
         ax.tick_params(labelleft=i % columns == 0)
     for ax, (column, text) in zip(axes.flat, shown.items(), strict=False):
         ax.set_xlabel(text)
@@ -211,7 +199,7 @@ def readings(
     for i, (ax, (column, (text, scale))) in enumerate(
         zip(axes.flat, READINGS.items(), strict=False)
     ):
-        _rows(ax, names)
+        name_rows(ax, names)
         ax.tick_params(labelleft=i % columns == 0)
         ax.set_xlabel(text)
         numbers = _at_ratios(ax, final, arms, ratios, column, scale == "log")
@@ -378,7 +366,7 @@ def artefacts(
         _above(ax, y, defect, change + (f", {lost} diverged" if lost else ""), wide)
         in_numbers.append(f"{defect.name} ({defect.reading}) {change}")
     ax.axvline(1, color=FAINT, lw=0.7, zorder=0)
-    _rows(ax, [""] * len(defects))
+    name_rows(ax, [""] * len(defects))
     ax.set_xlabel("change of the reading by the defect alone, as a factor")
     if in_numbers:
         log_axis(ax, "x")

@@ -12,6 +12,7 @@ from vral.figures.style import (
     FAINT,
     FLOOR,
     REAL,
+    SMALL,
     TINY,
     VARIANCE,
     ZERO,
@@ -20,6 +21,7 @@ from vral.figures.style import (
     log_axis,
     mark_zeros,
     on_log,
+    wrap,
 )
 from vral.study.methods import colour as colour_of
 from vral.study.statistics import band, median_interval
@@ -172,6 +174,16 @@ def draw_dots(
     ax.plot([low, high], [y, y], "-", lw=1.3, color=style.colour, solid_capstyle="butt")
     look = {"marker": "o", "ms": 5, "mew": 1.0, "mfc": style.colour, **dot}
     ax.plot([middle], [y], color=style.colour, ls="", **look)
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """Name the rows from the top down and draw a faint line along each."""
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.set_yticks(range(len(names)), [wrap(name, SMALL, 1.5) for name in names])
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.grid(axis="y", lw=0.3, color="#dddddd")
+    ax.set_axisbelow(True)
 
 
 def cell(frame: pl.DataFrame, arm: str, ratio: str) -> pl.DataFrame:

@@ -11,10 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from vral.figures.curves import draw_arms, plain_ticks
-from vral.figures.panels import finite, missing, share_y
+from vral.figures.panels import draw_dots, finite, missing, name_rows, share_y
 from vral.figures.style import (
     FAINT,
     MEDIANS,
+    REAL,
+    ArmStyle,
     arm_styles,
     beside,
     drawing,
@@ -24,13 +26,13 @@ from vral.figures.style import (
     wrap,
 )
 from vral.study.methods import label
-from vral.study.statistics import band
+from vral.study.statistics import band, median_interval
 
-READINGS = {
-    "usefulness_cosine": "cosine with optimal transport",
-    "usefulness_w2_share": "fall of W₂² per step, over 2W₂",
-}
-"""What the rows show; the second is at most 1, as no step can bring more than 2W₂."""
+COSINE, SHARE = "usefulness_cosine", "usefulness_w2_share"
+"""The readings; the second is at most 1, as no step can bring more than 2W₂."""
+CHANCE = "usefulness_cosine_permuted"
+ROWS = 2
+"""Rows of panels: the cosine along the training of D, and both readings in the last probe."""
 GREY = "#dddddd"
 
 
@@ -42,7 +44,9 @@ def usefulness(
     diverged: Mapping[str, int],
     caption: str,
 ) -> Figure:
-    """A column of panels for each stage of a held G, and one for the G that is trained.
+    """A column of two panels for each stage of a held G, and one for the G that is trained.
+
+    Above the cosine is followed, below it stands with the fall of W₂² at the last probe.
 
     ``panels`` maps a stage ("" where G is trained) to its arms, and these to the methods that train
     D there. Held G's are followed over D's updates, trained ones over those of G. ``diverged``
@@ -53,7 +57,7 @@ def usefulness(
     styles = arm_styles(methods)
     columns = beside(width, 2.2, max(1, len(panels)))
     blocks = -(-len(panels) // columns)
-    figure, axes = grid(min(width, max(3.0, 2.6 * columns)), len(READINGS) * blocks, columns, 1.9)
+    figure, axes = grid(min(width, max(3.0, 2.6 * columns)), ROWS * blocks, columns, 1.9)
     for ax in axes.flat:
         ax.set_axis_off()
     told = []
@@ -61,29 +65,27 @@ def usefulness(
         block, at = divmod(i, columns)
         here = probes.filter(pl.col("method").is_in(list(arms)))
         renamed = here.with_columns(pl.col("method").replace(arms))
-        for row, (metric, text) in enumerate(READINGS.items()):
-            ax = axes[len(READINGS) * block + row, at]
-            ax.set_axis_on()
-            clock, unit = ("d_updates", 1000) if stage else ("g_updates", 1)
-            if not len(finite(here, metric)):
-                missing(ax)
-                continue
-            if metric == "usefulness_cosine":
-                _draw_chance(ax, here, clock, unit)
-            ax.axhline(0, color=FAINT, lw=0.6)
-            draw_arms(ax, renamed, styles, clock, metric, unit, log=False)
+        along, end = axes[ROWS * block : ROWS * (block + 1), at]
+        along.set_axis_on()
+        along.set_title(_name(stage, here))
+        along.set_xlabel("thousand D updates" if stage else "generator updates")
+        clock, unit = ("d_updates", 1000) if stage else ("g_updates", 1)
+        if len(finite(here, COSINE)):
+            _draw_chance(along, here, clock, unit)
+            along.axhline(0, color=FAINT, lw=0.6)
+            draw_arms(along, renamed, styles, clock, COSINE, unit, log=False)
             if stage:
-                ax.set_xscale("log")
-                plain_ticks(ax)
-            if row == 0:
-                ax.set_title(_name(stage, here))
-            else:
-                ax.set_xlabel("thousand D updates" if stage else "generator updates")
-            if at == 0:
-                ax.set_ylabel(wrap(text, 8.5, 1.5))
+                along.set_xscale("log")
+                plain_ticks(along)
+        else:
+            missing(along)
+        end.set_axis_on()
+        _draw_end(end, _ends(renamed), methods, styles)
+        end.tick_params(labelleft=at == 0)
+        if at == 0:
+            along.set_ylabel(wrap("cosine with optimal transport", 8.5, 1.5))
         told.append(f"{stage or 'trained'}: {_last(renamed, methods)}")
-    for row in range(len(READINGS)):
-        share_y(axes[row :: len(READINGS)].flat)
+    share_y(axes[::ROWS].flat)
     handles: list[Artist] = [
         Line2D([], [], color=s.colour, ls=s.dash, marker=s.marker, ms=3, mew=0, lw=1.1)
         for s in styles.values()
@@ -98,11 +100,16 @@ def usefulness(
     return finish(
         figure,
         "Does the signal that G gets point at the data?",
-        f"Claim C2 · {caption} · {MEDIANS}; W₂: optimal transport to held-out data; share: of the "
-        "data's variance; grey: cosines that these signals get with their vectors dealt out anew",
-        "Curves of the cosine of G's signal with optimal transport, and of the fall of squared "
-        f"W2 along it. Median cosines at the end, by stage of G: {'; '.join(told)}.",
-        ([*handles, Patch(color=GREY, lw=0)], [*names, "cosine by chance"]),
+        f"Claim C2 · {caption} · {MEDIANS}; share: of the data's variance; chance: cosines that "
+        "these signals get with their vectors dealt out anew; fall of W₂²: to held-out data, per "
+        "unit step along the signal, over 2W₂, the most that a step can bring",
+        "Curves of the cosine of G's signal with optimal transport; dots of it, and of the fall of "
+        "squared W2 along the signal, at the last probe. Median cosines there, by stage of G: "
+        f"{'; '.join(told)}.",
+        (
+            [*handles, Patch(color=GREY, lw=0), _dot("fill"), _dot("open")],
+            [*names, "cosine by chance", "cosine, last probe", "fall of W₂², last probe"],
+        ),
     )
 
 
@@ -112,14 +119,40 @@ def _with_share(probes: pl.DataFrame) -> pl.DataFrame:
     if drop not in probes.columns:
         return probes
     share = pl.col(drop) / (2 * pl.col(square).sqrt())
-    return probes.with_columns(share.alias("usefulness_w2_share"))
+    return probes.with_columns(share.alias(SHARE))
+
+
+def _draw_end(
+    ax: Axes, ends: pl.DataFrame, methods: Sequence[str], styles: Mapping[str, ArmStyle]
+) -> None:
+    """Both readings of each method at the last probe, over what chance brings its cosine."""
+    ax.axvline(0, color=FAINT, lw=0.6)
+    for y, name in enumerate(methods):
+        rows = ends.filter(pl.col("method") == name)
+        chance = finite(rows, CHANCE)
+        if len(chance):
+            _, low, high = median_interval(chance)
+            ax.fill_betweenx([y - 0.4, y + 0.4], low, high, color=GREY, lw=1, zorder=0)
+        for reading, lift, look in ((COSINE, -0.18, "fill"), (SHARE, 0.18, "open")):
+            values = finite(rows, reading)
+            if len(values):
+                filled = {"mfc": "white"} if look == "open" else {}
+                draw_dots(ax, y + lift, values, styles[name], ms=4, **filled)
+    name_rows(ax, [label(name) for name in methods])
+    ax.set_xlabel("cosine; fall of W₂²")
+
+
+def _dot(look: str) -> Line2D:
+    """A dot of the legend, as _draw_end draws it."""
+    return Line2D(
+        [], [], color=REAL, ls="", marker="o", ms=4, mfc=REAL if look == "fill" else "white"
+    )
 
 
 def _draw_chance(ax: Axes, probes: pl.DataFrame, clock: str, unit: int) -> None:
     """Shade the range, over arms, of the median chance level of the cosine."""
-    name = "usefulness_cosine_permuted"
     curves = [
-        band(part, clock, name).select(clock, "median")
+        band(part, clock, CHANCE).select(clock, "median")
         for _, part in probes.group_by("method", maintain_order=True)
     ]
     every = (
@@ -154,5 +187,5 @@ def _name(stage: str, probes: pl.DataFrame) -> str:
 
 def _last(probes: pl.DataFrame, methods: Sequence[str]) -> str:
     last = _ends(probes)
-    values = ((m, finite(last.filter(pl.col("method") == m), "usefulness_cosine")) for m in methods)
+    values = ((m, finite(last.filter(pl.col("method") == m), COSINE)) for m in methods)
     return in_words((label(m), float(np.median(v))) for m, v in values if len(v))
