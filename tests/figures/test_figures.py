@@ -188,6 +188,21 @@ def test_necessity_puts_each_arm_s_median_in_its_row():
     assert names == ["VRAL meta", "Moment penalty", "LSGAN 0/1 (3 diverged)"]
 
 
+def test_usefulness_puts_both_readings_of_the_last_probe_into_each_method_s_row():
+    arms = {"wgan-gp+good": "wgan-gp", "lsgan+good": "lsgan"}
+    probes = frame(
+        arms, times=2, usefulness_cosine_permuted=one(0.05), usefulness_w2_square=one(9.0),
+        usefulness_cosine=lambda arm, _, seed, time: 0.1 * seed + time + 2 * (arm in "lsgan+good"),
+        usefulness_w2_drop=lambda arm, _, seed, time: 3.0 * time,
+    )  # fmt: skip
+    figure = figures.usefulness(probes, {"good": arms}, {}, "a caption")(PAGE)
+    end = figure.axes[1]
+    rows = [(y, x) for y, x in dots(end)]
+    assert [round(y) for y, _ in rows] == [0, 0, 1, 1]
+    np.testing.assert_allclose([x for _, x in rows], [2.1, 1.0, 4.1, 1.0])
+    assert [text.get_text() for text in end.get_yticklabels()] == ["WGAN-GP", "LSGAN"]
+
+
 def test_modes_are_shares_of_all():
     final = frame(
         ["lsgan"],

@@ -1,6 +1,7 @@
 """How far the signal that G gets points at the data: to held G's, and to one in training."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from vral.figures.curves import draw_arms, plain_ticks
 from vral.figures.panels import draw_dots, finite, missing, name_rows, share_y
@@ -34,6 +36,8 @@ CHANCE = "usefulness_cosine_permuted"
 ROWS = 2
 """Rows of panels: the cosine along the training of D, and both readings in the last probe."""
 GREY = "#dddddd"
+FEW_TICKS: dict[str, Any] = {"nbins": 4, "steps": [1, 2, 5, 10]}
+"""Ticks that stay the same when the layout makes a panel narrower."""
 
 
 @drawing
@@ -77,6 +81,8 @@ def usefulness(
             if stage:
                 along.set_xscale("log")
                 plain_ticks(along)
+            else:
+                along.xaxis.set_major_locator(MaxNLocator(**FEW_TICKS))
         else:
             missing(along)
         end.set_axis_on()
@@ -139,6 +145,7 @@ def _draw_end(
                 filled = {"mfc": "white"} if look == "open" else {}
                 draw_dots(ax, y + lift, values, styles[name], ms=4, **filled)
     name_rows(ax, [label(name) for name in methods])
+    ax.xaxis.set_major_locator(MaxNLocator(**FEW_TICKS))
     ax.set_xlabel("cosine; fall of W₂²")
 
 
