@@ -38,7 +38,9 @@ def test_the_questions_are_c1_to_c11_and_every_part_exists():
         experiment, dataset = question.study
         assert dataset in EXPERIMENTS[experiment].datasets
         assert question.text.endswith("?")
-        assert bool(question.forms) != bool(question.yes and question.no)
+        assert question.yes
+        assert question.no
+        assert not (question.yes + question.no).endswith(".")
         for role in (question.parts, question.controls, question.beside):
             for pattern in role:
                 for form in question.forms or ("",):
@@ -102,10 +104,19 @@ def test_a_claim_that_holds_for_some_forms_is_said_in_one_sentence():
 
     given = answer(BY_ID["C3"], world(BY_ID["C3"], judged), [])
     assert given.outcome == "does not hold"
-    assert given.sentence == "Holds for ten steps and for Parzen, not for one step."
+    yes, no = BY_ID["C3"].yes, BY_ID["C3"].no
+    assert given.sentence == f"Yes with ten steps and with Parzen: {yes}; no with one step: {no}."
     every = answer(BY_ID["C3"], world(BY_ID["C3"]), [])
-    assert every.sentence == "Holds for one step, for ten steps and for Parzen."
+    assert every.sentence == f"Yes with one step, with ten steps and with Parzen: {yes}."
     assert set(FORM_NAMES) == set(FORMS)
+
+
+def test_a_form_that_was_not_run_is_named_beside_those_that_were():
+    lacking = [v for v in world(BY_ID["C7"]) if v.claim.id != "C7.panels.matched.vral-meta-10"]
+    given = answer(BY_ID["C7"], lacking, [])
+    assert given.outcome == "not yet run"
+    assert given.sentence.startswith("Yes with one step and with Parzen: its Fréchet distance is")
+    assert given.sentence.endswith("; not yet run with ten steps (vral reproduce deck).")
 
 
 def test_standard_gans_that_lose_nothing_are_enough_against_c7():

@@ -55,9 +55,9 @@ class Question:
     """The experiment and the data set that are its test."""
     parts: tuple[str, ...]
     """With "{form}" in it a pattern is of each of ``forms``, else of all of them."""
-    yes: str = ""
-    """What is so where it holds; empty where the forms say it."""
-    no: str = ""
+    yes: str
+    """What is so where it holds; of a form, where the question has forms."""
+    no: str
     controls: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
     """Claims of the same study that are shown with it and decide nothing."""
@@ -83,9 +83,9 @@ QUESTIONS = (
         "Does too strong a discriminator starve the generator?",
         DECK,
         ("C1.panels.saturating",),
-        "Yes, under the saturating loss: at 50:1 its signal is 1 % or less of that at 1:1, and "
-        "losses that do not saturate keep half of theirs.",
-        "No: even under the saturating loss more than 1 % of the signal is left at 50:1.",
+        "under the saturating loss 1 % or less of the signal at 1:1 is left at 50:1, and losses "
+        "that do not saturate keep half of theirs",
+        "even under the saturating loss more than 1 % of the signal at 1:1 is left at 50:1",
         controls=("C1.panels.control.*",),
     ),
     Question(
@@ -94,6 +94,8 @@ QUESTIONS = (
         "saturate, and that points at the data?",
         DECK,
         ("C2.panels.{form}.*", "C2.usefulness.{form}.*"),
+        "its signal is as strong, and points at the data half as well as the best or better",
+        "its signal is weaker, or points at the data less than half as well as the best",
         controls=("C2.points.good",),
         beside=("C2.points.control",),
         forms=FORMS,
@@ -104,6 +106,8 @@ QUESTIONS = (
         "Are the discriminator's outputs the two Gaussians N(0,1) and N(1,1) that VRAL asks for?",
         DECK,
         tuple(f"C3.panels.{what}.{{form}}" for what in ("mean-*", "variance-*", "ks-*", "overlap")),
+        "means, variances, shapes and overlap are as asked",
+        "a mean, a variance, a shape or the overlap is not as asked",
         beside=("C3.panels.contrast.*",),
         forms=FORMS,
     ),
@@ -112,6 +116,8 @@ QUESTIONS = (
         "Does the variance of the discriminator's outputs on fakes stay near 1 under VRAL?",
         DECK,
         ("C4.panels.{form}",),
+        "it lies between 0.5 and 1.5",
+        "it lies below 0.5 or above 1.5",
         beside=("C4.panels.breaks.*",),
         forms=FORMS,
     ),
@@ -120,6 +126,8 @@ QUESTIONS = (
         "Does the slope of the discriminator stay steadier under VRAL than under other losses?",
         DECK,
         ("C5.panels.swing.{form}", "C5.panels.than.{form}.*"),
+        "it varies at most tenfold, and no more than with LSGAN and WGAN-GP",
+        "it varies more than tenfold, or more than with LSGAN or WGAN-GP",
         forms=FORMS,
     ),
     Question(
@@ -127,10 +135,10 @@ QUESTIONS = (
         "Does a bounded variance of its outputs bound the slope of the discriminator?",
         ("lipschitz", DIGITS),
         ("C6.correlation", "C6.scale", "C6.lipschitz"),
-        "Yes: variance and slope rise together, more than the scale of D's scores makes them, and "
-        "VRAL's slope is at most twice WGAN-GP's.",
-        "No: variance and slope do not rise together beyond the scale of D's scores, or VRAL's "
-        "slope exceeds twice WGAN-GP's.",
+        "variance and slope rise together, more than the scale of D's scores makes them, and "
+        "VRAL's slope is at most twice WGAN-GP's",
+        "variance and slope do not rise together beyond the scale of D's scores, or VRAL's slope "
+        "exceeds twice WGAN-GP's",
     ),
     Question(
         "C7",
@@ -142,6 +150,8 @@ QUESTIONS = (
             "C7.panels.matched.{form}",
             *(f"C7.panels.loses.{arm}" for arm in STANDARD_GANS),
         ),
+        "its Fréchet distance is at most 1.25 times that at 1:1, a standard GAN's twice or more",
+        "its Fréchet distance is over 1.25 times that at 1:1, or a standard GAN's less than twice",
         beside=("C7.panels.keeps.wgan-gp",),
         forms=FORMS,
     ),
@@ -150,6 +160,8 @@ QUESTIONS = (
         "Does VRAL's generator learn from a well-trained discriminator as well as the best other?",
         DECK,
         ("C8.panels.{form}", "C8.panels.learns.{form}"),
+        "coverage is 0.3 or more, and Fréchet distance at most 1.25 times the best other",
+        "coverage is below 0.3, or Fréchet distance over 1.25 times the best other",
         beside=("C8.panels.vral-meta+mean", "C8.panels.learns.vral-meta+mean"),
         forms=FORMS,
     ),
@@ -158,8 +170,8 @@ QUESTIONS = (
         "Does a Parzen window do as well as VRAL's learned discriminators of scores?",
         DECK,
         ("C9.panels.benefit",),
-        "Yes: at 50:1 its Fréchet distance is at most 1.25 times theirs.",
-        "No: at 50:1 its Fréchet distance is more than 1.25 times theirs.",
+        "at 50:1 its Fréchet distance is at most 1.25 times theirs",
+        "at 50:1 its Fréchet distance is more than 1.25 times theirs",
     ),
     Question(
         "C10",
@@ -167,8 +179,8 @@ QUESTIONS = (
         "penalty does?",
         ("clipping", DIGITS),
         ("C10.clip=*",),
-        "Yes: with either clip it varies at least twice as much over time.",
-        "No: with one of the clips it varies less than twice as much over time.",
+        "with either clip it varies at least twice as much over time",
+        "with one of the clips it varies less than twice as much over time",
         beside=("C10.clip-all",),
     ),
     Question(
@@ -176,8 +188,8 @@ QUESTIONS = (
         "Does noise in the discriminator's hidden layers raise the variance of its outputs?",
         ("noise", DIGITS),
         ("C11.variance.hidden=*",),
-        "Yes: with either noise it is at least twice as large.",
-        "No: with one of the noises it is less than twice as large.",
+        "with either noise it is at least twice as large",
+        "with one of the noises it is less than twice as large",
         controls=("C11.auc.hidden=*",),
         beside=("C11.signal.hidden=*", "C11.*.input=*"),
     ),
@@ -220,13 +232,14 @@ class Answer:
     def sentence(self) -> str:
         """The answer in one sentence, made from the parts."""
         deciding = [part for part in (*self.parts, *self.controls) if part.outcome == self.outcome]
-        if self.outcome == "not yet run":
-            commands = dict.fromkeys(part.command for part in deciding if part.command)
-            return f"Not yet run: {'; '.join(commands)}."
+        commands = "; ".join(dict.fromkeys(part.command for part in deciding if part.command))
         if self.by_form and (self.decided or len(set(self.by_form.values())) > 1):
-            return _of_forms(self.by_form)
+            return _of_forms(self.question, self.by_form, commands)
+        if self.outcome == "not yet run":
+            return f"Not yet run: {commands}."
         if self.decided:
-            return self.question.yes if self.outcome == "holds" else self.question.no
+            yes = self.outcome == "holds"
+            return f"Yes: {self.question.yes}." if yes else f"No: {self.question.no}."
         if self.outcome == "not testable":
             why = [part.reason for part in deciding if part.reason]
             why += [f"control {p.claim} fails" for p in self.controls if p.outcome != "holds"]
@@ -236,15 +249,20 @@ class Answer:
         return f"Undecided: the seeds leave {len(open_parts)} of {total} parts open."
 
 
-def _of_forms(by_form: Mapping[str, Outcome]) -> str:
-    """Such as "Holds for ten steps and for Parzen, not for one step."."""
+def _of_forms(question: Question, by_form: Mapping[str, Outcome], commands: str) -> str:
+    """Such as "No with one step: it is too small; undecided with ten steps."."""
     texts = []
-    for outcome in reversed(OUTCOMES):
-        names = [f"for {FORM_NAMES[form]}" for form, found in by_form.items() if found == outcome]
+    for outcome in ("holds", "does not hold", "not testable", "undecided", "not yet run"):
+        names = [f"with {FORM_NAMES[form]}" for form, found in by_form.items() if found == outcome]
         if names:
             listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
-            texts.append(f"{'not' if outcome == 'does not hold' else outcome} {listed}")
-    text = ", ".join(texts)
+            text = {
+                "holds": f"yes {listed}: {question.yes}",
+                "does not hold": f"no {listed}: {question.no}",
+                "not yet run": f"not yet run {listed} ({commands})",
+            }
+            texts.append(text.get(outcome, f"{outcome} {listed}"))
+    text = "; ".join(texts)
     return f"{text[0].upper()}{text[1:]}."
 
 
