@@ -242,9 +242,11 @@ def test_the_command_says_what_is_proved_and_fails_where_it_is_not(tmp_path):
 def test_the_command_goes_on_beside_a_study_that_proves_nothing(tmp_path):
     studies = [published(tmp_path / "study", commit_of("HEAD"))]
     studies.append(ROOT / "runs/published/ratios-digits")
+    studies.append(published(tmp_path / "elsewhere", "1" * 40))
     shown = CliRunner().invoke(main, ["claims", "--order", *map(str, studies)])
     assert shown.exit_code == 1
     assert "ratios-digits/about.json" in shown.output
+    assert "lacks 1111111111, the commit of a run" in shown.output
     assert re.search(r"(\d+) of \1 claims were registered before", shown.output)
 
 

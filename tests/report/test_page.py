@@ -130,6 +130,14 @@ def test_a_section_without_a_reading_has_nothing_to_explore():
     assert section.explored != {}
 
 
+def test_a_page_goes_where_a_link_leads(written, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    result = report(written.root, "--out", tmp_path / "link/page.html")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "there/page.html").exists()
+
+
 def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp_path):
     assert page.is_ours(written.file)
     assert page.is_ours(written.file.with_suffix(".pdf"))
@@ -154,6 +162,7 @@ def test_a_page_may_be_written_again_and_another_file_is_left_alone(written, tmp
         (["odd"], "Error: odd/study.json is corrupt"),
         (["list"], "Error: list/study.json is corrupt"),
         (["study", "--out", "page.pdf"], "--out: page.pdf given; allowed: a file that ends in"),
+        (["study", "--out", ""], "--out: no name given; allowed: a file that ends in"),
         (["study", "--out", "file/page.html"], "--out: file/page.html given, but file is a file;"),
         (["study", "--out", "folder.html"], "folder.html exists and was not written by"),
     ],

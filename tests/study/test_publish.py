@@ -268,6 +268,59 @@ def test_a_study_without_runs_keeps_its_tables(tmp_path):
     assert read_table(to, "measured.csv")["measured"].to_list() == [1.0]
 
 
+@pytest.fixture
+def without_runs(tmp_path):
+    """Writes a study without runs, whose one number is ``value``, made with ``commit``."""
+
+    def write(name, value, commit):
+        root = tmp_path / name
+        root.mkdir()
+        write_json(root / "study.json", {"experiment": "dirac", "commands": ["reproduce dirac"]})
+        write_tables(root, {"measured.csv": Measured([Row("case", "what", value)]).frame()})
+        write_json(root / "provenance.json", {"provenance": [{"commit": commit}]})
+        return root
+
+    return write
+
+
+def test_where_the_same_numbers_are_from_is_joined(without_runs, tmp_path):
+    for name in ("a", "b", "a"):
+        root = tmp_path / name if (tmp_path / name).exists() else without_runs(name, 1.0, name)
+        publish.publish_measured(root, tmp_path / "to")
+    said = json.loads((tmp_path / "to/provenance.json").read_text())["provenance"]
+    assert said == [{"commit": "a"}, {"commit": "b"}]
+
+
+def test_a_corrupt_or_missing_table_is_refused_and_nothing_is_written(without_runs, tmp_path):
+    root = without_runs("study", 1.0, "a")
+    whole = (root / "measured.csv").read_text()
+    for text in (whole.replace("1.0", "7.0"), None):
+        (root / "measured.csv").unlink()
+        if text is not None:
+            (root / "measured.csv").write_text(text)
+        with pytest.raises(FolderError, match=r"measured\.csv"):
+            publish.publish_measured(root, tmp_path / "to")
+        assert not (tmp_path / "to").exists()
+
+
+def test_two_studies_without_seeds_that_would_become_one_are_refused(without_runs, tmp_path):
+    roots = [str(without_runs(name, value, name)) for name, value in (("a", 1.0), ("b", 2.0))]
+    refused = CliRunner().invoke(main, ["publish", *roots, "--to", str(tmp_path / "to")])
+    assert f"{roots[0]} and {roots[1]} would both become" in one_line_error(refused)
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_damaged_copy_is_refused_before_anything_is_added(whole, copy, tmp_path):
+    damaged = shutil.copytree(copy, tmp_path / "copy")
+    shutil.rmtree(damaged / folder_name(configs()[0]))
+    part = next((damaged / folder_name(configs()[1])).rglob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-1])
+    before = content(damaged)
+    with pytest.raises(FolderError, match=part.name):
+        publish.plan(whole, damaged, "ring")
+    assert content(damaged) == before
+
+
 def test_a_study_and_its_copy_are_not_judged_twice(whole, copy):
     with pytest.raises(FolderError, match="hold the same run; allowed: a study, or its copy"):
         examine([whole, copy])

@@ -41,7 +41,7 @@ ALL: Cell = ("", "")
 
 
 class UnprovenError(FolderError):
-    """The runs of a study do not say with which commit, or which clean files, they were made."""
+    """With which commit, or which clean files, the runs of a study were made cannot be seen."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
 
     Runs that have not ended are left out, as from every verdict.
 
-    Raises UnprovenError where a run names no commit or was made from changed files; FolderError
-    where there is no run, where git is missing, where the repository is none or shallow, and where
-    it lacks the commit of a run.
+    Raises UnprovenError where a run names no commit, or one that the repository lacks, or was made
+    from changed files; FolderError where there is no run, where git is missing, and where the
+    repository is none or shallow.
     """
     experiment, runs = _provenances(root)
     lines = brought(repository)
@@ -129,8 +129,8 @@ def is_ancestor(line: str, commit: str, repository: Path = REPOSITORY) -> bool:
 @cache
 def _is_ancestor(line: str, commit: str, repository: Path) -> bool:
     if _ran(repository, "cat-file", "-e", f"{commit}^{{commit}}").returncode:
-        raise FolderError(
-            f"--order: {repository} lacks {commit[:10]}, the commit of a run; "
+        raise UnprovenError(
+            f"{repository} lacks {commit[:10]}, the commit of a run; "
             "allowed: a repository that holds it (git fetch)"
         )
     return _ran(repository, "merge-base", "--is-ancestor", line, commit).returncode == 0

@@ -27,9 +27,11 @@ ANSWER_COLOURS: dict[Outcome, str] = {
     "not yet run": "dim",
 }
 ANSWERS_NOTE = (
-    "A claim holds where every primary part is confirmed, for every form of VRAL; one refuted part "
-    "is enough against it. A part whose baseline has learned nothing, and a control that fails, "
-    "make it not testable. Only runs with the experiment's own settings answer."
+    "A claim holds where every primary part is confirmed, for every form of VRAL; one part that is "
+    "refuted, and survives Holm, is enough against it, but none while a part has not been run. A "
+    "part whose baseline has learned nothing, and a control that fails, make it not testable. Only "
+    "runs with the experiment's own settings answer. Forms: R and F make one step per update of D, "
+    "or ten, or a Parzen window takes their place."
 )
 
 

@@ -14,6 +14,7 @@ from vral.claims import Unjudged, Verdict, examine
 from vral.claims.answers import Answer, answers
 from vral.claims.markdown import (
     ANSWERS_BEGIN,
+    ANSWERS_END,
     BEGIN,
     END,
     answers_table,
@@ -51,7 +52,8 @@ PUBLISHED = "runs/published"
     "--into",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also rewrite the table of claims in this Markdown page, between its lines "
-    f"{BEGIN} and {END}, and the answers to C1 to C11 between {ANSWERS_BEGIN} and its end.",
+    f"{BEGIN} and {END}, and the answers to C1 to C11 between {ANSWERS_BEGIN} and {ANSWERS_END}, "
+    "where it has these lines.",
 )
 @click.option(
     "--figures",
@@ -71,7 +73,8 @@ def command(
 ) -> None:
     """Judge every claim of the paper and the deck on the results in the STUDY folders.
 
-    C1 to C11 get one answer each, from the parts that are its test; all parts follow.
+    C1 to C11 get one answer each, from the parts that are its test; all parts follow. Which of
+    them survive Holm's method, on which answers rest, depends on all studies that are given.
 
     A claim is confirmed or refuted if the whole interval over seeds lies on one side
     of its threshold, and inconclusive otherwise. A number that involves no chance decides alone.

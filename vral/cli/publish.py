@@ -38,7 +38,7 @@ def command(studies: Sequence[Path], to: Path) -> None:
     was prolonged after it had been published is another run, and needs another folder.
     """
     over_seeds: list[Copying] = []
-    computed = []
+    computed: dict[Path, Path] = {}
     for root in dict.fromkeys(studies):
         experiment = experiment_of(root)
         if experiment in EXPERIMENTS:
@@ -46,11 +46,16 @@ def command(studies: Sequence[Path], to: Path) -> None:
                 over_seeds.append(plan(root, to / f"{experiment}-{dataset}", dataset, over_seeds))
         else:
             plan_measured(root, to / experiment)
-            computed.append((root, to / experiment))
+            if other := computed.get(to / experiment):
+                raise FolderError(
+                    f"STUDY: {other} and {root} would both become {to / experiment}; allowed: one "
+                    "study of an experiment without seeds"
+                )
+            computed[to / experiment] = root
     console = open_terminal()
     for copying in over_seeds:
         _over_seeds(console, copying)
-    for root, target in computed:
+    for target, root in computed.items():
         _without_seeds(console, root, target)
 
 

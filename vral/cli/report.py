@@ -1,5 +1,6 @@
 """``vral report``: studies as one HTML page, and their figures as one PDF."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -51,8 +52,7 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
             "as the folder of vral reproduce ratios, or beside a run"
         )
     out = out or Path(commonpath([root.resolve() for root in roots]), "report.html")
-    pdf = out.with_suffix(".pdf")
-    _check(out, pdf)
+    pdf = _beside(out)
     console = open_terminal()
     judged, still_open = examine(judgeable) if judgeable else ([], [])
     parts = []
@@ -63,22 +63,34 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
     page = render(parts, theories, still_open, shlex.join(["vral", *sys.argv[1:]]), pdf.name)
     figures = [figure for part in parts for figure in part.figures.values()]
     shown = len(figures) + sum(len(theory.figures) for theory in theories)
-    make_subfolder(out.parent, parents=True)
+    if not out.parent.exists():
+        make_subfolder(out.parent, parents=True)
     write_pdf(pdf, "; ".join(dict.fromkeys(part.study.row.question for part in parts)), figures)
     write_page(out, page)
     verdicts = f"{len(judged)} verdicts" if judgeable else "no study, so no verdicts"
     console.print(f"{verdicts}, {shown} figures → {out}, {pdf}", soft_wrap=True)
 
 
-def _check(out: Path, pdf: Path) -> None:
-    """Raise ConfigError unless both files are new, or were written by this command."""
+def _beside(out: Path) -> Path:
+    """The PDF that goes with the page ``out``.
+
+    Raises ConfigError unless both files are new, or were written by this command, and can be
+    written.
+    """
     if out.suffix not in (".html", ".htm"):
-        raise ConfigError(f"--out: {out} given; allowed: a file that ends in .html")
+        given = out if out.name else "no name"
+        raise ConfigError(f"--out: {given} given; allowed: a file that ends in .html")
+    pdf = out.with_suffix(".pdf")
     nearest = next(path for path in out.parents if path.exists())
     if not nearest.is_dir():
         raise ConfigError(f"--out: {out} given, but {nearest} is a file; allowed: another folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"--out: {out} given, but {nearest} is read-only for you; allowed: another folder"
+        )
     for path in (out, pdf):
         if path.exists() and not is_ours(path):
             raise ConfigError(
                 f"--out: {path} exists and was not written by vral report; allowed: another name"
             )
+    return pdf

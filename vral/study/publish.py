@@ -34,7 +34,7 @@ from vral.study.folders import (
     write_json,
     write_marker,
 )
-from vral.study.measured import LISTED
+from vral.study.measured import LISTED, read_table
 from vral.study.provenance import PROVENANCE
 from vral.train.records import FINAL, SAMPLES, Manifest, read_parts, verify, write_part
 from vral.train.records import write_bytes as write_sample
@@ -80,6 +80,9 @@ def plan(root: Path, target: Path, dataset: str, others: Iterable[Copying] = ())
     for other in others:
         if other.target == target:
             present += [(target / run.relative_to(other.root), said) for run, said in other.ended]
+    for folder, report in present:
+        if folder.exists():
+            verify(folder, report.get("manifest", {}))
     for folder, report in ended:
         verify(folder, report.get("manifest", {}))
         _refuse_another(present, target / folder.relative_to(root), report)
@@ -109,22 +112,37 @@ def publish_measured(root: Path, target: Path) -> None:
     _mark(target, *read_marker(root))
     for name, data in content.items():
         write_bytes(target / name, data)
+    starts = {folder: _starts(folder) for folder in (target, root)}
+    if any(starts.values()):
+        joined = starts[target] + [said for said in starts[root] if said not in starts[target]]
+        write_json(target / PROVENANCE, {"provenance": joined})
+
+
+def _starts(folder: Path) -> list[Any]:
+    """The starts that provenance.json of a study without runs names; none where it is missing."""
+    path = folder / PROVENANCE
+    return read_json(path, {"provenance": list})["provenance"] if path.exists() else []
 
 
 def plan_measured(root: Path, target: Path) -> dict[str, bytes]:
     """The files, by name, that ``target`` gets of a study without runs; writes nothing.
 
-    Raises FolderError as ``plan`` does, and where ``target`` holds other numbers.
+    What ``target`` says of where its numbers are from is kept, and joined by what ``root`` says.
+    Raises FolderError as ``plan`` does, where a table is missing or corrupt, and where ``target``
+    holds other numbers.
     """
     _refuse_nested(root, target)
     refuse_foreign(target, "study.json", option="--to")
     refuse_other_study(target, read_marker(root)[0], option="--to")
-    names = [LISTED, PROVENANCE, *read_json(root / LISTED, {"tables": dict})["tables"]]
-    content = {name: read_file(root / name) for name in names if (root / name).exists()}
-    for name in (name for name in content if name != PROVENANCE):
+    tables = list(read_json(root / LISTED, {"tables": dict})["tables"])
+    for name in tables:
+        read_table(root, name)
+    content = {name: read_file(root / name) for name in (LISTED, *tables)}
+    for name in content:
         if (target / name).exists() and read_file(target / name) != content[name]:
             raise FolderError(
-                f"--to: {target} holds another {name}; allowed: another folder, or move it aside"
+                f"--to: {target} holds another {name} than {root}; allowed: another folder, or "
+                "move it aside"
             )
     return content
 
