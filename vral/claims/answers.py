@@ -84,7 +84,7 @@ QUESTIONS = (
         DECK,
         ("C1.panels.saturating",),
         "under the saturating loss 1 % or less of the signal at 1:1 is left at 50:1, and losses "
-        "that do not saturate keep half of theirs",
+        "that do not saturate keep half of theirs or more",
         "even under the saturating loss more than 1 % of the signal at 1:1 is left at 50:1",
         controls=("C1.panels.control.*",),
     ),
