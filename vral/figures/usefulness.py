@@ -113,7 +113,7 @@ def usefulness(
         "squared W2 along the signal, at the last probe. Median cosines there, by stage of G: "
         f"{'; '.join(told)}.",
         (
-            [*handles, Patch(color=GREY, lw=0), _dot("fill"), _dot("open")],
+            [*handles, Patch(color=GREY, lw=0), _dot(REAL), _dot("white")],
             [*names, "cosine by chance", "cosine, last probe", "fall of W₂², last probe"],
         ),
     )
@@ -139,21 +139,19 @@ def _draw_end(
         if len(chance):
             _, low, high = median_interval(chance)
             ax.fill_betweenx([y - 0.4, y + 0.4], low, high, color=GREY, lw=1, zorder=0)
-        for reading, lift, look in ((COSINE, -0.18, "fill"), (SHARE, 0.18, "open")):
+        style = styles[name]
+        for reading, lift, face in ((COSINE, -0.18, style.colour), (SHARE, 0.18, "white")):
             values = finite(rows, reading)
             if len(values):
-                filled = {"mfc": "white"} if look == "open" else {}
-                draw_dots(ax, y + lift, values, styles[name], ms=4, **filled)
+                draw_dots(ax, y + lift, values, style, ms=4, mfc=face)
     name_rows(ax, [label(name) for name in methods])
     ax.xaxis.set_major_locator(MaxNLocator(**FEW_TICKS))
     ax.set_xlabel("cosine; fall of W₂²")
 
 
-def _dot(look: str) -> Line2D:
+def _dot(face: str) -> Line2D:
     """A dot of the legend, as _draw_end draws it."""
-    return Line2D(
-        [], [], color=REAL, ls="", marker="o", ms=4, mfc=REAL if look == "fill" else "white"
-    )
+    return Line2D([], [], color=REAL, ls="", marker="o", ms=4, mfc=face)
 
 
 def _draw_chance(ax: Axes, probes: pl.DataFrame, clock: str, unit: int) -> None:
