@@ -35,7 +35,9 @@ def test_one_baseline_that_draws_the_modes_is_enough_and_without_any_nothing_is_
     for reached in ({"wgan_gp": little, "r1": enough}, {"wgan_gp": enough, "r1": little}):
         require_competence(*study(name, column, **reached), CLAIMS[name].datasets[0])
     claim, read = study(name, column, wgan_gp=little, r1=little)
-    with pytest.raises(NotTestableError, match=rf"of wgan-gp at 50 is .*; the median {column} of"):
+    with pytest.raises(
+        NotTestableError, match=rf"of WGAN-GP at 50:1 is .*; the median {column} of"
+    ):
         require_competence(claim, read, claim.datasets[0])
 
 

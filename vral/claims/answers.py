@@ -19,9 +19,11 @@ holds survives where all its verdicts do. Where the experiment was run on one ot
 the question is answered on that one, by the same rule.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from math import inf
 from typing import Literal, get_args
 
 from vral.claims.catalogue import CLAIMS
@@ -29,6 +31,8 @@ from vral.claims.ledger import Unjudged, command_of
 from vral.claims.panels import FORMS, STANDARD_GANS
 from vral.claims.verdict import Judgement, Verdict
 from vral.claims.withdrawn import counts
+from vral.study.methods import METHODS, label
+from vral.study.numbers import number
 
 Outcome = Literal["not yet run", "does not hold", "not testable", "undecided", "holds"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -53,12 +57,12 @@ class Question:
     """The question, in words that need no paper."""
     study: tuple[str, str]
     """The experiment and the data set that are its test."""
-    parts: tuple[str, ...]
-    """With "{form}" in it a pattern is of each of ``forms``, else of all of them."""
+    parts: Mapping[str, str]
+    """What each pattern measures, in words; "{}" in them is what its star stands for. With "{form}"
+    in it a pattern is of each of ``forms``, else of all of them."""
     yes: str
     """What is so where it holds; of a form, where the question has forms."""
-    no: str
-    controls: tuple[str, ...] = ()
+    controls: Mapping[str, str] = field(default_factory=dict)
     beside: tuple[str, ...] = ()
     """Claims of the same study that are shown with it and decide nothing."""
     forms: tuple[str, ...] = ()
@@ -75,6 +79,20 @@ class Question:
         experiment = CLAIMS[claim].experiment
         return (experiment, self.more[experiment]) if experiment in self.more else self.study
 
+    def words(self, claim: str) -> str:
+        """What the part or control ``claim`` measures. Raises KeyError for any other claim."""
+        for pattern, text in (*self.parts.items(), *self.controls.items()):
+            for form in self.forms or ("",):
+                literals = map(re.escape, pattern.replace("{form}", form).split("*"))
+                if found := re.fullmatch("(.*)".join(literals), claim):
+                    return text.format(*(_named(value) for value in found.groups()))
+        raise KeyError(claim)
+
+
+def _named(value: str) -> str:
+    """A method by its label, anything else as it is."""
+    return label(value) if value in METHODS else value
+
 
 DECK, DIGITS = ("deck", "mnist"), "digits"
 QUESTIONS = (
@@ -82,21 +100,23 @@ QUESTIONS = (
         "C1",
         "Does too strong a discriminator starve the generator?",
         DECK,
-        ("C1.panels.saturating",),
+        {"C1.panels.saturating": "the saturating loss's signal at 50:1 over that at 1:1"},
         "under the saturating loss 1 % or less of the signal at 1:1 is left at 50:1, and losses "
         "that do not saturate keep half of theirs or more",
-        "even under the saturating loss more than 1 % of the signal at 1:1 is left at 50:1",
-        controls=("C1.panels.control.*",),
+        controls={"C1.panels.control.*": "{}'s signal at 50:1 over that at 1:1"},
     ),
     Question(
         "C2",
         "Does VRAL give the generator a signal that is as strong as that of losses that do not "
         "saturate, and that points at the data?",
         DECK,
-        ("C2.panels.{form}.*", "C2.usefulness.{form}.*"),
+        {
+            "C2.panels.{form}.*": "size of its signal over {}'s",
+            "C2.usefulness.{form}.cosine": "cosine with the way to the data over the best other's",
+            "C2.usefulness.{form}.drop": "fall of W2² along the signal over the best other's",
+        },
         "its signal is as strong, and points at the data half as well as the best or better",
-        "its signal is weaker, or points at the data less than half as well as the best",
-        controls=("C2.points.good",),
+        controls={"C2.points.good": "cosine of WGAN-GP's signal above chance"},
         beside=("C2.points.control",),
         forms=FORMS,
         more={"usefulness": DIGITS},
@@ -105,9 +125,13 @@ QUESTIONS = (
         "C3",
         "Are the discriminator's outputs the two Gaussians N(0,1) and N(1,1) that VRAL asks for?",
         DECK,
-        tuple(f"C3.panels.{what}.{{form}}" for what in ("mean-*", "variance-*", "ks-*", "overlap")),
+        {
+            "C3.panels.mean-*.{form}": "distance of the mean on {} samples to its target",
+            "C3.panels.variance-*.{form}": "distance of the variance on {} samples to 1",
+            "C3.panels.ks-*.{form}": "KS distance of the scores of {} samples to their target",
+            "C3.panels.overlap.{form}": "overlap of the two densities",
+        },
         "means, variances, shapes and overlap are as asked",
-        "a mean, a variance, a shape or the overlap is not as asked",
         beside=("C3.panels.contrast.*",),
         forms=FORMS,
     ),
@@ -115,9 +139,8 @@ QUESTIONS = (
         "C4",
         "Does the variance of the discriminator's outputs on fakes stay near 1 under VRAL?",
         DECK,
-        ("C4.panels.{form}",),
+        {"C4.panels.{form}": "Var D(G(z))"},
         "it lies between 0.5 and 1.5",
-        "it lies below 0.5 or above 1.5",
         beside=("C4.panels.breaks.*",),
         forms=FORMS,
     ),
@@ -125,33 +148,40 @@ QUESTIONS = (
         "C5",
         "Does the slope of the discriminator stay steadier under VRAL than under other losses?",
         DECK,
-        ("C5.panels.swing.{form}", "C5.panels.than.{form}.*"),
+        {
+            "C5.panels.swing.{form}": "largest over smallest ‖∇D‖",
+            "C5.panels.than.{form}.*": "the swing of ‖∇D‖ over that with {}",
+        },
         "it varies at most tenfold, and no more than with LSGAN and WGAN-GP",
-        "it varies more than tenfold, or more than with LSGAN or WGAN-GP",
         forms=FORMS,
     ),
     Question(
         "C6",
         "Does a bounded variance of its outputs bound the slope of the discriminator?",
         ("lipschitz", DIGITS),
-        ("C6.correlation", "C6.scale", "C6.lipschitz"),
+        {
+            "C6.correlation": "rank correlation of variance and slope",
+            "C6.scale": "rank correlation of variance and slope less that of D's scale and slope",
+            "C6.lipschitz": "VRAL's slope at 50:1 over WGAN-GP's",
+        },
         "variance and slope rise together, more than the scale of D's scores makes them, and "
         "VRAL's slope is at most twice WGAN-GP's",
-        "variance and slope do not rise together beyond the scale of D's scores, or VRAL's slope "
-        "exceeds twice WGAN-GP's",
     ),
     Question(
         "C7",
         "Does VRAL bear fifty discriminator updates per generator update, where standard GANs lose "
         "quality?",
         DECK,
-        (
-            "C7.panels.keeps.{form}",
-            "C7.panels.matched.{form}",
-            *(f"C7.panels.loses.{arm}" for arm in STANDARD_GANS),
-        ),
+        {
+            "C7.panels.keeps.{form}": "Fréchet distance at 50:1 over that at 1:1",
+            "C7.panels.matched.{form}": "Fréchet distance at 50:1 over that at 1:1 after as many "
+            "updates of D",
+            **{
+                f"C7.panels.loses.{arm}": f"Fréchet distance at 50:1 over 1:1, {label(arm)}"
+                for arm in STANDARD_GANS
+            },
+        },
         "its Fréchet distance is at most 1.25 times that at 1:1, a standard GAN's twice or more",
-        "its Fréchet distance is over 1.25 times that at 1:1, or a standard GAN's less than twice",
         beside=("C7.panels.keeps.wgan-gp",),
         forms=FORMS,
     ),
@@ -159,9 +189,11 @@ QUESTIONS = (
         "C8",
         "Does VRAL's generator learn from a well-trained discriminator as well as the best other?",
         DECK,
-        ("C8.panels.{form}", "C8.panels.learns.{form}"),
+        {
+            "C8.panels.{form}": "Fréchet distance over the best other's",
+            "C8.panels.learns.{form}": "coverage",
+        },
         "coverage is 0.3 or more, and Fréchet distance at most 1.25 times the best other",
-        "coverage is below 0.3, or Fréchet distance over 1.25 times the best other",
         beside=("C8.panels.vral-meta+mean", "C8.panels.learns.vral-meta+mean"),
         forms=FORMS,
     ),
@@ -169,28 +201,25 @@ QUESTIONS = (
         "C9",
         "Does a Parzen window do as well as VRAL's learned discriminators of scores?",
         DECK,
-        ("C9.panels.benefit",),
+        {"C9.panels.benefit": "Fréchet distance at 50:1 over theirs"},
         "at 50:1 its Fréchet distance is at most 1.25 times theirs",
-        "at 50:1 its Fréchet distance is more than 1.25 times theirs",
     ),
     Question(
         "C10",
         "Does clipping the weights make the discriminator's slope less steady than a gradient "
         "penalty does?",
         ("clipping", DIGITS),
-        ("C10.clip=*",),
+        {"C10.clip=*": "variation of the slope, clipped at {}, over that with a penalty"},
         "with either clip it varies at least twice as much over time",
-        "with one of the clips it varies less than twice as much over time",
         beside=("C10.clip-all",),
     ),
     Question(
         "C11",
         "Does noise in the discriminator's hidden layers raise the variance of its outputs?",
         ("noise", DIGITS),
-        ("C11.variance.hidden=*",),
+        {"C11.variance.hidden=*": "variance with noise of sd {} over that without"},
         "with either noise it is at least twice as large",
-        "with one of the noises it is less than twice as large",
-        controls=("C11.auc.hidden=*",),
+        controls={"C11.auc.hidden=*": "AUC without noise less that with sd {}"},
         beside=("C11.signal.hidden=*", "C11.*.input=*"),
     ),
 )
@@ -208,6 +237,11 @@ class Part:
     reason: str = ""
     """Why there is no verdict."""
     command: str = ""
+
+    @property
+    def p(self) -> float:
+        """The verdict's p; infinite without one."""
+        return self.verdict.p if self.verdict else inf
 
 
 @dataclass(frozen=True)
@@ -228,42 +262,66 @@ class Answer:
     def decided(self) -> bool:
         return self.outcome in ("holds", "does not hold")
 
+    def against(self, form: str = "") -> Part | None:
+        """The part that refutes most clearly, for one form or in all; None where none does."""
+        names = self.question.claims(self.question.parts, form)
+        refuted = [p for p in self.parts if p.outcome == "does not hold" and p.claim in names]
+        return min(refuted, key=lambda part: part.p, default=None)
+
     @property
     def sentence(self) -> str:
-        """The answer in one sentence, made from the parts."""
+        """The answer in one sentence, made from the parts that decide it."""
         deciding = [part for part in (*self.parts, *self.controls) if part.outcome == self.outcome]
         commands = "; ".join(dict.fromkeys(part.command for part in deciding if part.command))
         if self.by_form and (self.decided or len(set(self.by_form.values())) > 1):
-            return _of_forms(self.question, self.by_form, commands)
+            return self._of_forms(commands)
         if self.outcome == "not yet run":
             return f"Not yet run: {commands}."
-        if self.decided:
-            yes = self.outcome == "holds"
-            return f"Yes: {self.question.yes}." if yes else f"No: {self.question.no}."
+        if self.outcome == "holds":
+            return f"Yes: {self.question.yes}."
+        if self.outcome == "does not hold":
+            return f"No: {self._measured(self.against())}."
         if self.outcome == "not testable":
             why = [part.reason for part in deciding if part.reason]
-            why += [f"control {p.claim} fails" for p in self.controls if p.outcome != "holds"]
+            fails = [part for part in self.controls if part.outcome == "does not hold"]
+            why += [f"control fails: {self._measured(part)}" for part in fails]
             return f"Not testable: {why[0].removeprefix('not testable: ')}."
-        open_parts = [part.claim for part in deciding]
+        if len(deciding) == 1:
+            return f"Undecided: {self._measured(deciding[0])}."
         total = len(self.parts) + len(self.controls)
-        return f"Undecided: the seeds leave {len(open_parts)} of {total} parts open."
+        return f"Undecided: the seeds leave {len(deciding)} of {total} parts open."
 
+    def _measured(self, part: Part | None) -> str:
+        """Such as "Var D(G(z)): 0.02 [0.01, 0.03], asked 0.5 … 1.5"."""
+        if part is None or part.verdict is None:
+            return "no part has a number"
+        verdict = part.verdict
+        effect, low, high = map(number, (verdict.effect, verdict.low, verdict.high))
+        words = self.question.words(part.claim)
+        return f"{words}: {effect} [{low}, {high}], asked {verdict.claim.threshold}"
 
-def _of_forms(question: Question, by_form: Mapping[str, Outcome], commands: str) -> str:
-    """Such as "No with one step: it is too small; undecided with ten steps."."""
-    texts = []
-    for outcome in ("holds", "does not hold", "not testable", "undecided", "not yet run"):
-        names = [f"with {FORM_NAMES[form]}" for form, found in by_form.items() if found == outcome]
-        if names:
+    def _of_forms(self, commands: str) -> str:
+        """Such as "No with one step (coverage: 0.1 [0, 0.2], asked ≥ 0.3); undecided with …"."""
+        texts = []
+        for outcome in ("holds", "does not hold", "not testable", "undecided", "not yet run"):
+            forms = [form for form, found in self.by_form.items() if found == outcome]
+            if not forms:
+                continue
+            names = [f"with {FORM_NAMES[form]}" for form in forms]
+            if outcome == "does not hold":
+                names = [
+                    f"{name} ({self._measured(self.against(form))})"
+                    for name, form in zip(names, forms, strict=True)
+                ]
             listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
             text = {
-                "holds": f"yes {listed}: {question.yes}",
-                "does not hold": f"no {listed}: {question.no}",
+                "holds": f"yes {listed}: {self.question.yes}",
+                "does not hold": f"no {listed}",
                 "not yet run": f"not yet run {listed} ({commands})",
             }
             texts.append(text.get(outcome, f"{outcome} {listed}"))
-    text = "; ".join(texts)
-    return f"{text[0].upper()}{text[1:]}."
+        text = "; ".join(texts)
+        return f"{text[0].upper()}{text[1:]}."
 
 
 def combine(outcomes: Iterable[Outcome]) -> Outcome:

@@ -28,6 +28,7 @@ from vral.study import frames
 from vral.study.config import RunConfig, option_name, with_defaults
 from vral.study.experiments import EXPERIMENTS, Experiment
 from vral.study.folders import read_marker
+from vral.study.methods import label
 from vral.study.numbers import how_many
 
 HOME_DATASET = RunConfig.model_fields["dataset"].default
@@ -174,12 +175,12 @@ def _lacking(need: Need, recorded: Evidence) -> str:
     """
     values = list(last(need.arm, need.column, need.ratio)(recorded).values())
     if len(values) < FEWEST_SEEDS:
-        raise NotRunError(f"{need.arm} at {need.ratio}, its gate, has {_few(len(values))}")
+        raise NotRunError(f"{label(need.arm)} at {need.ratio}:1, its gate, has {_few(len(values))}")
     reached = float(np.median(np.nan_to_num(values, nan=0.0)))
     if reached >= need.least:
         return ""
     return (
-        f"the median {need.column} of {need.arm} at {need.ratio} is {reached:.2g}, "
+        f"the median {need.column} of {label(need.arm)} at {need.ratio}:1 is {reached:.2g}, "
         f"asked ≥ {need.least:g}"
     )
 

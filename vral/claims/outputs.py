@@ -25,7 +25,7 @@ def _off(target: float, test: Test) -> Test:
 
 @dataclass(frozen=True)
 class Setting:
-    """In which study, and at which ratio, D's outputs are read."""
+    """Names the study and the ratio at which D's outputs are read."""
 
     register: Callable[..., Claim]
     """Makes a claim of its name and its fields."""
