@@ -256,8 +256,7 @@ def parsed(arguments: list[str]) -> click.Context:
 def test_every_command_parses(page, command, tmp_path, monkeypatch):
     study = tmp_path / "ratios"
     study.mkdir()
-    words = command.replace("runs/*", str(study)).replace("runs/ratios", str(study))
-    words = re.sub(r"\bRUN\b", str(study), words)
+    words = re.sub(r"\b(RUN|STUDY)\b|runs/[\w<>*-]+(?!\S)", str(study), command)
     arguments = shlex.split(words)[1:]
     new = ("exponential", "--drift", "hinge-r1", "heun", "moons")  # of the recipes, added elsewhere
     if any(word in command for word in new):

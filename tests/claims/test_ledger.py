@@ -449,7 +449,7 @@ def test_json_holds_the_whole_ledger(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["nowhere"], "holds no study.json"), ([], "STUDY")]
+    ("arguments", "message"), [(["nowhere"], "does not exist"), ([], "STUDY")]
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)

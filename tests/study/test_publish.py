@@ -45,7 +45,6 @@ def copy(whole, tmp_path_factory):
     target = tmp_path_factory.mktemp("published") / "interpolation-ring"
     copying = publish.plan(whole, target, "ring")
     publish.publish(copying)
-    assert copying.left_out == ()
     return target
 
 
@@ -192,13 +191,41 @@ def test_a_run_that_diverged_before_its_first_probe_keeps_its_readings(whole, tm
 def test_a_run_that_has_not_ended_is_left_out_and_named(whole, tmp_path):
     study = shutil.copytree(whole, tmp_path / "study")
     folder = study / folder_name(configs()[0])
-    write_json(folder / "run.json", read_run(folder) | {"status": "running"})
-    copying = publish.plan(study, tmp_path / "to", "ring")
-    publish.publish(copying)
-    assert copying.left_out == (folder,)
-    assert [report["config"]["method"] for _, report in frames.runs(tmp_path / "to")] == [
+    report = read_run(folder) | {"status": "running"}
+    write_json(folder / "run.json", report)
+    elsewhere = folder_name(configs()[0].model_copy(update={"dataset": "grid"}))
+    (study / elsewhere).mkdir(parents=True)
+    report["config"]["dataset"] = "grid"  # of which no run has ended
+    write_json(study / elsewhere / "run.json", report)
+    to = tmp_path / "to"
+    done = CliRunner().invoke(main, ["publish", str(study), "--to", str(to)], env={"COLUMNS": "80"})
+    for path in (folder, study / elsewhere):
+        assert f"left out, since it has not ended: {path}\n" in done.stderr + done.stdout
+    assert [path.name for path in to.iterdir()] == ["interpolation-ring"]
+    assert [report["config"]["method"] for _, report in frames.runs(to / "interpolation-ring")] == [
         "vral-meta"
     ]
+
+
+def test_a_study_and_a_link_to_it_are_published_once(whole, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(whole)
+    call = ["publish", str(whole), str(link), "--to", str(tmp_path / "to")]
+    done = CliRunner().invoke(main, call)
+    assert done.exit_code == 0
+    assert done.output.count("→") == 1
+
+
+@pytest.mark.parametrize("to", ["to", ""])
+def test_a_folder_that_is_not_there_beside_a_study_and_no_folder_to_write_to_are_refused(
+    whole, tmp_path, monkeypatch, to
+):
+    monkeypatch.chdir(tmp_path)
+    studies = [str(whole), *(["no such"] if to else [])]
+    refused = CliRunner().invoke(main, ["publish", *studies, "--to", to])
+    said = "STUDY: no such given, which does not exist" if to else "--to: '' given; allowed: a path"
+    assert said in one_line_error(refused)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_published_run_counts_as_done_and_cannot_be_prolonged(copy, tmp_path):

@@ -24,7 +24,7 @@ from vral.bench.measure import (
     machine_rates,
 )
 from vral.bench.workloads import METHODS, MODES, WORKLOADS, Case
-from vral.cli.options import check_device
+from vral.cli.options import NamedPath, check_device
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
 from vral.signals import exit_code, what_ended
@@ -108,7 +108,7 @@ def _listed(what: str, option: str) -> str:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=NamedPath(path_type=Path),
     help="New JSON file for all numbers, rewritten after every comparison.",
 )
 def command(out: Path | None, device: str, **options: Any) -> None:

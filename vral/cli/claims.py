@@ -35,7 +35,7 @@ from vral.claims.wording import (
     remarks,
     tally_of_parts,
 )
-from vral.cli.options import studies_argument
+from vral.cli.options import NamedPath, studies_argument
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.errors import ConfigError
 from vral.study.numbers import number
@@ -50,7 +50,7 @@ PUBLISHED = "runs/published"
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, for programs.")
 @click.option(
     "--into",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NamedPath(dir_okay=False, path_type=Path),
     help="Also rewrite the table of claims in this Markdown page, between its lines "
     f"{BEGIN} and {END}, and the answers to C1 to C11 between {ANSWERS_BEGIN} and {ANSWERS_END}, "
     "where it has these lines.",
@@ -72,6 +72,8 @@ def command(
     studies: tuple[Path, ...], as_json: bool, into: Path | None, figures: str | None, order: bool
 ) -> None:
     """Judge every claim of the paper and the deck on the results in the STUDY folders.
+
+    A STUDY is a folder that vral reproduce wrote, or its small copy that vral publish made.
 
     C1 to C11 get one answer each, from the parts that are its test; all parts follow. Which of
     them survive Holm's method, on which answers rest, depends on all studies that are given.

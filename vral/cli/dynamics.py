@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.markup import escape
 
-from vral.cli.options import threads_option
+from vral.cli.options import NamedPath, threads_option
 from vral.cli.terminal import Column, open_terminal, show_table
 from vral.dynamics import (
     basins,
@@ -103,7 +103,7 @@ def output_options(folder: str) -> Callable[[Callable], Callable]:
         )(command)
         return click.option(
             "--out",
-            type=click.Path(file_okay=False, path_type=Path),
+            type=NamedPath(file_okay=False, path_type=Path),
             help=f"Folder to write to. [dim](default: {folder})[/]",
         )(command)
 
@@ -243,7 +243,7 @@ def named_systems(names: str | None, every: Mapping[str, System]) -> list[System
 )
 @click.option(
     "--animate",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NamedPath(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Also animate the first row in a new .gif file, or .mp4 where ffmpeg is installed.",
 )

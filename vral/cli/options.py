@@ -1,5 +1,6 @@
 """Options of the commands: a run's, made from the fields of RunConfig, and where it computes."""
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -33,6 +34,15 @@ def _type(info: FieldInfo) -> Any:
     if get_origin(info.annotation) is Literal:
         return click.Choice(get_args(info.annotation))
     return {int: int, float: float}.get(info.annotation, str)
+
+
+class NamedPath(click.Path):
+    """A path with a name, since pathlib takes "" for the folder that the user is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "" and param is not None:
+            raise ConfigError(f"{param.opts[0]}: '' given; allowed: a path")
+        return super().convert(value, param, ctx)
 
 
 threads_option = click.option(
@@ -92,7 +102,7 @@ def execution_options(folder: str) -> Callable[[Callable], Callable]:
     options = [
         click.option(
             "--out",
-            type=click.Path(path_type=Path),
+            type=NamedPath(path_type=Path),
             help=f"Folder to write to. [dim](default: {folder})[/]",
         ),
         click.option(
@@ -147,14 +157,24 @@ def studies_argument(
 ) -> Callable[[Callable], Callable]:
     """Take STUDY…, folders that ``fits`` accepts for ``what`` they hold.
 
-    Of a shell's ``runs/*`` the command gets these; what is left out is named on stderr. If none
-    fits, a single folder goes to the command, to refuse it. With the eager flag
-    ``all_with`` all go.
+    Of a shell's ``runs/*`` the command gets these, each once; what is left out is named on stderr,
+    and what does not exist is refused. If none fits, a single folder goes to the command, to refuse
+    it. With the eager flag ``all_with`` all go.
     """
 
     def only_fitting(
         ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]
     ) -> tuple[Path, ...]:
+        missing = [str(path) for path in paths if not os.path.exists(path)]
+        if missing:
+            raise ConfigError(
+                f"STUDY: {', '.join(missing)} given, which does not exist; "
+                "allowed: folders that vral reproduce has written"
+            )
+        each: dict[Path, Path] = {}
+        for path in paths:
+            each.setdefault(path.resolve(), path)
+        paths = tuple(each.values())
         fitting = tuple(p for p in paths if ctx.params.get(all_with) or fits(p))
         others = ", ".join(str(path) for path in paths if path not in fitting)
         if not fitting and len(paths) > 1:

@@ -7,7 +7,7 @@ import rich_click as click
 from rich.console import Console
 
 from vral.claims.ledger import experiment_of
-from vral.cli.options import studies_argument
+from vral.cli.options import NamedPath, studies_argument
 from vral.cli.results import write_summaries
 from vral.cli.terminal import open_terminal
 from vral.errors import FolderError
@@ -24,7 +24,7 @@ from vral.study.publish import Copying, plan, plan_measured, publish, publish_me
 @studies_argument()
 @click.option(
     "--to",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NamedPath(file_okay=False, path_type=Path),
     default=Path("runs/published"),
     show_default=True,
     help="Folder that gets a folder for each study and data set, such as ratios-digits.",
@@ -32,14 +32,15 @@ from vral.study.publish import Copying, plan, plan_measured, publish, publish_me
 def command(studies: Sequence[Path], to: Path) -> None:
     """Keep what the verdicts, tables, figures and page of studies need, small enough for git.
 
-    A published study is a study: vral claims and vral report read it like the one it was made
-    from. Its final values are exact; its records are thinned to a hundred a seed, and its runs
-    cannot be prolonged. What is there already stays, and cells that it lacks are added; a run that
-    was prolonged after it had been published is another run, and needs another folder.
+    A STUDY is a folder that vral reproduce wrote. Its copy is one too: vral claims and vral report
+    read it like the original. Its final values are exact; its records are thinned to a hundred a
+    seed, and its runs cannot be prolonged. What is there already stays, and cells that it lacks are
+    added; a run that was prolonged after it had been published is another run, and needs another
+    folder.
     """
     over_seeds: list[Copying] = []
     computed: dict[Path, Path] = {}
-    for root in dict.fromkeys(studies):
+    for root in studies:
         experiment = experiment_of(root)
         if experiment in EXPERIMENTS:
             for dataset in _ended_on(root):
@@ -53,6 +54,10 @@ def command(studies: Sequence[Path], to: Path) -> None:
                 )
             computed[to / experiment] = root
     console = open_terminal()
+    for root in dict.fromkeys(copying.root for copying in over_seeds):
+        for folder, report in frames.runs(root):
+            if report["status"] not in ENDED:
+                console.print(f"left out, since it has not ended: {folder}", soft_wrap=True)
     for copying in over_seeds:
         _over_seeds(console, copying)
     for target, root in computed.items():
@@ -70,8 +75,6 @@ def _ended_on(root: Path) -> list[str]:
 def _over_seeds(console: Console, copying: Copying) -> None:
     target, row = copying.target, EXPERIMENTS[copying.experiment]
     publish(copying)
-    for folder in copying.left_out:
-        console.print(f"left out, since it has not ended: {folder}", soft_wrap=True)
     configs = [report["config"] for _, report in frames.runs(target)]
     write_summaries(target, configs[0]["batch"])
     drawn = figures_of(copying.experiment, target, configs)

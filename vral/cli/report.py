@@ -11,7 +11,7 @@ import rich_click as click
 
 from vral.claims import examine
 from vral.claims.ledger import experiment_of
-from vral.cli.options import is_study, studies_argument
+from vral.cli.options import NamedPath, is_study, studies_argument
 from vral.cli.terminal import open_terminal
 from vral.errors import ConfigError
 from vral.files import make_subfolder
@@ -25,7 +25,7 @@ from vral.study.experiments import EXPERIMENTS
 @studies_argument(holds_runs, "a study.json or a run.json")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=NamedPath(path_type=Path),
     metavar="FILE",
     help="HTML file to write; the PDF stands beside it. An earlier page of vral report is "
     "replaced, any other file is refused. [dim](default: report.html in the folder that holds the "
@@ -38,12 +38,11 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
     one with runs of vral train, which are shown without verdicts. Figures also go into a PDF,
     except those of experiments without seeds, such as dirac.
     """
-    roots = list({root.resolve(): root for root in studies}.values())
-    judgeable = [root for root in roots if is_study(root)]
+    judgeable = [root for root in studies if is_study(root)]
     computed = [root for root in judgeable if experiment_of(root) not in EXPERIMENTS]
     over_seeds = [
         (read_study if root in judgeable else read_runs)(root)
-        for root in roots
+        for root in studies
         if root not in computed
     ]
     if not over_seeds:
@@ -51,7 +50,7 @@ def command(studies: Sequence[Path], out: Path | None) -> None:
             "STUDY: only studies without seeds given; allowed: these beside one with seeds, such "
             "as the folder of vral reproduce ratios, or beside a run"
         )
-    out = out or Path(commonpath([root.resolve() for root in roots]), "report.html")
+    out = out or Path(commonpath([root.resolve() for root in studies]), "report.html")
     pdf = _beside(out)
     console = open_terminal()
     judged, still_open = examine(judgeable) if judgeable else ([], [])
@@ -78,8 +77,7 @@ def _beside(out: Path) -> Path:
     written.
     """
     if out.suffix not in (".html", ".htm"):
-        given = out if out.name else "no name"
-        raise ConfigError(f"--out: {given} given; allowed: a file that ends in .html")
+        raise ConfigError(f"--out: {out} given; allowed: a file that ends in .html")
     pdf = out.with_suffix(".pdf")
     nearest = next(path for path in out.parents if path.exists())
     if not nearest.is_dir():

@@ -52,9 +52,7 @@ class Copying:
     experiment: str
     commands: tuple[str, ...]
     ended: tuple[tuple[Path, Mapping[str, Any]], ...]
-    """Runs (folder, run.json) that are published."""
-    left_out: tuple[Path, ...]
-    """The folders of runs that have not ended."""
+    """Runs (folder, run.json) that are published; the others have not ended."""
 
 
 def plan(root: Path, target: Path, dataset: str, others: Iterable[Copying] = ()) -> Copying:
@@ -68,12 +66,11 @@ def plan(root: Path, target: Path, dataset: str, others: Iterable[Copying] = ())
     experiment, commands = read_marker(root)
     refuse_foreign(target, "study.json", option="--to")
     refuse_other_study(target, experiment, option="--to")
-    every = [
+    ended = [
         (folder, report)
         for folder, report in frames.runs(root)
-        if report["config"]["dataset"] == dataset
+        if report["config"]["dataset"] == dataset and report["status"] in ENDED
     ]
-    ended = [(folder, report) for folder, report in every if report["status"] in ENDED]
     if not ended:
         raise FolderError(f"STUDY: {root} holds no run on {dataset} that has ended")
     present = list(frames.runs(target))
@@ -86,8 +83,7 @@ def plan(root: Path, target: Path, dataset: str, others: Iterable[Copying] = ())
     for folder, report in ended:
         verify(folder, report.get("manifest", {}))
         _refuse_another(present, target / folder.relative_to(root), report)
-    left_out = tuple(folder for folder, report in every if report["status"] not in ENDED)
-    return Copying(root, target, experiment, tuple(commands), tuple(ended), left_out)
+    return Copying(root, target, experiment, tuple(commands), tuple(ended))
 
 
 def publish(copying: Copying) -> None:
@@ -175,8 +171,8 @@ def _refuse_another(
         if folder == copy:
             if not frames.same_run(known, report):
                 raise FolderError(
-                    f"--to: {folder} holds another run of that name; allowed: another folder, or "
-                    "move it aside"
+                    f"--to: {folder} holds, or gets of another STUDY, another run of that name; "
+                    "allowed: another folder, or move it aside"
                 )
         elif why := frames.misfit(known["config"], report["config"]):
             raise FolderError(
