@@ -34,7 +34,16 @@ SECONDS = count(1)
 FRECHET = {"1": 100.0, "50": 50.0}
 
 
-def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, changed=None, read=True):
+def write_study(
+    root,
+    arm="vral-meta",
+    seeds=5,
+    diverged=(),
+    status=None,
+    changed=None,
+    read=True,
+    floors=None,
+):
     """One arm of ratios at 1:1 and 50:1 on digits; its Fréchet distance halves.
 
     ``changed`` are settings by ratio that are not the experiment's; without ``read`` nothing was
@@ -73,6 +82,7 @@ def write_study(root, arm="vral-meta", seeds=5, diverged=(), status=None, change
             "seconds": next(SECONDS),
             "diverged": entries if ratio == "50" or not read else [],
             "manifest": manifest,
+            "quality": {"frechet_floor": floors[ratio]} if floors else {},
         }
         write_json(folder / "run.json", report)
     return root
@@ -100,6 +110,20 @@ def test_every_claim_is_either_judged_or_open_with_a_command(tmp_path):
     assert entry.command == f"vral reproduce ratios --out '{tmp_path}/a study'"
     entry = next(e for e in still_open if e.claim.id == "P1.kl.stacked-mnist")
     assert entry.command == "vral reproduce mode-collapse --dataset stacked-mnist"
+
+
+@pytest.mark.parametrize(("floor", "one"), [(2.75, False), (2.9201, True)])
+def test_distances_under_two_classifiers_are_not_divided(tmp_path, floor, one):
+    root = write_study(tmp_path / "study", floors={"1": 2.92, "50": floor})
+    verdicts, still_open = examine([root])
+    assert ("C7.frechet" in {v.claim.id for v in verdicts}) == one
+    if not one:
+        (entry,) = (e for e in still_open if e.claim.id == "C7.frechet")
+        assert entry.reason == (
+            "vral-meta at 1 was judged by another classifier, whose Fréchet floor is 2.92, not "
+            "2.75, and must be rerun"
+        )
+        assert not entry.not_testable
 
 
 def test_an_unfinished_run_is_not_judged(tmp_path):
@@ -448,9 +472,7 @@ def test_json_holds_the_whole_ledger(tmp_path):
     assert known == ASKED
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"), [(["nowhere"], "does not exist"), ([], "STUDY")]
-)
+@pytest.mark.parametrize(("arguments", "message"), [(["nowhere"], "does not exist"), ([], "STUDY")])
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     result = call(*arguments)

@@ -24,8 +24,10 @@ from vral.diagnostics.quality import (
     read_labels,
     train_classifier,
 )
+from vral.study.frames import runs
 
 NOWHERE = Path("/nonexistent/vral")
+PUBLISHED = Path(__file__).parents[2] / "runs" / "published"
 
 
 def standardised(count, dim, seed=0):
@@ -52,6 +54,7 @@ def measure(stacked, cache_folder):
 
 @pytest.fixture
 def short(monkeypatch):
+    """A quick classifier, which is none of those that are shipped: their names hold UPDATES."""
     monkeypatch.setattr(quality, "UPDATES", 20)
 
 
@@ -222,6 +225,26 @@ def test_training_the_classifier_leaves_the_thread_count_alone(digits, tmp_path)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_the_classifiers_of_the_published_studies_are_shipped(name, tmp_path, monkeypatch):
+    """They are of today's code and data, and are the measure of every published run."""
+    root = os.environ.get("VRAL_DATA")
+    if name == "mnist" and root is None:
+        pytest.skip("VRAL_DATA names no folder with MNIST")
+    data = load_dataset(name, Path(root or NOWHERE))
+    monkeypatch.setattr(quality, "train_classifier", lambda _: pytest.fail("it trains"))
+    _, known = quality_measure(data, tmp_path)
+    assert not list(tmp_path.iterdir())
+    published = [
+        report["quality"]["frechet_floor"]
+        for root in PUBLISHED.glob(f"*-{name}")
+        for _, report in runs(root)
+        if "frechet_floor" in report["quality"]
+    ]
+    assert len(published) > 10
+    np.testing.assert_allclose(published, known["frechet_floor"], rtol=1e-5)
 
 
 # ---- the measure of each kind of data -------------------------------------------------------

@@ -175,6 +175,35 @@ def test_runs_of_one_cell_do_not_mix(whole, copy, tmp_path, changed, said):
     assert content(copy) == before
 
 
+def test_runs_that_two_measures_have_judged_do_not_mix(whole, copy, tmp_path):
+    """Such as two classifiers: their Fréchet distances do not compare."""
+    one = tmp_path / "one"
+    shutil.copytree(copy, one)
+    (folder, report), (other, second) = frames.runs(one)
+    write_json(folder / "run.json", report | {"quality": {"frechet_floor": 2.92}})
+    shutil.rmtree(other)
+    to = tmp_path / "to"
+    publish.publish(publish.plan(one, to, "ring"))
+    (one / other.relative_to(one)).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(copy / other.relative_to(one), other)
+    for floor, fits in ((2.75, False), (2.9201, True)):
+        write_json(other / "run.json", second | {"quality": {"frechet_floor": floor}})
+        if fits:
+            publish.publish(publish.plan(one, to, "ring"))
+            continue
+        with pytest.raises(FolderError, match=r"another classifier, whose .* is 2.75, not 2.92"):
+            publish.plan(one, to, "ring")
+
+
+def test_a_damaged_run_is_refused_before_anything_is_written(copy, tmp_path):
+    damaged = shutil.copytree(copy, tmp_path / "damaged")
+    part = next(damaged.rglob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(FolderError, match=part.name):
+        publish.plan(damaged, tmp_path / "to", "ring")
+    assert not (tmp_path / "to").exists()
+
+
 def test_a_run_that_diverged_before_its_first_probe_keeps_its_readings(whole, tmp_path):
     study = shutil.copytree(whole, tmp_path / "study")
     folder = study / folder_name(configs()[0])

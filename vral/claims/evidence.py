@@ -4,8 +4,9 @@
 study's ``measured.csv``.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ class Evidence:
     diverged: frozenset[tuple[str, str, int]]
     """(arm, ratio, seed) of every seed that diverged."""
     batch: int
+    quality: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    """By (arm, ratio): the floors of the measure that judged its samples."""
 
     def rows(self, frame: pl.DataFrame, arm: str, ratio: str, *columns: str) -> pl.DataFrame:
         """The rows of ``frame`` of one arm at one ratio, which must have values in ``columns``.
@@ -58,6 +61,13 @@ class Evidence:
     def diverged_seeds(self, arms: Sequence[str], ratios: Sequence[str]) -> frozenset[int]:
         """The seeds that diverged in any of these arms at any of these ratios."""
         return frozenset(s for arm, ratio, s in self.diverged if arm in arms and ratio in ratios)
+
+    def require_one_measure(self, arms: Sequence[str], ratios: Sequence[str]) -> None:
+        """Raise NotRunError where one measure has not judged all of these arms and ratios."""
+        cells = [cell for cell in itertools.product(arms, ratios) if cell in self.quality]
+        for cell in cells[1:]:
+            if why := frames.other_measure(self.quality[cells[0]], self.quality[cell]):
+                raise NotRunError(f"{cell[0]} at {cell[1]} was judged by {why}, and must be rerun")
 
     def by_seed(
         self,
@@ -89,13 +99,14 @@ def read(root: Path, dataset: str) -> Evidence:
     Raises FolderError where a file of the study is corrupt.
     """
     unfinished: set[tuple[str, str, int]] = set()
-    batches = set()
+    batches, quality = set(), {}
     for _, report in frames.runs(root):
         config = report["config"]
         if config["dataset"] == dataset:
             batches.add(config["batch"])
+            arm = frames.coordinates(config)["method"]
+            quality[arm, config["ratio"]] = report["quality"]
             if report["status"] not in ENDED:
-                arm = frames.coordinates(config)["method"]
                 unfinished |= {(arm, config["ratio"], seed) for seed in config["seeds"]}
     left_out = pl.DataFrame(
         sorted(unfinished),
@@ -115,7 +126,7 @@ def read(root: Path, dataset: str) -> Evidence:
         if entry["dataset"] == dataset
     )
     probes, between = (here(frames.read(root, kind)) for kind in ("probes", "interpolation"))
-    return Evidence(here(frames.final(root)), probes, between, diverged, max(batches))
+    return Evidence(here(frames.final(root)), probes, between, diverged, max(batches), quality)
 
 
 # ---- without chance ----------------------------------------------------------------------------

@@ -194,6 +194,7 @@ def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:
             if claim.datasets and dataset not in claim.datasets:
                 continue
             try:
+                recorded.require_one_measure(claim.arms, claim.ratios)
                 verdict = judge_claim(claim, recorded, dataset, root)
                 if verdict.seeds >= FEWEST_SEEDS:
                     require_competence(claim, recorded, dataset)

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -76,6 +77,23 @@ def misfit(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     common = sorted(set(other["seeds"]) & set(here["seeds"]))
     changed = differences(other | same, here)
     return "; ".join(changed) or f"the same seeds: {', '.join(map(str, common))}" * bool(common)
+
+
+FLOOR = "frechet_floor"
+"""What ``diagnostics.quality`` measures of the training split."""
+
+
+def other_measure(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    """Why the "quality" of two runs on one data set is not that of one measure of samples.
+
+    Empty where it is, or where one names none. A classifier that was trained on another processor
+    is another measure, which its Fréchet distance of the training split tells; rounding alone
+    changes that by less than a thousandth.
+    """
+    floors = [quality.get(FLOOR) for quality in (first, second)]
+    if None in floors or math.isclose(*floors, rel_tol=1e-3):
+        return ""
+    return f"another classifier, whose Fréchet floor is {floors[1]:.3g}, not {floors[0]:.3g}"
 
 
 def read(root: Path, kind: str) -> pl.DataFrame:

@@ -165,7 +165,8 @@ def _refuse_another(
 ) -> None:
     """Raise FolderError where the run of ``report``, to be ``copy``, does not fit to ``present``.
 
-    They hold another run of that name, or one that is no run of other seeds of the same cell.
+    They hold another run of that name, one that is no run of other seeds of the same cell, or one
+    that was judged by another measure.
     """
     for folder, known in present:
         if folder == copy:
@@ -174,7 +175,10 @@ def _refuse_another(
                     f"--to: {folder} holds, or gets of another STUDY, another run of that name; "
                     "allowed: another folder, or move it aside"
                 )
-        elif why := frames.misfit(known["config"], report["config"]):
+        elif why := (
+            frames.misfit(known["config"], report["config"])
+            or frames.other_measure(known["quality"], report["quality"])
+        ):
             raise FolderError(
                 f"--to: {folder} and the run to be published do not fit ({why}); allowed: another "
                 "folder, or move it aside"
