@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from vral.claims import withdrawn
-from vral.claims.answers import FORM_NAMES, QUESTIONS, answer, answers, combine
+from vral.claims.answers import FORM_NAMES, answer, answers, combine
 from vral.claims.catalogue import CLAIMS
 from vral.claims.ledger import Unjudged
 from vral.claims.markdown import answers_table, write_between_marks
 from vral.claims.panels import FORMS
+from vral.claims.primary import PRIMARY, QUESTIONS, as_families
 from vral.claims.verdict import JUDGEMENTS, Verdict
 from vral.claims.wording import tally_of_parts
 from vral.study.experiments import EXPERIMENTS
@@ -122,17 +123,16 @@ def test_a_form_that_was_not_run_is_named_beside_those_that_were():
     assert given.sentence.endswith("; not yet run with ten steps (vral reproduce deck).")
 
 
-def test_of_several_refuted_parts_the_one_that_chance_explains_least_is_named():
+def test_of_several_refuted_parts_the_first_that_survives_is_named():
     def judged(name):
-        return "refuted" if name in ("C8.panels.vral-meta", most) else "confirmed"
+        return "refuted" if name in (first, "C8.panels.learns.vral-meta") else "confirmed"
 
-    most = "C8.panels.learns.vral-meta"
+    first = "C8.panels.vral-meta"
     parts = world(BY_ID["C8"], judged)
-    parts = [replace(v, p=1e-12, effect=0.01) if v.claim.id == most else v for v in parts]
-    said = answer(BY_ID["C8"], parts, []).sentence
-    assert said.endswith("; no with one step (coverage: 0.01 [1, 1], asked ≥ 0.3).")
-    chance = [replace(v, survives=v.claim.id != most) for v in parts]
+    chance = [replace(v, survives=v.claim.id != first) for v in parts]
     said = answer(BY_ID["C8"], chance, []).sentence
+    assert said.endswith("; no with one step (coverage: 1 [1, 1], asked ≥ 0.3).")
+    said = answer(BY_ID["C8"], parts, []).sentence
     assert said.endswith(
         "; no with one step (Fréchet distance over the best other's: 1 [1, 1], asked ≤ 1.25)."
     )
@@ -162,6 +162,93 @@ def test_the_words_of_a_part_name_a_method_by_its_label_and_no_other_claim_has_a
             BY_ID["C2"].words(claim)
 
 
+def test_each_form_is_told_by_its_own_parts_and_by_what_its_own_g_has_learned():
+    weak, strong = "C4.panels.vral-parzen", "C4.panels.vral-meta"
+    parts = world(BY_ID["C4"], lambda name: JUDGEMENTS[name in (weak, strong)])
+    parts = [replace(v, effect=0.02 if v.claim.id == weak else 9.0) for v in parts]
+    learned = [
+        replace(verdict("C8.panels.learns.vral-parzen", "refuted"), effect=0.002),
+        verdict("C8.panels.learns.vral-meta"),
+    ]
+    assert answer(BY_ID["C4"], [*parts, *learned], []).sentence == (
+        f"Yes with ten steps: {BY_ID['C4'].yes}; no with one step (Var D(G(z)): 9 [1, 1], asked "
+        "0.5 … 1.5) and with Parzen (Var D(G(z)): 0.02 [1, 1], asked 0.5 … 1.5; its G has not "
+        "learned: coverage 0.002)."
+    )
+
+
+def test_a_form_that_is_not_testable_says_why():
+    name = "C4.panels.vral-parzen"
+    parts = [v for v in world(BY_ID["C4"]) if v.claim.id != name]
+    dead = Unjudged(CLAIMS[name], "mnist", "not testable: a G is dead", "", not_testable=True)
+    elsewhere = replace(dead, dataset="digits", reason="not testable: another", not_testable=True)
+    said = answer(BY_ID["C4"], parts, [elsewhere, dead]).sentence
+    assert said.endswith("; not testable with Parzen (a G is dead).")
+
+
+@pytest.mark.parametrize(
+    ("control", "part", "outcome"),
+    [
+        ("inconclusive", "confirmed", "undecided"),
+        ("inconclusive", "refuted", "undecided"),
+        ("refuted", "refuted", "not testable"),
+        ("refuted", None, "not yet run"),
+        (None, "refuted", "not yet run"),
+    ],
+)
+def test_without_its_control_nothing_is_decided(control, part, outcome):
+    question = BY_ID["C7"]
+    judged = {"C7.panels.matched.wgan-gp": control, "C7.panels.keeps.vral-meta": part}
+    found = world(question, lambda name: judged.get(name) or "confirmed")
+    found = [v for v in found if judged.get(v.claim.id, "") is not None]
+    given = answer(question, found, [])
+    assert (given.outcome, given.by_form, given.survives) == (outcome, {}, False)
+
+
+def test_the_command_of_a_part_is_that_of_the_study_that_lacks_it():
+    waiting = [
+        Unjudged(CLAIMS[v.claim.id], "digits", "has not been run", "vral reproduce clipping -o x")
+        for v in world(BY_ID["C10"])
+    ]
+    assert (
+        answer(BY_ID["C10"], [], waiting).sentence == "Not yet run: vral reproduce clipping -o x."
+    )
+
+
+# ---- Holm's families ------------------------------------------------------------------------
+
+
+def test_the_parts_and_controls_are_one_family_whatever_else_is_given():
+    """Of one size: five small ps of it decide no more beside a hundred large ones than alone."""
+    few = [replace(v, p=1e-9) for v in world(BY_ID["C10"])]
+    level = 0.025 / (len(PRIMARY) - len(few))  # what the next one needs
+    for p, stands in ((0.99 * level, True), (1.01 * level, False)):
+        next_one = replace(verdict("C9.panels.benefit"), p=p)
+        others = [replace(verdict("C10.clip-all"), p=p2) for p2 in (1e-12, 1e-9, *[1.0] * 300)]
+        alone = as_families([*few, next_one])
+        beside = as_families([*few, next_one, *others])
+        assert [v.survives for v in alone] == [True] * len(few) + [stands]
+        assert [v.survives for v in beside[: len(alone)]] == [v.survives for v in alone]
+
+
+def test_what_is_no_part_is_a_family_of_what_is_given():
+    other = verdict("C10.clip-all")
+    changed = replace(verdict("C9.panels.benefit"), settings=("--rounds 20 (not 1000)",))
+    for size in (1, 10):
+        for p, stands in ((0.024 / size, True), (0.026 / size, False)):
+            given = [replace(v, p=p) for v in (other, changed)][: min(size, 2)]
+            padded = [*given, *[replace(other, p=1.0)] * (size - len(given))]
+            assert as_families(padded)[0].survives is stands
+
+
+def test_parts_on_another_data_set_are_a_family_of_the_same_size_by_themselves():
+    home = [replace(v, p=1e-9) for v in world(BY_ID["C3"])]
+    away = replace(verdict("C9.panels.benefit"), dataset="fashion-mnist", p=0.026 / len(PRIMARY))
+    assert not as_families([away])[0].survives
+    assert not as_families([*home, away])[-1].survives
+    assert as_families([*home, replace(away, dataset="mnist")])[-1].survives
+
+
 def test_standard_gans_that_lose_nothing_are_enough_against_c7():
     def judged(name):
         return "refuted" if name == "C7.panels.loses.lsgan" else "confirmed"
@@ -183,6 +270,7 @@ def test_the_controls_are_those_that_could_fail():
     assert {q.id: tuple(q.controls) for q in QUESTIONS if q.controls} == {
         "C1": ("C1.panels.control.*",),
         "C2": ("C2.points.good",),
+        "C7": ("C7.panels.matched.wgan-gp",),
         "C11": ("C11.auc.hidden=*",),
     }
 
@@ -207,6 +295,12 @@ def test_other_settings_other_data_and_withdrawn_runs_answer_nothing():
     ):
         changed = [replace(v, **changes) for v in world(question)]
         assert answer(question, changed, []).outcome == "not yet run"
+
+
+def test_what_is_withdrawn_answers_nothing(monkeypatch):
+    monkeypatch.setattr("vral.claims.answers.counts", lambda verdict: verdict.dataset != "digits")
+    assert answer(BY_ID["C10"], world(BY_ID["C10"]), []).outcome == "not yet run"
+    assert answer(BY_ID["C9"], world(BY_ID["C9"]), []).outcome == "holds"
 
 
 def test_an_answer_that_holds_survives_only_with_all_its_parts():

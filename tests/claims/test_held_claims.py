@@ -35,7 +35,7 @@ def test_clipping_everything_is_judged_only_beside_a_critic_that_has_learned(nam
         if testable:
             require_competence(claim, read, "digits")
         else:
-            with pytest.raises(NotTestableError, match=r"the median auc of wgan\+norm-d=batch"):
+            with pytest.raises(NotTestableError, match=r"the median auc of WGAN norm-d=batch"):
                 require_competence(claim, read, "digits")
 
 

@@ -16,7 +16,7 @@ from worlds import Column, tables
 from vral.claims import CLAIMS, examine, ledger
 from vral.claims.ledger import changes
 from vral.claims.markdown import BEGIN, END, as_markdown
-from vral.claims.verdict import as_family
+from vral.claims.primary import as_families
 from vral.claims.wording import NUMBERS, family_notes, headline
 from vral.cli.main import main
 from vral.dynamics import score_map
@@ -386,7 +386,7 @@ def test_an_identity_is_shown_but_not_counted(tmp_path):
     (note,) = (note for note in both if note not in alone)
     assert "True by arithmetic" in note
     assert "A.scale" in note
-    assert as_family([seeded, identity])[0].survives == as_family([seeded])[0].survives
+    assert as_families([seeded, identity])[0].survives == as_families([seeded])[0].survives
     text = as_markdown([seeded, identity], tmp_path / "page.md", "figures")
     assert "5 seeds, identity" in text
     assert "Confirmed: 1 parts" in text

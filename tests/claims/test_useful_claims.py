@@ -73,7 +73,7 @@ def test_there_is_no_verdict_on_a_g_that_is_dead(stage, column, asked):
     read = tuple(Column(claim.arms[-1], "200", need.column, 0.9) for need in claim.needs)
     require_competence(claim, evidence(claim, read), "digits")
     dead = evidence(claim, (*read, Column(claim.arms[-1], "200", column, 0.9 * least)))
-    with pytest.raises(NotTestableError, match=f"not testable: the median {column} of wgan-gp"):
+    with pytest.raises(NotTestableError, match=f"not testable: the median {column} of WGAN-GP"):
         require_competence(claim, dead, "digits")
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_said_of_a_g_that_moves_but_does_not_learn():
     reads = replace(claim, arms=(*claim.arms, "wgan-gp+good"))
     require_competence(claim, evidence(reads, held), "digits")
     low = Column("vral-parzen", "50", "coverage", 0.2)
-    with pytest.raises(NotTestableError, match="the median coverage of vral-parzen at 50"):
+    with pytest.raises(NotTestableError, match="the median coverage of VRAL Parzen at 50:1"):
         require_competence(claim, evidence(reads, (*held, low)), "digits")
 
 

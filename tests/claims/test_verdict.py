@@ -9,8 +9,9 @@ import pytest
 from scipy.stats import bootstrap, quantile_test, ttest_1samp
 
 from vral.claims.catalogue import CLAIMS
+from vral.claims.primary import as_families
 from vral.claims.quantities import deviation
-from vral.claims.verdict import Threshold, as_family, holm, judge, judgements, p_value
+from vral.claims.verdict import Threshold, holm, judge, judgements, p_value
 from vral.study.statistics import LEVEL, coverage, interval_name, median_interval
 
 STUDIES = 1000
@@ -237,7 +238,7 @@ def test_a_verdict_with_infinite_values_stands_by_the_sign_test(seeds, stands):
     claim = CLAIMS["C7.frechet"]
     failed = judge(claim, dict.fromkeys(range(seeds), inf), "", Path())
     assert (failed.verdict, failed.p) == ("refuted", pytest.approx(2.0 ** (1 - seeds)))
-    assert as_family([failed])[0].survives == stands
+    assert as_families([failed])[0].survives == stands
 
 
 def test_the_sign_test_by_hand():
@@ -278,5 +279,5 @@ def test_the_family_wise_rate_is_held_over_null_claims():
 def test_a_verdict_that_survives_alone_may_fall_among_many():
     strong = judge(CLAIMS["C7.frechet"], dict(enumerate([0.8, 0.9, 0.7, 1.0, 1.1])), "", Path())
     weak = replace(strong, p=0.5)
-    assert as_family([strong])[0].survives
-    assert [v.survives for v in as_family([strong] + [weak] * 200)] == [False] * 201
+    assert as_families([strong])[0].survives
+    assert [v.survives for v in as_families([strong] + [weak] * 200)] == [False] * 201

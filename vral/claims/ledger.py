@@ -12,6 +12,7 @@ import numpy as np
 from vral.claims import evidence
 from vral.claims.catalogue import CLAIMS, claims_of
 from vral.claims.evidence import Evidence, NotRunError, NotTestableError
+from vral.claims.primary import as_families
 from vral.claims.quantities import last
 from vral.claims.verdict import (
     COMPETENT,
@@ -19,7 +20,6 @@ from vral.claims.verdict import (
     Claim,
     Need,
     Verdict,
-    as_family,
     judge,
     judge_number,
 )
@@ -83,7 +83,7 @@ def examine(roots: Collection[Path]) -> tuple[list[Verdict], list[Unjudged]]:
             for dataset in claim.datasets or EXPERIMENTS[claim.experiment].datasets[:1]:
                 command = command_of(claim.experiment, dataset)
                 still_open.append(Unjudged(claim, dataset, reason, command, given=False))
-    return as_family(verdicts), still_open
+    return as_families(verdicts), still_open
 
 
 def _refuse_copies(studies: Mapping[Path, str]) -> None:

@@ -35,7 +35,7 @@ def answers_table(answers: Sequence[Answer]) -> str:
     """A row per question: its answer in a sentence, and how many of its parts say what."""
     lines = ["| | question | answer | parts | data |", "|---|---|---|---|---|"]
     for answer in answers:
-        studies = [answer.question.study, *answer.question.more.items()]
+        studies = answer.question.studies
         data = "; ".join(f"`{experiment}`, {dataset}" for experiment, dataset in studies)
         sign = f"{ANSWER_MARKS[answer.outcome]} " if answer.decided else ""
         lines.append(

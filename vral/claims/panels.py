@@ -10,10 +10,10 @@ They are judged by ``vral reproduce deck``. What is read where:
   (``verdict.COMPETENT``), and so must that of -log D and LSGAN at 1:1. Otherwise the claim is not
   testable.
   The gates of C2 and C5 on their baselines at 50:1 were added after 50:1 had been run and seen.
-* How parts combine. Every VRAL form (``FORMS``) has its own answer to every claim: it is met where
-  all parts that name the form are confirmed, refuted where one of them is refuted, else undecided.
-  C7 asks further that the standard GANs do lose (``C7.panels.loses.*``), and C2 is about the forms
-  beside baselines that do not saturate, not beside Standard.
+* How parts combine: ``answers``. Every VRAL form (``FORMS``) has its own parts. C7 asks further
+  that the standard GANs do lose (``C7.panels.loses.*``) and that WGAN-GP keeps what it has at 1:1
+  after as many updates of D, and C2 is about the forms beside baselines that do not saturate, not
+  beside Standard.
 
 The thresholds stand in ``register.csv``, since before the first run.
 """
@@ -215,7 +215,7 @@ RATIOS = [
             ratios=("50", "1"),
             test=quotient(last(arm, "frechet"), last(f"{arm}+matched", "frechet", "1")),
         )
-        for arm in FORMS
+        for arm in (*FORMS, "wgan-gp")
     ),
 ]
 

@@ -22,7 +22,8 @@ from vral.claims.ledger import (
     other_settings,
 )
 from vral.claims.markdown import answers_table, ledger_text, write_between_marks
-from vral.claims.verdict import Threshold, Verdict, as_family
+from vral.claims.primary import as_families
+from vral.claims.verdict import Threshold, Verdict
 from vral.claims.withdrawn import doubt
 from vral.claims.wording import family_notes, headline
 from vral.files import write_bytes
@@ -47,6 +48,7 @@ def as_data(
                 "question": answer.question.text,
                 "experiment": answer.question.study[0],
                 "dataset": answer.question.study[1],
+                "studies": [" on ".join(study) for study in answer.question.studies],
                 "outcome": answer.outcome,
                 "sentence": answer.sentence,
                 "survives": answer.survives,
@@ -162,7 +164,7 @@ def published_ledger(folder: Path) -> tuple[list[Verdict], list[Unjudged]]:
         for entry in still_open
         if (entry.claim.id, entry.dataset) not in known
     ]
-    return as_family(verdicts), waiting
+    return as_families(verdicts), waiting
 
 
 def _from_json(value: float | str | None) -> float:

@@ -10,9 +10,10 @@ the threshold) is called confirmed with probability 2⁻⁵ = 3.1 % and refuted 
 distribution of the values, if they are independent (those of C5.seeds are not, see
 quantities.deviation). With n < 5 it would be more than 5 %; the ledger does not judge such studies.
 
-All verdicts together: Holm over t-tests, which suppose normal values, or normal logarithms where
-they are positive. Of studies of the deck's claims with the truth at every threshold, 5 % have a
-false verdict that survives, no more with heavy tails or skew, but 10 % with uniform logarithms.
+All verdicts together (``primary.as_families``): Holm over t-tests, which suppose normal values, or
+normal logarithms where they are positive. Of studies of the deck's claims with the truth at every
+threshold, at most 5 % have a false verdict that survives, no more with heavy tails or skew, but
+more with uniform logarithms.
 
 Two kinds of claim do not rest on seeds and stand outside the family of verdicts that are judged
 jointly. A "deterministic" claim is computed once without chance and judged by its threshold alone.
@@ -20,7 +21,7 @@ An "identity" is true by arithmetic whatever the runs say; it only shows that th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf, nan
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -177,7 +178,7 @@ class Verdict:
     settings: tuple[str, ...] = ()
     """Settings of its runs that differ from the experiment's."""
     survives: bool = False
-    """Whether the verdict still stands when all verdicts of the ledger are judged as one family."""
+    """Whether the verdict still stands among those of its family (``primary.as_families``)."""
 
     @property
     def in_family(self) -> bool:
@@ -303,12 +304,3 @@ def judge_number(claim: Claim, value: float, root: Path) -> Verdict:
     judgement = sides(np.array(value), np.array(value), claim.threshold).item()
     (game,) = claim.datasets
     return Verdict(claim, game, value, value, value, 0, judgement, root, diverged=0, p=nan)
-
-
-def as_family(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The same verdicts with ``survives`` settled among those that belong to the family.
-
-    What was withdrawn later stays in it: a test that was made costs the others what it costs.
-    """
-    survivors = iter(holm([verdict.p for verdict in verdicts if verdict.in_family]))
-    return [replace(v, survives=v.in_family and next(survivors)) for v in verdicts]

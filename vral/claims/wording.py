@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from vral.claims.answers import Answer, Outcome
 from vral.claims.ledger import Unjudged
+from vral.claims.primary import PRIMARY
 from vral.claims.verdict import FEWEST_SEEDS, JUDGEMENTS, Judgement, Verdict
 from vral.claims.withdrawn import WITHDRAWN, counts, doubt
 from vral.study.statistics import LEVEL
@@ -31,7 +32,8 @@ ANSWERS_NOTE = (
     "refuted, and survives Holm, is enough against it, but none while a part has not been run. A "
     "part whose baseline has learned nothing, and a control that fails, make it not testable. Only "
     "runs with the experiment's own settings answer. Forms: R and F make one step per update of D, "
-    "or ten, or a Parzen window takes their place."
+    "or ten, or a Parzen window takes their place. Survives Holm: stands where the "
+    f"{len(PRIMARY)} parts and controls, whether or not they have been run, are judged together."
 )
 
 
@@ -192,9 +194,12 @@ def _chance_notes(verdicts: Sequence[Verdict]) -> list[str]:
         + ", ".join(f"{count[name]} {name}" for name in JUDGEMENTS)
         + f". If every effect lay at its threshold, about {2**-4 * len(verdicts):.1f} of them "
         "would be decided by chance with five seeds.",
-        f"{survivors} of the {decided} decided stand as one family (Holm at {LEVEL:.0%} over "
-        "t-tests, which suppose a normal law, of logarithms where values are positive; a sign test "
-        "where a seed failed, whose value is infinite). Without such a law none could with five "
+        f"{survivors} of the {decided} decided survive Holm's method: the "
+        f"{len(PRIMARY)} parts and controls of C1 to C11 are one family, of that size whatever has "
+        f"been run, and all other verdicts are another, each at {LEVEL / 2:.1%}. It is taken over "
+        "t-tests, which suppose a normal law, of logarithms where values are positive, and over a "
+        "sign test where a seed failed, whose value is infinite. Without such a law no verdict "
+        "could survive with five "
         f"seeds: a sign test's smallest p is then 1/16. Fewest seeds: {fewest}.",
     ]
     if any(verdict.diverged for verdict in verdicts):

@@ -75,8 +75,9 @@ def command(
 
     A STUDY is a folder that vral reproduce wrote, or its small copy that vral publish made.
 
-    C1 to C11 get one answer each, from the parts that are its test; all parts follow. Which of
-    them survive Holm's method, on which answers rest, depends on all studies that are given.
+    C1 to C11 get one answer each, from the parts that are its test; all parts follow. For Holm's
+    method, on which answers rest, these parts are one family whatever is given, and all other
+    verdicts that are given another.
 
     A claim is confirmed or refuted if the whole interval over seeds lies on one side
     of its threshold, and inconclusive otherwise. A number that involves no chance decides alone.
@@ -144,14 +145,14 @@ def _show_order(studies: Sequence[Path]) -> None:
 def _show_answers(console: Console, answered: Sequence[Answer]) -> None:
     rows = []
     for answer in answered:
-        experiment, dataset = answer.question.study
+        data = ", ".join(f"{study} on {data}" for study, data in answer.question.studies)
         colour = ANSWER_COLOURS[answer.outcome]
         rows.append(
             (
                 f"[bold]{answer.question.id}[/]",
                 f"[{colour}]{answer.outcome}[/]",
                 f"[bold]{escape(answer.question.text)}[/]\n{escape(answer.sentence)}\n"
-                f"[dim]{experiment} on {dataset}; {tally_of_parts(answer)}[/]",
+                f"[dim]{data}; {tally_of_parts(answer)}[/]",
             )
         )
     columns = (Column("claim"), Column("answer"), Column("question and answer", text=True))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from vral.claims.answers import DECK
+from vral.claims.primary import DECK
 from vral.figures.front import READINGS, front
 from vral.report.contents import Section, Theory, figure_anchor
 from vral.report.pictures import Picture, drawn, thumbnail

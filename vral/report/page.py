@@ -24,7 +24,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vral.claims import CLAIMS, Unjudged, Verdict
-from vral.claims.answers import QUESTIONS, Outcome, answers
+from vral.claims.answers import Outcome, answers
+from vral.claims.primary import QUESTIONS
 from vral.claims.verdict import JUDGEMENTS, Judgement
 from vral.claims.wording import (
     ANSWERS_NOTE,

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vral.claims import CLAIMS, Unjudged, Verdict
-from vral.claims.answers import OUTCOMES, QUESTIONS, Answer
+from vral.claims.answers import OUTCOMES, Answer
+from vral.claims.primary import QUESTIONS
 from vral.claims.wording import NUMBERS, counted, holm_count, tally
 from vral.report.contents import Section, Theory
 from vral.study.numbers import duration, from_to, how_many
@@ -128,7 +129,6 @@ def _results(answers: Sequence[Answer], verdicts: Sequence[Verdict]) -> list[str
         sentences.append(f"Of {total} on their parts: {tally(shown)}.")
         if decided:
             sentences.append(
-                f"{survivors} of the {decided} that seeds decide still stand when all are judged "
-                "as one family (Holm)."
+                f"{survivors} of the {decided} that seeds decide survive Holm's method."
             )
     return sentences
