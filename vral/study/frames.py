@@ -90,10 +90,10 @@ def other_measure(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
     is another measure, which its Fréchet distance of the training split tells; rounding alone
     changes that by less than a thousandth.
     """
-    floors = [quality.get(FLOOR) for quality in (first, second)]
-    if None in floors or math.isclose(*floors, rel_tol=1e-3):
+    one, other = first.get(FLOOR), second.get(FLOOR)
+    if one is None or other is None or math.isclose(one, other, rel_tol=1e-3):
         return ""
-    return f"another classifier, whose Fréchet floor is {floors[1]:.3g}, not {floors[0]:.3g}"
+    return f"another classifier, whose Fréchet floor is {other:.3g}, not {one:.3g}"
 
 
 def read(root: Path, kind: str) -> pl.DataFrame:
