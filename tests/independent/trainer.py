@@ -71,8 +71,10 @@ def make_networks(pixels: int) -> dict[str, nn.Sequential]:
     return networks
 
 
-def train(images: Tensor, method: str, ratio: int, rounds: int, seed: int) -> tuple[Tensor, Tensor]:
-    """(samples, scores): G of the fixed latents and D of these, just before G's last update.
+def train(
+    images: Tensor, method: str, ratio: int, rounds: int, seed: int
+) -> tuple[Tensor, Tensor, nn.Module]:
+    """(samples, scores, D): G of the fixed latents, D of these, and D, before G's last update.
 
     ``images`` (count, pixels) lie in [0, 1]. Raises FloatingPointError for a loss that is not
     finite.
@@ -122,7 +124,7 @@ def train(images: Tensor, method: str, ratio: int, rounds: int, seed: int) -> tu
         update("G", on_own(d(g(torch.randn(BATCH, LATENT)))).mean())
     with torch.no_grad():
         samples = g(fixed)
-        return samples, d(samples).squeeze(1)
+        return samples, d(samples).squeeze(1), d
 
 
 def load(root: Path) -> Dataset:
@@ -145,7 +147,7 @@ def main() -> None:
     torch.set_num_threads(1)
     data = load(Path(options.data_root or "."))
     began, used = time.monotonic(), time.process_time()
-    samples, scores = train(data.train.flatten(1), **cell)
+    samples, scores, _ = train(data.train.flatten(1), **cell)
     seconds = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - used}
     judge, _ = quality_measure(data, cache_root())
     quality = judge(samples.reshape(-1, 1, 28, 28))

@@ -53,6 +53,8 @@ class Part:
     reason: str = ""
     """Why there is no verdict."""
     command: str = ""
+    given: bool = True
+    """Whether there was a study of it."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class Answer:
         if self.by_form and (self.decided or len(set(self.by_form.values())) > 1):
             return self._of_forms()
         if self.outcome == "not yet run":
-            return f"Not yet run: {_commands(deciding)}."
+            given = any(part.given for part in deciding)
+            begin = "Not yet run" if given else "No study of it was given"
+            return f"{begin}: {_commands(deciding)}."
         if self.outcome == "holds":
             return f"Yes: {self.question.yes}."
         if self.outcome == "does not hold":
@@ -234,6 +238,7 @@ def _parts(
     ]
     waiting = [e for e in still_open if e.claim.id == claim and e.dataset == dataset]
     parts += [Part(claim, "not testable", None, e.reason) for e in waiting if e.not_testable]
-    commands = [e.command for e in waiting if not e.not_testable]
-    commands = commands or [command_of(experiment, dataset)]
-    return parts or [Part(claim, "not yet run", None, "", commands[0])]
+    waiting = [e for e in waiting if not e.not_testable]
+    command = waiting[0].command if waiting else command_of(experiment, dataset)
+    given = any(e.given for e in waiting)
+    return parts or [Part(claim, "not yet run", None, "", command, given)]

@@ -197,11 +197,16 @@ def _effect(verdict: Verdict) -> str:
 
 
 def _show_open(console: Console, still_open: Sequence[Unjudged]) -> None:
-    groups = defaultdict(list)
+    """Print what is not testable by reason, and the rest by the command that would run it."""
+    groups: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in still_open:
-        groups[entry.command, entry.reason].append(entry.claim.id)
+        title = "Not testable" if entry.not_testable else entry.command
+        groups[title][entry.reason.removeprefix("not testable: ")].append(entry.claim.id)
+    for reason, names in groups.pop("Not testable", {}).items():
+        console.print(f"Not testable, since {reason}: {', '.join(names)}", soft_wrap=True)
     if groups:
         console.print("\nNot judged yet:", style="bold")
-    for (command, reason), names in groups.items():
+    for command, reasons in groups.items():
         console.print(f"  {command}", style="cyan", soft_wrap=True)
-        console.print(f"    {reason}: {', '.join(names)}", soft_wrap=True)
+        for reason, names in reasons.items():
+            console.print(f"    {reason}: {', '.join(names)}", soft_wrap=True)
