@@ -351,7 +351,7 @@ def test_every_form_of_the_ledger_says_what_is_deterministic(tmp_path):
     shown = call(root, "--into", page)
     assert shown.exit_code == 0, shown.output
     assert "0.25, asked: ≥ 0.01; Dirac-GAN, deterministic" in shown.output
-    assert "2 claims are deterministic: 1 confirmed, 1 refuted." in shown.output
+    assert "2 claims without chance: 1 confirmed, 1 refuted," in shown.output
     assert "decided by chance" not in shown.output
     assert "seeds" not in page.read_text().replace("without seeds", "")
     assert "Measured: 0.25, asked: ≥ 0.01, deterministic." in page.read_text()

@@ -231,6 +231,30 @@ def test_everything_published_from_now_on_was_registered_before_it_ran():
             assert not late, [(p.claim, p.reason) for p in late]
 
 
+@pytest.mark.parametrize("early_gate", [True, False])
+def test_the_gates_of_a_claim_are_to_be_run_after_its_threshold_too(
+    repository, tmp_path, early_gate
+):
+    name = "C4.panels.breaks.wgan"
+    assert ("lsgan", "1") in CLAIMS[name].competent
+    early = repository.commit(line("C9.benefit", "≤ 1.25"))
+    at = repository.commit(line("C9.benefit", "≤ 1.25"), line(name, "≥ 10"))
+    runs = [
+        {"method": method, "variant": "", "ratio": ratio, "provenance": [start]}
+        for method, ratio, start in (
+            ("wgan", "50", {"commit": at, "changed": False, "register": ""}),
+            (
+                "lsgan",
+                "1",
+                {"commit": early if early_gate else at, "changed": False, "register": ""},
+            ),
+        )
+    ]
+    (tmp_path / "about.json").write_text(json.dumps({"experiment": "deck", "runs": runs}))
+    (found,) = (p for p in order(tmp_path, repository.root) if p.claim == name)
+    assert found.registered is not early_gate
+
+
 def test_the_command_says_what_is_proved_and_fails_where_it_is_not(tmp_path):
     def call(*commits):
         root = published(tmp_path / "study", *commits)

@@ -10,7 +10,7 @@ from worlds import Column, evidence
 from vral.claims.catalogue import CLAIMS, claims_of
 from vral.claims.evidence import NotTestableError
 from vral.claims.ledger import require_competence
-from vral.claims.usefulness import FORMS, above_chance, against_the_best
+from vral.claims.usefulness import FORMS_AND_DAMPED, above_chance, against_the_best
 from vral.study.experiments import EXPERIMENTS, STAGES, at_stage, stage_of
 
 USEFUL = CLAIMS["C2.usefulness.vral-meta.cosine"]
@@ -103,4 +103,4 @@ def test_every_method_meets_the_same_g_at_every_stage():
             held.setdefault(stage, set()).add(tuple(getattr(config, name) for name in g))
     assert [len(held[stage]) for stage in STAGES] == [1, 1, 1]
     assert sum(not stage_of(arm.name)[1] for arm in row.arms) == len(row.arms) / 4
-    assert len(claims_of("usefulness")) == 6 * len(FORMS) + 2
+    assert len(claims_of("usefulness")) == 6 * len(FORMS_AND_DAMPED) + 2

@@ -75,12 +75,12 @@ def test_every_form_says_what_is_withdrawn_and_leaves_the_verdict_as_it_is(tmp_p
     assert mnist.verdict == digits.verdict == "confirmed"
     defect = verdict("A.clip-all", "digits")
     notes = " ".join(family_notes([mnist, digits, defect]))
-    assert "1 verdicts are withdrawn and not counted (C7 on mnist)" in notes
-    assert "1 verdicts are withdrawn and not counted (A on digits)" in notes
-    assert "1 verdicts are being redone (C7 on digits)" in notes
+    assert "1 verdict withdrawn and not counted (C7 on mnist)" in notes
+    assert "1 verdict withdrawn and not counted (A on digits)" in notes
+    assert "1 verdict being redone (C7 on digits)" in notes
     assert all(row.reason in notes for row in map(doubt, (mnist, digits, defect)) if row)
     page = as_markdown([mnist, digits], tmp_path / "page.md", "figures")
-    assert "1 claims judged" in notes
+    assert "1 claim judged" in notes
     assert "| withdrawn | ✓ 1 (0 of 1 survive Holm, being redone) |" in page
     assert "Confirmed: 1 parts" in page
     assert "Withdrawn, and not counted: 1 parts" in page

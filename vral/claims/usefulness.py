@@ -26,15 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vral.claims.evidence import Evidence, NotTestableError, Values
-from vral.claims.panels import BEST
-from vral.claims.panels import FORMS as UNDAMPED
+from vral.claims.panels import BEST, FORMS
 from vral.claims.quantities import Test, late_probes, paired
 from vral.claims.register import registered
 from vral.claims.verdict import Claim, Need
 from vral.study.experiments import G_HELD_RATIO, STAGES, at_stage
 from vral.study.frames import FINAL_SHARE
 
-FORMS = (*UNDAMPED[:1], "vral-meta+damped", *UNDAMPED[1:])
+FORMS_AND_DAMPED = (*FORMS[:1], "vral-meta+damped", *FORMS[1:])
 POINTS = 0.1
 """The least median cosine of a signal that points somewhere; that of random vectors is 0 ± .007."""
 COSINE, DROP = "usefulness_cosine", "usefulness_w2_drop"
@@ -148,12 +147,12 @@ CLAIMS = [
     *CONTROLS,
     *(
         _useful(f"C2.usefulness.{form}.{part}", form, "good", column, what)
-        for form in FORMS
+        for form in FORMS_AND_DAMPED
         for part, column, what in (("cosine", COSINE, ALONG), ("drop", DROP, FALL))
     ),
     *(
         _useful(f"C2.stages.{form}.{stage}", form, stage, COSINE, ALONG)
-        for form in FORMS
+        for form in FORMS_AND_DAMPED
         for stage in STAGES
         if stage != "good"
     ),
@@ -169,7 +168,7 @@ CLAIMS = [
             test=above_chance(form, "good"),
             needs=alive("good"),
         )
-        for form in FORMS
+        for form in FORMS_AND_DAMPED
     ),
     *(
         registered(
@@ -184,7 +183,7 @@ CLAIMS = [
             competent=((form, "50"),),
             needs=alive("good"),
         )
-        for form in FORMS
+        for form in FORMS_AND_DAMPED
     ),
 ]
 """All claims of the experiment ``usefulness``, in the order of the tables."""

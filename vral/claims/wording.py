@@ -8,6 +8,7 @@ from vral.claims.ledger import Unjudged
 from vral.claims.primary import PRIMARY
 from vral.claims.verdict import FEWEST_SEEDS, JUDGEMENTS, Judgement, Verdict
 from vral.claims.withdrawn import WITHDRAWN, counts, doubt
+from vral.study.numbers import how_many
 from vral.study.statistics import LEVEL
 
 MARKS: dict[Judgement, str] = {"confirmed": "✓", "refuted": "✗", "inconclusive": "?"}
@@ -132,9 +133,9 @@ def headline(verdicts: Sequence[Verdict], still_open: Sequence[Unjudged]) -> str
     places = dict.fromkeys(f"{entry.claim.experiment} on {entry.dataset}" for entry in few)
     where = f" ({', '.join(places)})" if verdicts else ""
     return (
-        f"{seeds} seed{'s' if counts != [1] else ''}{where}: not judged. A verdict needs at least "
-        f"{NUMBERS[FEWEST_SEEDS]}: with fewer, chance alone would confirm a claim in more than "
-        f"{LEVEL:.0%} of studies."
+        f"{seeds} {'seed' if counts == [1] else 'seeds'}{where}: not judged. A verdict needs at "
+        f"least {NUMBERS[FEWEST_SEEDS]}: with fewer, chance alone would confirm a claim in more "
+        f"than {LEVEL:.0%} of studies."
     )
 
 
@@ -149,8 +150,8 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
     computed = [verdict for verdict in valid if verdict.claim.kind == "deterministic"]
     if computed:
         notes.append(
-            f"{len(computed)} claims are deterministic: {tally(computed)}. They are computed "
-            "without seeds and judged by their thresholds alone, apart from the family."
+            f"{how_many(len(computed), 'claim')} without chance: {tally(computed)}, computed "
+            "without seeds and judged by the threshold alone, apart from the family."
         )
     identities = [verdict for verdict in valid if verdict.claim.kind == "identity"]
     if identities:
@@ -162,8 +163,8 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
     others = sum(bool(verdict.settings) for verdict in valid)
     if others:
         notes.append(
-            f"{others} of these verdicts are of runs with other settings than the experiment's, "
-            "and need not hold for the experiment itself; each names them."
+            f"{how_many(others, 'verdict')} of runs with other settings than the experiment's, "
+            "which need not hold for the experiment itself; each names them."
         )
     for row in WITHDRAWN:
         concerned = [verdict for verdict in verdicts if doubt(verdict) is row]
@@ -172,7 +173,7 @@ def family_notes(verdicts: Sequence[Verdict]) -> list[str]:
             more = " and not counted" * (row.standing == "withdrawn")
             where = ", ".join(dict.fromkeys(verdict.dataset for verdict in concerned))
             notes.append(
-                f"{len(concerned)} verdicts are {row.standing}{more} ({names} on {where}): "
+                f"{how_many(len(concerned), 'verdict')} {row.standing}{more} ({names} on {where}): "
                 f"{row.reason}."
             )
     return notes
@@ -190,7 +191,7 @@ def _chance_notes(verdicts: Sequence[Verdict]) -> list[str]:
     fewest = min(verdict.seeds for verdict in verdicts)
     survivors, decided = holm_count(verdicts)
     notes = [
-        f"{len(verdicts)} claims judged, each by itself at the nominal {LEVEL:.0%}: "
+        f"{how_many(len(verdicts), 'claim')} judged, each by itself at the nominal {LEVEL:.0%}: "
         + ", ".join(f"{count[name]} {name}" for name in JUDGEMENTS)
         + f". If every effect lay at its threshold, about {2**-4 * len(verdicts):.1f} of them "
         "would be decided by chance with five seeds.",

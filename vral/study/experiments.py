@@ -133,7 +133,8 @@ class Stage(NamedTuple):
     coverage: float
     """The least median coverage with which anything is said of it."""
     variance_share: float
-    """Likewise of its share of the data's variance."""
+    """Likewise of its share of the data's variance, on all samples of a probe ("variance_share"),
+    or on those of the usefulness probe ("usefulness_variance_share")."""
 
 
 STAGES = {

@@ -36,15 +36,13 @@ it: they pass the limit where D is only a thousand away from its targets."""
 
 ZERO = 1e-15
 """G gets no gradient where the root mean square of its gradient is at most this at every recorded
-update of the last LATE of the rounds.
+update of the last ``frames.FINAL_SHARE`` of the rounds.
 
 A step of Adam with its usual settings (learning rate 10⁻³, ε = 10⁻⁸) is then 10⁻¹⁰, less than half
 the spacing of float32 near 0.01, so that no such weight moves. Standard, whose gradient vanishes by
 degrees, ends at 3·10⁻¹¹ on digits, and on MNIST in three of five seeds below 10⁻¹⁶; a saturated or
 dead unit gives 0 exactly.
 """
-LATE = 0.2
-"""The last part of the rounds: that whose means count as final values (``frames.FINAL_SHARE``)."""
 
 
 def notes(records: pl.DataFrame | None, left_out: Collection[int] = ()) -> list[dict[str, Any]]:
