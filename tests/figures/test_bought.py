@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from vral.figures.budget import bought, budgets, surface
+from vral.figures.budget import bought, budget, budgets, same_budget, surface
 
 
 def probes(times, distances, seed=0, ratio="5"):
@@ -32,3 +32,32 @@ def test_the_surface_is_the_median_over_seeds_and_empty_where_a_ratio_was_not_pl
     median, low, high = surface(frame, "lsgan", ["1", "5"], "d_updates", np.array([100.0]))
     assert np.isnan([median[0], low[0], high[0]]).all()
     assert (median[1], low[1], high[1]) == (3, 1, 5)
+
+
+def test_lines_over_the_ratio_hold_the_budgets_that_every_cell_has_reached():
+    """5:1 has the fewest updates of G, 200, and 1:1 the fewest of D, 1,000."""
+    frame = pl.concat(
+        [
+            probes([200, 999], [50.0, 20.0], ratio="1").with_columns(g_updates=pl.col("d_updates")),
+            probes([500, 1000, 2000], [9.0, 7.0, 4.0]).with_columns(
+                g_updates=pl.Series([99, 199, 399])
+            ),
+        ]
+    )
+    figure = same_budget(frame, ["lsgan"], ["1", "5"], "digits")(7.0)
+    left, right = figure.axes
+    assert left.get_title(loc="left") == "for the same 1,000 updates of D"
+    assert right.get_title(loc="left") == "for the same 200 updates of G"
+    for ax, wanted in ((left, [20, 7]), (right, [50, 7])):
+        (line,) = ax.lines
+        assert line.get_ydata().tolist() == wanted
+    assert "LSGAN: 1 20, 5 7." in figure.get_label()
+
+
+def test_columns_in_which_a_single_ratio_was_read_are_left_out():
+    frame = pl.concat(
+        [probes([1, 500], [500.0, 50.0], ratio="1"), probes([5, 500], [500.0, 40.0])]
+    ).with_columns(g_updates=pl.col("d_updates"))
+    figure = budget(frame, ["lsgan"], ["1", "5"], "d_updates", 64, "digits")(7.0)
+    (image,) = figure.axes[0].images
+    assert image.get_array().shape == (2, 1)

@@ -6,7 +6,7 @@ figure's label (``figure.get_label()``) is its alternative text: what is drawn, 
 a reader would take from it.
 """
 
-from vral.figures.budget import budget
+from vral.figures.budget import budget, same_budget
 from vral.figures.curves import clipping, held_generator, interpolation
 from vral.figures.dots import artefacts, modes, necessity, readings
 from vral.figures.files import save, save_figures
@@ -59,6 +59,7 @@ __all__ = [
     "parzen",
     "ratio_label",
     "readings",
+    "same_budget",
     "sample_grids",
     "save",
     "save_figures",

@@ -1,4 +1,4 @@
-"""What a budget buys at every ratio: Fréchet distance over ratio × budget, one panel per arm."""
+"""What a budget buys at every ratio: Fréchet distance over ratio, and over ratio × budget."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,21 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from vral.figures.panels import cell, missing
-from vral.figures.style import FLOOR, SMALL, beside, drawing, finish, grid, ratio_label, wrap
+from vral.figures.style import (
+    FLOOR,
+    SMALL,
+    arm_styles,
+    beside,
+    drawing,
+    end_on_log,
+    finish,
+    grid,
+    in_words,
+    log_axis,
+    on_log,
+    ratio_label,
+    wrap,
+)
 from vral.study.methods import label
 from vral.study.statistics import median_interval
 
@@ -69,6 +83,55 @@ def surface(
 
 
 @drawing
+def same_budget(
+    width: float,
+    probes: pl.DataFrame,
+    arms: Sequence[str],
+    ratios: Sequence[str],
+    caption: str,
+) -> Figure:
+    """The Fréchet distance at every ratio, for the same updates of D and for the same of G.
+
+    The budgets are the largest of ``budgets`` that every cell has reached.
+    """
+    columns = beside(width, 3.0, 2)
+    figure, axes = grid(min(width, 8.0), 2 // columns, columns, 2.6)
+    styles, read, told = arm_styles(arms), _with_clocks(probes, "d_updates", 1), []
+    for ax, clock in zip(axes.flat, ("d_updates", "g_updates"), strict=True):
+        ends = read.group_by("method", "ratio").agg(pl.col(clock).max())[clock]
+        # G's last update comes after the last probe.
+        at = 0.0 if ends.is_empty() else budgets(1, float(ends.to_numpy().min()) + 1)[-1]
+        ax.set_title(f"for the same {at:,.0f} {CLOCKS[clock]}", loc="left")
+        ax.set_xticks(range(len(ratios)), [ratio_label(ratio) for ratio in ratios])
+        ax.set(xlabel="D:G", ylabel="Fréchet distance, less is better")
+        if read.is_empty():
+            missing(ax)
+            continue
+        for arm, style in styles.items():
+            median, low, high = surface(read, arm, ratios, clock, np.array([at]))[..., 0]
+            line = {"color": style.colour, "ls": style.dash}
+            places = np.arange(len(ratios))
+            ax.plot(places, on_log(median), marker=style.marker, ms=4, lw=1.4, **line)
+            ax.fill_between(
+                places, end_on_log(low), end_on_log(high), color=style.colour, alpha=0.15, lw=0
+            )
+            told.append(f"{label(arm)}: {in_words(zip(ratios, median, strict=True))}.")
+        log_axis(ax)
+    key = [
+        Line2D([], [], marker=style.marker, ms=4, color=style.colour, ls=style.dash)
+        for style in styles.values()
+    ]
+    return finish(
+        figure,
+        "What the ratio costs",
+        f"Claim Q3 · {caption} · medians and intervals over seeds",
+        "Fréchet distance over D:G, a line for each method, first for the same updates of D, then "
+        "for the same updates of G. " + " ".join(told),
+        (key, [label(arm) for arm in styles]),
+    )
+
+
+@drawing
 def budget(
     width: float,
     probes: pl.DataFrame,
@@ -95,6 +158,11 @@ def budget(
     else:
         at = budgets(float(read[clock].to_numpy().min()), float(read[clock].to_numpy().max()))
         surfaces = {arm: surface(read, arm, ratios, clock, at) for arm in arms}
+        # Before that each ratio has had its first update alone.
+        several = [(np.isfinite(part[0]).sum(0) > 1) for part in surfaces.values()]
+        first = int(np.argmax(np.any(several, axis=0)))
+        at = at[first:]
+        surfaces = {arm: part[:, :, first:] for arm, part in surfaces.items()}
         medians = np.array([part[0] for part in surfaces.values()])
         shown = medians[medians > FLOOR]
         norm = LogNorm(*((shown.min(), shown.max()) if len(shown) else (FLOOR, 1.0)), clip=True)

@@ -219,7 +219,7 @@ def draw_modes(selection: Selection) -> dict[str, Drawing]:
 
 
 def draw_budget(selection: Selection) -> dict[str, Drawing]:
-    """Draw the Fréchet distance over ratio × budget along each clock, and samples."""
+    """Draw the Fréchet distance over the ratio, over ratio × budget on each clock, and samples."""
     probes, arms, ratios = selection.frame("probes"), selection.arms, selection.ratios
     drawn = {
         f"budget-{name}": figures.budget(
@@ -228,6 +228,7 @@ def draw_budget(selection: Selection) -> dict[str, Drawing]:
         for name, clock in (("d", "d_updates"), ("g", "g_updates"), ("images", "shown"))
     }
     return {
+        "budget": figures.same_budget(probes, arms, ratios, selection.caption),
         **drawn,
         "samples": figures.sample_grids(
             selection.samples(), arms, ratios, "Claim Q3", selection.plane()
