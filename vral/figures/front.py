@@ -26,7 +26,7 @@ SIZE = (5.0, 5.4)
 """Inches. At a phone's 390 pixels of width a letter of 9 points is then 10 pixels high."""
 
 READINGS = {
-    "auc": ("D tells real from fake: AUC", "linear"),
+    "auc": ("AUC of D; 0.5 is chance", "linear"),
     "signal_fake": ("signal to G: E‖∂$l_G$/∂G(z)‖", "log"),
     "score_var_fake": ("Var D(G(z)); VRAL's target: 1", "log"),
     "frechet": ("Fréchet distance; 0 is best", "log"),
@@ -56,7 +56,8 @@ def front(summary: pl.DataFrame, ratio: str = "50", note: str = "") -> Figure:
                 ax.axvline(TARGETS[metric], color=FAINT, lw=1, ls=(0, (4, 2)), zorder=0)
         axes[0, 0].set_ylim(len(methods) - 0.4, -0.6)
         axes[0, 0].set_yticks(range(len(methods)), [METHODS[name].label for name in methods])
-        axes[0, 0].set_xlim(0.48, 1.02)
+        lows = rows.filter(pl.col("metric") == "auc")["low"].to_numpy()
+        axes[0, 0].set_xlim(float(np.nanmin([0.5, *lows])) - 0.02, 1.02)
         distances = rows.filter(pl.col("metric") == "frechet")
         distances_in_words = in_words(
             (METHODS[name].label, value)
