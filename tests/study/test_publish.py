@@ -245,14 +245,16 @@ def test_a_study_and_a_link_to_it_are_published_once(whole, tmp_path):
     assert done.output.count("→") == 1
 
 
-@pytest.mark.parametrize("to", ["to", ""])
+@pytest.mark.parametrize("to", ["to", "", "  "])
 def test_a_folder_that_is_not_there_beside_a_study_and_no_folder_to_write_to_are_refused(
     whole, tmp_path, monkeypatch, to
 ):
     monkeypatch.chdir(tmp_path)
-    studies = [str(whole), *(["no such"] if to else [])]
+    studies = [str(whole), *(["no such"] if to.strip() else [])]
     refused = CliRunner().invoke(main, ["publish", *studies, "--to", to])
-    said = "STUDY: no such given, which does not exist" if to else "--to: '' given; allowed: a path"
+    said = f"--to: '{to}' given; allowed: a path"
+    if to.strip():
+        said = "STUDY: no such given, which does not exist"
     assert said in one_line_error(refused)
     assert not list(tmp_path.iterdir())
 

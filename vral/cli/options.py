@@ -40,8 +40,8 @@ class NamedPath(click.Path):
     """A path with a name, since pathlib takes "" for the folder that the user is in."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "" and param is not None:
-            raise ConfigError(f"{param.opts[0]}: '' given; allowed: a path")
+        if isinstance(value, str) and not value.strip() and param is not None:
+            raise ConfigError(f"{param.opts[0]}: '{value}' given; allowed: a path")
         return super().convert(value, param, ctx)
 
 
