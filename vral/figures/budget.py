@@ -98,15 +98,15 @@ def same_budget(
     figure, axes = grid(min(width, 8.0), 2 // columns, columns, 2.6)
     styles, read, told = arm_styles(arms), _with_clocks(probes, "d_updates", 1), []
     for ax, clock in zip(axes.flat, ("d_updates", "g_updates"), strict=True):
-        ends = read.group_by("method", "ratio").agg(pl.col(clock).max())[clock]
-        # G's last update comes after the last probe.
-        at = 0.0 if ends.is_empty() else budgets(1, float(ends.to_numpy().min()) + 1)[-1]
-        ax.set_title(f"for the same {at:,.0f} {CLOCKS[clock]}", loc="left")
         ax.set_xticks(range(len(ratios)), [ratio_label(ratio) for ratio in ratios])
         ax.set(xlabel="D:G", ylabel="Fréchet distance, less is better")
         if read.is_empty():
             missing(ax)
             continue
+        ends = read.group_by("method", "ratio").agg(pl.col(clock).max())[clock]
+        # G's last update comes after the last probe.
+        at = budgets(1, float(ends.to_numpy().min()) + 1)[-1]
+        ax.set_title(f"for the same {at:,.0f} {CLOCKS[clock]}", loc="left")
         for arm, style in styles.items():
             median, low, high = surface(read, arm, ratios, clock, np.array([at]))[..., 0]
             line = {"color": style.colour, "ls": style.dash}
