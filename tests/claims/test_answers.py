@@ -192,7 +192,8 @@ def test_a_form_that_is_not_testable_says_why():
         ("inconclusive", "confirmed", "undecided"),
         ("inconclusive", "refuted", "undecided"),
         ("refuted", "refuted", "not testable"),
-        ("refuted", None, "not yet run"),
+        ("refuted", None, "not testable"),
+        ("inconclusive", None, "not yet run"),
         (None, "refuted", "not yet run"),
     ],
 )

@@ -202,9 +202,11 @@ def answer(
     outcome = combine(by_form.values())
     checked = combine(part.outcome for part in controls) if controls else "holds"
     if checked != "holds":
-        stands = "not testable" if checked == "does not hold" else checked
-        outcome = "not yet run" if outcome == "not yet run" else stands
         by_form = {}
+        if checked == "does not hold":
+            outcome = "not testable"
+        elif outcome != "not yet run":
+            outcome = checked
     survives = outcome == "does not hold"  # What does not survive refutes nothing.
     if outcome == "holds":
         survives = all(p.verdict is not None and p.verdict.survives for p in (*parts, *controls))
