@@ -266,6 +266,17 @@ def verdict(effect, low, high, threshold):
     return Verdict(claim, "ring", effect, low, high, 5, "inconclusive", Path("x"), 0, 1.0)
 
 
+def test_a_statement_of_two_claims_stands_under_each():
+    names = ("C7.panels.keeps.vral-meta", "Q3.keeps.vral-meta")
+    assert len({CLAIMS[name].statement for name in names}) == 1
+    plain = verdict(1.0, 1.0, 1.0, Threshold(high=1.25))
+    families = page._families([dataclasses.replace(plain, claim=CLAIMS[n]) for n in names])
+    assert {k: [v.claim.id for s in part for v in s.verdicts] for k, part in families.items()} == {
+        "C7": [names[0]],
+        "Q3": [names[1]],
+    }
+
+
 def test_a_strip_keeps_the_order_of_what_it_shows():
     drawing = page.strip(verdict(2.0, 1.0, 4.0, Threshold(0.5, 3.0)))
     order = [drawing["threshold"][0], drawing["ends"][0], drawing["effect"]]

@@ -184,13 +184,16 @@ class Statement:
 
 
 def by_statement(verdicts: Sequence[Verdict]) -> list[Statement]:
-    """Verdicts grouped under the statements that they test, in their order."""
-    groups: dict[str, list[Verdict]] = {}
+    """Verdicts grouped under the statements that they test, in their order.
+
+    A statement that two claims share, such as C7 and Q3, stands under each.
+    """
+    groups: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in verdicts:
-        groups.setdefault(verdict.claim.statement, []).append(verdict)
+        groups.setdefault((verdict.claim.family, verdict.claim.statement), []).append(verdict)
     return [
-        Statement(group[0].claim.family, text, group[0].claim.source, tuple(group))
-        for text, group in groups.items()
+        Statement(family, text, group[0].claim.source, tuple(group))
+        for (family, text), group in groups.items()
     ]
 
 
