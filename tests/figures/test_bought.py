@@ -52,6 +52,10 @@ def test_lines_over_the_ratio_hold_the_budgets_that_every_cell_has_reached():
         (line,) = ax.lines
         assert line.get_ydata().tolist() == wanted
     assert "LSGAN: 1 20, 5 7." in figure.get_label()
+    frame = pl.concat([frame, frame[:1].with_columns(method=pl.lit("r1"))])
+    figure = same_budget(frame, ["lsgan", "r1"], ["1", "5"], "digits")(7.0)
+    assert [len(ax.lines) for ax in figure.axes] == [1, 1]
+    assert figure.get_supxlabel().endswith("not yet at every ratio: R1")
 
 
 def test_columns_in_which_a_single_ratio_was_read_are_left_out():

@@ -92,11 +92,15 @@ def same_budget(
 ) -> Figure:
     """The Fréchet distance at every ratio, for the same updates of D and for the same of G.
 
-    The budgets are the largest of ``budgets`` that every cell has reached.
+    The budgets are the largest of ``budgets`` that every cell has reached. An arm that lacks a
+    ratio is left out, and named below.
     """
     columns = beside(width, 3.0, 2)
     figure, axes = grid(min(width, 8.0), 2 // columns, columns, 2.6)
-    styles, read, told = arm_styles(arms), _with_clocks(probes, "d_updates", 1), []
+    read, told = _with_clocks(probes, "d_updates", 1), []
+    lacking = [arm for arm in arms if not all(len(cell(read, arm, ratio)) for ratio in ratios)]
+    read = read.filter(~pl.col("method").is_in(lacking))
+    styles = arm_styles([arm for arm in arms if arm not in lacking])
     for ax, clock in zip(axes.flat, ("d_updates", "g_updates"), strict=True):
         ax.set_xticks(range(len(ratios)), [ratio_label(ratio) for ratio in ratios])
         ax.set(xlabel="D:G", ylabel="Fréchet distance, less is better")
@@ -124,7 +128,8 @@ def same_budget(
     return finish(
         figure,
         "What the ratio costs",
-        f"Claim Q3 · {caption} · medians and intervals over seeds",
+        f"Claim Q3 · {caption} · medians and intervals over seeds"
+        + f" · not yet at every ratio: {', '.join(map(label, lacking))}" * bool(lacking),
         "Fréchet distance over D:G, a line for each method, first for the same updates of D, then "
         "for the same updates of G. " + " ".join(told),
         (key, [label(arm) for arm in styles]),
