@@ -93,10 +93,10 @@ main()
     ("arguments", "code", "said"),
     [
         (["ls"], 0, ""),
-        (["train", "lsgan", "--rounds", "1", *SMALL], 0, "classifier of digits cannot be kept"),
+        (["train", "lsgan", "--rounds", "1", *SMALL], 0, ""),
         (["train", "lsgan", "--dataset", "mnist"], 2, "--dataset mnist: not found"),
-        (["report", "nowhere"], 2, "nowhere given, which holds no study.json"),
-        (["claims", "nowhere"], 2, "nowhere given, which holds no study.json"),
+        (["report", "nowhere"], 2, "nowhere given, which does not exist"),
+        (["claims", "nowhere"], 2, "nowhere given, which does not exist"),
     ],
 )
 def test_every_command_does_without_a_home(tmp_path, arguments, code, said):

@@ -23,6 +23,7 @@ from vral.figures.style import (
     grid,
     in_words,
     log_axis,
+    mark_zeros,
     on_log,
     ratio_label,
     wrap,
@@ -116,6 +117,7 @@ def same_budget(
             line = {"color": style.colour, "ls": style.dash}
             places = np.arange(len(ratios))
             ax.plot(places, on_log(median), marker=style.marker, ms=4, lw=1.4, **line)
+            mark_zeros(ax, places[median < FLOOR], style.colour)
             ax.fill_between(
                 places, end_on_log(low), end_on_log(high), color=style.colour, alpha=0.15, lw=0
             )
