@@ -7,12 +7,11 @@ The rule. A part that has not been run leaves the question "not yet run". Else o
 refuted, and survives in Holm's family, is enough for "does not hold": of many parts whose truth
 lies at their thresholds some are refuted by chance, and without Holm the more parts a question had
 the less it could hold. Else a part whose gate failed makes it "not testable", and a part that is
-not decided, or refuted and does not survive, "undecided". It "holds" where every part is
-confirmed. Where VRAL has
-several forms, each is answered by its own parts, and the forms combine by the same rule, so that a
-claim holds in general only if it holds for every form. A control is what must be true for the parts
-to mean anything: where one is refuted the question is "not testable", and where one is not decided,
-or not run, the question is not either.
+not decided, or refuted and does not survive, "undecided". It "holds" where every part is confirmed.
+Where VRAL has several forms, each is answered by its own parts, and the forms combine by the same
+rule, so that a claim holds in general only if it holds for every form. A control is what must be
+true for the parts to mean anything: where one is refuted the question is "not testable", and where
+one is not decided, or not run, the question is not either.
 
 Only runs with the experiment's own settings answer, and nothing that is withdrawn. An answer that
 holds survives where all its verdicts do. Where the experiment was run on one other data set alone,
