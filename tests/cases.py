@@ -7,6 +7,7 @@ that change them in place, ``backward`` on one loss at a time. It shares no form
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,14 @@ from vral.study.machine import Execution
 from vral.train.executor import Executor
 from vral.train.state import TrainState
 from vral.types import map_tensors
+
+FOLDERS = {
+    "mnist": "MNIST",
+    "stacked-mnist": "MNIST",
+    "fashion-mnist": "FashionMNIST",
+    "cifar10": "cifar-10-batches-py",
+}
+"""Where torchvision keeps the data sets that it fetches, below VRAL_DATA."""
 
 NEEDS_COMPILER = pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "g++")) is None, reason="there is no C++ compiler"
@@ -43,6 +52,14 @@ AVX2 = {
     "OMP_NUM_THREADS": "1",
 }
 """Environment in which processors with wider vectors compute bit for bit as those with AVX2."""
+
+
+def prepared_root(name: str) -> Path:
+    """The folder that holds the data set ``name``; the test is skipped where there is none."""
+    root = os.environ.get("VRAL_DATA")
+    if not root or not (Path(root) / FOLDERS[name]).exists():
+        pytest.skip(f"{name} is not at hand: set VRAL_DATA to a root that holds it")
+    return Path(root)
 
 
 def computes_as(written_on: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from worlds import Column, tables
 
 from vral.claims import CLAIMS, examine, ledger
+from vral.claims.evidence import Evidence, NotRunError
 from vral.claims.ledger import changes
 from vral.claims.markdown import BEGIN, END, as_markdown
 from vral.claims.primary import as_families
@@ -120,10 +121,22 @@ def test_distances_under_two_classifiers_are_not_divided(tmp_path, floor, one):
     if not one:
         (entry,) = (e for e in still_open if e.claim.id == "C7.frechet")
         assert entry.reason == (
-            "vral-meta at 1 was judged by another classifier, whose Fréchet floor is 2.92, not "
-            "2.75, and must be rerun"
+            "vral-meta at 50 was judged by another classifier, whose Fréchet floor is 2.75, not "
+            "2.92, and must be rerun"
         )
         assert not entry.not_testable
+
+
+def test_seeds_of_one_cell_that_two_classifiers_have_judged_are_not_put_together():
+    empty = pl.DataFrame()
+    floors = [("lsgan", "1", {"frechet_floor": floor}) for floor in (2.92, 2.92, 2.75)]
+    one, two = (
+        Evidence(empty, empty, empty, frozenset(), 64, part) for part in (floors[:2], floors)
+    )
+    one.require_one_measure(["lsgan"], ["1"])
+    two.require_one_measure(["lsgan"], ["50"])
+    with pytest.raises(NotRunError, match="lsgan at 1 was judged by another classifier"):
+        two.require_one_measure(["lsgan", "r1"], ["50", "1"])
 
 
 def test_an_unfinished_run_is_not_judged(tmp_path):

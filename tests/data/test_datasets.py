@@ -17,6 +17,7 @@ import pytest
 import sklearn.datasets
 import torch
 import torchvision
+from cases import FOLDERS, prepared_root
 
 from vral.data import datasets, originals
 from vral.data.datasets import (
@@ -33,19 +34,6 @@ from vral.nets import NETWORKS
 NOWHERE = Path("/nonexistent/vral")
 FETCHED = ("mnist", "stacked-mnist", "fashion-mnist", "cifar10")
 BUNDLED = [name for name in DATASETS if name not in FETCHED]
-FOLDERS = {
-    "mnist": "MNIST",
-    "stacked-mnist": "MNIST",
-    "fashion-mnist": "FashionMNIST",
-    "cifar10": "cifar-10-batches-py",
-}
-
-
-def prepared_root(name):
-    root = os.environ.get("VRAL_DATA")
-    if not root or not (Path(root) / FOLDERS[name]).exists():
-        pytest.skip(f"{name} is not at hand: set VRAL_DATA to a root that holds it")
-    return Path(root)
 
 
 def rows(tensor):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cases import prepared_root
 from oracles import plug_in_kl_mean, plug_in_kl_sd
 from scipy.linalg import sqrtm
 
@@ -230,10 +231,7 @@ def test_training_the_classifier_leaves_the_thread_count_alone(digits, tmp_path)
 @pytest.mark.parametrize("name", ["digits", "mnist"])
 def test_the_classifiers_of_the_published_studies_are_shipped(name, tmp_path, monkeypatch):
     """They are of today's code and data, and are the measure of every published run."""
-    root = os.environ.get("VRAL_DATA")
-    if name == "mnist" and root is None:
-        pytest.skip("VRAL_DATA names no folder with MNIST")
-    data = load_dataset(name, Path(root or NOWHERE))
+    data = load_dataset(name, prepared_root(name) if name == "mnist" else NOWHERE)
     monkeypatch.setattr(quality, "train_classifier", lambda _: pytest.fail("it trains"))
     _, known = quality_measure(data, tmp_path)
     assert not list(tmp_path.iterdir())

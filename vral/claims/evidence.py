@@ -4,9 +4,8 @@
 study's ``measured.csv``.
 """
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +38,8 @@ class Evidence:
     diverged: frozenset[tuple[str, str, int]]
     """(arm, ratio, seed) of every seed that diverged."""
     batch: int
-    quality: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
-    """By (arm, ratio): the floors of the measure that judged its samples."""
+    quality: Sequence[tuple[str, str, Mapping[str, float]]] = ()
+    """Each run's arm, ratio and floors of the measure that judged its samples."""
 
     def rows(self, frame: pl.DataFrame, arm: str, ratio: str, *columns: str) -> pl.DataFrame:
         """The rows of ``frame`` of one arm at one ratio, which must have values in ``columns``.
@@ -64,10 +63,10 @@ class Evidence:
 
     def require_one_measure(self, arms: Sequence[str], ratios: Sequence[str]) -> None:
         """Raise NotRunError where one measure has not judged all of these arms and ratios."""
-        cells = [cell for cell in itertools.product(arms, ratios) if cell in self.quality]
-        for cell in cells[1:]:
-            if why := frames.other_measure(self.quality[cells[0]], self.quality[cell]):
-                raise NotRunError(f"{cell[0]} at {cell[1]} was judged by {why}, and must be rerun")
+        runs = [run for run in self.quality if run[0] in arms and run[1] in ratios]
+        for arm, ratio, quality in runs[1:]:
+            if why := frames.other_measure(runs[0][2], quality):
+                raise NotRunError(f"{arm} at {ratio} was judged by {why}, and must be rerun")
 
     def by_seed(
         self,
@@ -99,13 +98,13 @@ def read(root: Path, dataset: str) -> Evidence:
     Raises FolderError where a file of the study is corrupt.
     """
     unfinished: set[tuple[str, str, int]] = set()
-    batches, quality = set(), {}
+    batches, quality = set(), []
     for _, report in frames.runs(root):
         config = report["config"]
         if config["dataset"] == dataset:
             batches.add(config["batch"])
             arm = frames.coordinates(config)["method"]
-            quality[arm, config["ratio"]] = report["quality"]
+            quality.append((arm, config["ratio"], report["quality"]))
             if report["status"] not in ENDED:
                 unfinished |= {(arm, config["ratio"], seed) for seed in config["seeds"]}
     left_out = pl.DataFrame(

@@ -247,14 +247,11 @@ def as_families(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 REST = "rest"
-
-
-def is_primary(verdict: Verdict) -> bool:
-    """Whether a verdict belongs to a family of parts and controls."""
-    return verdict.claim.id in PRIMARY and not verdict.settings and counts(verdict)
+"""The family of what is neither a part nor a control."""
 
 
 def _family_of(verdict: Verdict) -> str:
-    if not is_primary(verdict):
+    """REST, "" for a part or control on its question's data set, else its data set."""
+    if verdict.claim.id not in PRIMARY or verdict.settings or not counts(verdict):
         return REST
     return "" if verdict.dataset == PRIMARY[verdict.claim.id] else verdict.dataset
