@@ -18,7 +18,7 @@ from vral.study.folders import write_json
 
 ROOT = Path(__file__).parents[2]
 BEFORE_PROVENANCE = frozenset(
-    {f"{name}-digits" for name in ("artefacts", "interpolation", "parzen", "ratios")}
+    {f"{name}-digits" for name in ("artefacts", "parzen")}
     | {f"{name}-mnist" for name in ("clipping", "ratios", "well-trained")}
     | {f"mode-collapse-{name}" for name in ("grid", "ring", "stacked-digits")}
     | {f"toy2d-{name}" for name in ("circle", "four-lines", "gaussian", "line")}
@@ -276,11 +276,11 @@ def test_the_command_says_what_is_proved_and_fails_where_it_is_not(tmp_path):
 
 def test_the_command_goes_on_beside_a_study_that_proves_nothing(tmp_path):
     studies = [published(tmp_path / "study", commit_of("HEAD"))]
-    studies.append(ROOT / "runs/published/ratios-digits")
+    studies.append(ROOT / "runs/published/ratios-mnist")
     studies.append(published(tmp_path / "elsewhere", "1" * 40))
     shown = CliRunner().invoke(main, ["claims", "--order", *map(str, studies)])
     assert shown.exit_code == 1
-    assert "ratios-digits/about.json" in shown.output
+    assert "ratios-mnist/about.json" in shown.output
     assert "lacks 1111111111, the commit of a run" in shown.output
     assert re.search(r"(\d+) of \1 claims were registered before", shown.output)
 

@@ -19,7 +19,7 @@ from vral.figures.style import arm_styles
 from vral.parzen import optimal_variance
 from vral.study.experiments import EXPERIMENTS
 from vral.study.folders import folder_name
-from vral.study.methods import METHODS
+from vral.study.methods import METHODS, label
 from vral.study.run import execute
 
 SEEDS = 3
@@ -370,6 +370,29 @@ def test_the_trade_off_is_drawn_in_closed_form_with_the_measured_points_beside_i
     ]
     assert bare.legends == []
     assert "AUC 0.760, total variation 0.383, 0.159" in bare.get_label()
+
+
+def test_the_overview_leaves_out_and_names_arms_that_were_not_played_at_every_ratio():
+    tables = gallery.Made("ratios").tables
+    arms = ["lsgan", "vral-meta", "wgan-gp"]
+    ratios = ["1", "50"]
+
+    def shown(records):
+        draw = figures.overview(records, tables["probes"], {}, arms, ratios, {}, "title")
+        figure = draw(PAGE)
+        return {ax.get_title() for ax in figure.axes} - {""}, figure.texts[-1].get_text()
+
+    full = tables["records"].filter(pl.col("ratio").is_in(ratios))
+    every = {label(arm) for arm in arms}
+    titles, note = shown(full)
+    assert {title.replace("\n", " ") for title in titles} == every
+    assert "not played" not in note
+    titles, note = shown(full.filter((pl.col("method") != "lsgan") | (pl.col("ratio") == "1")))
+    assert {title.replace("\n", " ") for title in titles} == every - {"LSGAN"}
+    assert "not played at every ratio: LSGAN" in " ".join(note.split())
+    titles, note = shown(full.filter(pl.col("ratio") == "1"))
+    assert {title.replace("\n", " ") for title in titles} == every
+    assert "not played" not in note
 
 
 def test_panels_that_end_at_another_update_have_ticks_of_their_own():

@@ -27,7 +27,7 @@ def test_every_dot_stands_at_the_published_median():
             assert dot.get_xdata()[0] == row["median"]
             assert list(span.get_xdata()) == [row["low"], row["high"]]
             assert dot.get_ydata()[0] == methods.index(label)
-    assert "WGAN-GP 5.9" in figure.get_label()
+    assert "WGAN-GP 4.1" in figure.get_label()
 
 
 def test_methods_without_readings_are_left_out():

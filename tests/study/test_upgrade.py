@@ -140,7 +140,7 @@ def test_published_studies_followed_the_rules_of_their_experiments():
             assert {name: now[name] for name in TEXTS} == config.model_dump(include=TEXTS.keys())
             seen[path.parent.name] = now["rule"]
     assert seen["toy2d-line"] == "rmsprop:eps=1e-08"
-    assert seen["ratios-digits"] == "adam"
+    assert seen["ratios-mnist"] == "adam"
 
 
 def test_a_recorded_run_reads_as_today_s(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vral.claims.evidence import Evidence, NotRunError, NotTestableError, Values
+from vral.claims.evidence import Evidence, NotRunError, Values, require_median
 from vral.claims.panels import FORMS, GATES, NOT_SATURATING, STANDARD_GANS
 from vral.claims.quantities import Test, last, quotient
 from vral.claims.register import registered
@@ -71,12 +71,8 @@ def best_by_others(arm: str, ratios: Sequence[str] = RATIOS) -> Test:
 
 def _require(arm: str, coverage: NDArray, best: NDArray) -> None:
     """Raise NotTestableError where each seed's ``coverage`` at its ``best`` ratio is too little."""
-    reached = np.median(np.nan_to_num(np.take_along_axis(coverage, best[:, None], 1)))
-    if reached < COMPETENT:
-        raise NotTestableError(
-            f"not testable: the median coverage of {arm} at its best ratio is {reached:.2g}, "
-            f"asked ≥ {COMPETENT:g}"
-        )
+    reached = np.take_along_axis(coverage, best[:, None], 1)[:, 0]
+    require_median(f"the median coverage of {arm} at its best ratio", reached, COMPETENT)
 
 
 def _budget(part: str, arm: str, restatement: str, test: Test, **fields: Any) -> Claim:

@@ -4,7 +4,7 @@
 study's ``measured.csv``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,21 @@ class NotRunError(Exception):
 
 class NotTestableError(NotRunError):
     """What a claim compares with has learned nothing; the message says what and how little."""
+
+
+def shortfall(what: str, values: Iterable[float], least: float) -> str:
+    """How far the median of ``values`` over seeds is below ``least``; empty where it is not.
+
+    ``what`` names the median. A NaN, as of a seed that diverged, counts as 0.
+    """
+    reached = float(np.median(np.nan_to_num(list(values))))
+    return "" if reached >= least else f"{what} is {reached:.2g}, asked ≥ {least:g}"
+
+
+def require_median(what: str, values: Iterable[float], least: float) -> None:
+    """Raise NotTestableError where there is a ``shortfall``."""
+    if lacking := shortfall(what, values, least):
+        raise NotTestableError(f"not testable: {lacking}")
 
 
 @dataclass(frozen=True)

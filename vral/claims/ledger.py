@@ -7,11 +7,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vral.claims import evidence
 from vral.claims.catalogue import CLAIMS, claims_of
-from vral.claims.evidence import Evidence, NotRunError, NotTestableError
+from vral.claims.evidence import Evidence, NotRunError, NotTestableError, shortfall
 from vral.claims.primary import as_families
 from vral.claims.quantities import last
 from vral.claims.verdict import (
@@ -176,13 +174,8 @@ def _lacking(need: Need, recorded: Evidence) -> str:
     values = list(last(need.arm, need.column, need.ratio)(recorded).values())
     if len(values) < FEWEST_SEEDS:
         raise NotRunError(f"{label(need.arm)} at {need.ratio}:1, its gate, has {_few(len(values))}")
-    reached = float(np.median(np.nan_to_num(values, nan=0.0)))
-    if reached >= need.least:
-        return ""
-    return (
-        f"the median {need.column} of {label(need.arm)} at {need.ratio}:1 is {reached:.2g}, "
-        f"asked ≥ {need.least:g}"
-    )
+    what = f"the median {need.column} of {label(need.arm)} at {need.ratio}:1"
+    return shortfall(what, values, need.least)
 
 
 def _over_seeds(root: Path, experiment: str) -> Iterator[Verdict | Unjudged]:

@@ -87,7 +87,7 @@ def late_probes(arm: str, column: str, ratio: str) -> Test:
     """The mean over the probes in the last FINAL_SHARE of the run's D updates."""
 
     def reduce(updates: NDArray, values: NDArray) -> float:
-        return values[updates >= (1 - frames.FINAL_SHARE) * updates[-1]].mean()
+        return values[frames.late(updates)].mean()
 
     return lambda evidence: evidence.by_seed(
         evidence.probes, arm, ratio, ["d_updates", column], reduce

@@ -11,9 +11,7 @@ VRAL. G is the same in every cell of a seed, and must cover half of the data in 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from vral.claims.evidence import NotTestableError, Numbers, Values
+from vral.claims.evidence import Numbers, Values, require_median
 from vral.claims.quantities import measured_by_seed
 from vral.claims.register import registered
 from vral.claims.verdict import Claim
@@ -25,20 +23,12 @@ COVERED = 0.5
 
 
 def of_a_live_g(quantity: str) -> Callable[[Numbers], Values]:
-    """``measured_by_seed``; it raises NotTestableError where the held G covers too little.
-
-    A coverage that is NaN counts as 0.
-    """
+    """``measured_by_seed``; it raises NotTestableError where the held G covers too little."""
 
     def values(numbers: Numbers) -> Values:
         found = measured_by_seed(quantity)(numbers)
-        coverage = list(measured_by_seed(score_map.COVERAGE)(numbers).values())
-        reached = float(np.median(np.nan_to_num(coverage)))
-        if reached < COVERED:
-            raise NotTestableError(
-                f"not testable: the median {score_map.COVERAGE} is {reached:.2g}, "
-                f"asked ≥ {COVERED:g}"
-            )
+        coverage = measured_by_seed(score_map.COVERAGE)(numbers).values()
+        require_median(f"the median {score_map.COVERAGE}", coverage, COVERED)
         return found
 
     return values

@@ -25,13 +25,13 @@ The thresholds stand in ``register.csv``, since before the first run but for C2.
 import numpy as np
 from numpy.typing import NDArray
 
-from vral.claims.evidence import Evidence, NotTestableError, Values
+from vral.claims.evidence import Evidence, Values, require_median
 from vral.claims.panels import BEST, FORMS
 from vral.claims.quantities import Test, late_probes, paired
 from vral.claims.register import registered
 from vral.claims.verdict import Claim, Need
 from vral.study.experiments import G_HELD_RATIO, STAGES, at_stage
-from vral.study.frames import FINAL_SHARE
+from vral.study.frames import late
 
 FORMS_AND_DAMPED = (*FORMS[:1], "vral-meta+damped", *FORMS[1:])
 POINTS = 0.1
@@ -69,12 +69,8 @@ def against_the_best(arm: str, stage: str, column: str) -> Test:
         return paired(lambda *v: np.max(v), *(held(other, stage, column) for other in BEST))
 
     def values(evidence: Evidence) -> Values:
-        reached = np.median(np.nan_to_num(list(largest(COSINE)(evidence).values())))
-        if not reached >= POINTS:
-            raise NotTestableError(
-                f"not testable: the best cosine of {', '.join(BEST)} on the {stage} G is "
-                f"{reached:.2g}, asked ≥ {POINTS:g}"
-            )
+        found = largest(COSINE)(evidence).values()
+        require_median(f"the best cosine of {', '.join(BEST)} on the {stage} G", found, POINTS)
         share = paired(_share, held(arm, stage, column), largest(column))
         return share(evidence)
 
@@ -93,8 +89,7 @@ def above_chance(arm: str, stage: str) -> Test:
     """
 
     def reduce(updates: NDArray, value: NDArray, mean: NDArray, *sds: NDArray) -> float:
-        late = updates >= (1 - FINAL_SHARE) * updates[-1]
-        return ((value - mean) / np.maximum(*sds))[late].mean()
+        return ((value - mean) / np.maximum(*sds))[late(updates)].mean()
 
     columns = ["d_updates", *(f"{COSINE}{ending}" for ending in CHANCE)]
     name = at_stage(arm, stage)

@@ -549,7 +549,7 @@ def run(root: Path, setup: Setup, tell: Callable[[str], object]) -> None:
 FORECAST = {"color": "black", "lw": 1.4, "ls": "-"}
 OWN = {"color": ALARM, "lw": 1.4, "ls": "--"}
 FIRST = {"color": "black", "lw": 1.0, "ls": ":", "alpha": 0.55}
-EARLIER = "the same at ζ = 1"
+EARLIER = "predicted at ζ = 1, which was asked before pilots"
 
 
 @drawing
@@ -590,18 +590,16 @@ def figure(width: float, setup: Setup, cells: pl.DataFrame) -> Figure:
     )
     over_steps.xaxis.set_major_locator(MaxNLocator(integer=True))
     key: dict[str, Artist] = {
-        "λ*(τ) and n*, by Adam's state in one cell": Line2D([], [], **FORECAST),
-        "by its state in each cell": Line2D([], [], **OWN),
+        "predicted border, λ*(τ) and n*": Line2D([], [], **FORECAST),
+        "the same, by each cell's own gains": Line2D([], [], **OWN),
     }
-    dotted = ""
     if any(line.get_label() == EARLIER for ax in (over_ratio, over_steps) for line in ax.lines):
         key[EARLIER] = Line2D([], [], **FIRST)
-        dotted = " Dotted: there it no longer rings, the criterion before pilots."
     small = (
         "Claim T9 · C3: means, standard deviations and KS distances of held-out scores near those "
         f"of N(0,1) and N(1,1). {setup.dataset}, G held; map: mean over seeds; n: median and range "
-        "over seeds. Lines: there a swing of the linearised game falls by e each turn; left of "
-        f"them D rings.{dotted}"
+        "over seeds. On a border a swing of the linearised game falls by a factor e each turn, "
+        "left of it by less."
     )
     alt = (
         f"Share in which C3 holds: {_share(cells, 1):.2f} with one step of R and F, "

@@ -57,8 +57,8 @@ def measured_points(root: Path) -> pl.DataFrame:
             continue
         probes = probes.filter(pl.col("scores_real").is_not_null())
         place = {"method": frames.coordinates(config)["method"], "gap": gap}
-        late = pl.col("round") >= (1 - frames.FINAL_SHARE) * pl.col("round").max().over("seed")
-        for probe in probes.filter(late).iter_rows(named=True):
+        late = probes.filter(frames.late(pl.col("round")).over("seed"))
+        for probe in late.iter_rows(named=True):
             real, fake = (np.array(probe[name]) for name in ("scores_real", "scores_fake"))
             seen = from_scores(real, fake, config["mean_real"], config["mean_fake"])
             slope = {"slope_per_gap": probe["latent_grad_square"] / gap**2}

@@ -286,8 +286,14 @@ def overview(
     """The deck's result slides on one page, a column per arm.
 
     The rows are D's output, ‖∇D‖ with Var D(G(z)), the signal to G and samples, each at every
-    ratio. Where the arms do not fit beside each other they stand in several blocks.
+    ratio. Where the arms do not fit beside each other they stand in several blocks. An arm without
+    records at some ratio is left out and named, if any arm has records at all of them.
     """
+    played = {*records.select("method", "ratio").unique().iter_rows()} if records.width else set()
+    everywhere = [arm for arm in arms if played >= {(arm, ratio) for ratio in ratios}]
+    others = [label(arm) for arm in arms if arm not in everywhere]
+    left_out = f" · not played at every ratio: {', '.join(others)}" if everywhere and others else ""
+    arms = everywhere or arms
     ordered = list(reversed(ratios))
     columns = beside(width, 1.1, len(arms))
     blocks = -(-len(arms) // columns)
@@ -342,7 +348,7 @@ def overview(
     return finish(
         figure,
         title,
-        f"Deck R3, R4, claims C3 to C5, C7 to C9 · {MEDIANS}",
+        f"Deck R3, R4, claims C3 to C5, C7 to C9 · {MEDIANS}{left_out}",
         "Per arm a column of panels: histograms of D's output, its gradient norm with the "
         "variance of its outputs, the signal to G, samples; "
         f"{_in_words(arms, ratios)}.",

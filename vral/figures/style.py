@@ -265,9 +265,9 @@ def finish(
 def _legend(
     figure: Figure, renderer: Any, handles: Sequence[Artist], names: Sequence[str], room: float
 ) -> Any:
-    """The legend with as many columns as fit into ``room`` inches."""
+    """The legend in as few rows as fit into ``room`` inches, of nearly equal length."""
     names = [wrap(name, SMALL, room - 0.6) for name in names]
-    for columns in range(len(names), 0, -1):
+    for columns in dict.fromkeys(-(-len(names) // rows) for rows in range(1, len(names) + 1)):
         legend = figure.legend(
             handles, names, ncols=columns, loc="upper center", borderaxespad=0, borderpad=0
         )

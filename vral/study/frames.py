@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,15 @@ COORDINATES = ("method", "ratio", "dataset")
 
 FINAL_SHARE = 0.2
 """The last part of a run whose mean counts as its final value."""
+
+
+@overload
+def late(clock: pl.Expr) -> pl.Expr: ...
+@overload
+def late(clock: NDArray) -> NDArray: ...
+def late(clock: pl.Expr | NDArray) -> pl.Expr | NDArray:
+    """Which values of ``clock``, such as a run's rounds, lie in the last FINAL_SHARE of it."""
+    return clock >= (1 - FINAL_SHARE) * clock.max()
 
 
 def runs(root: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -195,9 +204,10 @@ def final_values(records: pl.DataFrame, probes: pl.DataFrame) -> pl.DataFrame:
         name for name, dtype in records.schema.items() if dtype.is_float() and name not in keys
     ]
     last = pl.col("round").max().over(keys)
-    late = records.filter(pl.col("round") >= (1 - FINAL_SHARE) * last)
-    means = late.group_by(keys).agg(
-        *(pl.col(name).mean() for name in readings), round=pl.col("round").max()
+    means = (
+        records.filter(late(pl.col("round")).over(keys))
+        .group_by(keys)
+        .agg(*(pl.col(name).mean() for name in readings), round=pl.col("round").max())
     )
     by_round = (
         records.filter(pl.col("round") >= 0.5 * last)

@@ -126,7 +126,7 @@ def _missing_gradient(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
     if "g_grad_rms" not in rows.columns:
         return
     rows = rows.filter(pl.col("g_grad_rms").is_not_null())
-    late = rows.filter(pl.col("round") >= (1 - frames.FINAL_SHARE) * pl.col("round").max())
+    late = rows.filter(frames.late(pl.col("round")))
     if late.is_empty() or (_numbers(late, "g_grad_rms") > ZERO).any():
         return
     gradient = _numbers(rows, "g_grad_rms")
