@@ -39,7 +39,9 @@ ARTEFACTS = (
     Arm("vral-meta", "same-real", {"real_batch": "same"}),
 )
 WELL_TRAINED = tuple(
-    arm for arm in EXPERIMENTS["well-trained"].arms if arm.method != "vral-meta-10"
+    arm
+    for arm in EXPERIMENTS["well-trained"].arms
+    if arm.method not in ("vral-meta-10", "vral-parzen-h1")
 )
 CLIPPING = (Arm("wgan", "clip=0.01", {"clip": 0.01}), Arm("wgan"), CLIP_ALL, Arm("wgan-gp"))
 
