@@ -144,7 +144,7 @@ SUBJECT: dict[str, tuple[tuple[str, ...], object, object]] = {
     "C7.panels.matched.*": (("frechet",), 1, 2),
     "C8.panels.learns.*": (("coverage",), 0.5, 0.1),
     "C8.panels.*": (("frechet",), 1, 2),
-    "C9.panels.benefit": (("frechet",), 1, 3),
+    "C9.panels.benefit*": (("frechet",), 1, 3),
     "C4.vral-*": (("score_var_fake",), 1.0, 0.1),
     "C4.lsgan": (("score_var_fake",), 0.01, 0.5),
     "C4.standard": (("score_var_fake",), 0.01, 2.0),

@@ -99,6 +99,9 @@ def test_a_question_holds_with_all_parts_and_one_refuted_part_is_enough_against_
         assert f"control fails: {question.words(part.claim)}: 1 [1, 1], asked" in fails.sentence
 
 
+WINDOWS = "with a narrow Parzen window and with the authors' Parzen window"
+
+
 def test_a_claim_that_holds_for_some_forms_is_said_in_one_sentence():
     def judged(name):
         return "refuted" if name == "C3.panels.ks-fake.vral-meta" else "confirmed"
@@ -107,11 +110,11 @@ def test_a_claim_that_holds_for_some_forms_is_said_in_one_sentence():
     assert given.outcome == "does not hold"
     yes = BY_ID["C3"].yes
     assert given.sentence == (
-        f"Yes with ten steps and with Parzen: {yes}; no with one step (KS distance of the scores "
-        "of fake samples to their target: 1 [1, 1], asked ≤ 0.1)."
+        f"Yes with ten steps, {WINDOWS}: {yes}; no with one step (KS distance of the scores of "
+        "fake samples to their target: 1 [1, 1], asked ≤ 0.1)."
     )
     every = answer(BY_ID["C3"], world(BY_ID["C3"]), [])
-    assert every.sentence == f"Yes with one step, with ten steps and with Parzen: {yes}."
+    assert every.sentence == f"Yes with one step, with ten steps, {WINDOWS}: {yes}."
     assert set(FORM_NAMES) == set(FORMS)
 
 
@@ -119,7 +122,7 @@ def test_a_form_that_was_not_run_is_named_beside_those_that_were():
     lacking = [v for v in world(BY_ID["C7"]) if v.claim.id != "C7.panels.matched.vral-meta-10"]
     given = answer(BY_ID["C7"], lacking, [])
     assert given.outcome == "not yet run"
-    assert given.sentence.startswith("Yes with one step and with Parzen: its Fréchet distance is")
+    assert given.sentence.startswith(f"Yes with one step, {WINDOWS}: its Fréchet distance is")
     assert given.sentence.endswith("; not yet run with ten steps (vral reproduce deck).")
 
 
@@ -171,9 +174,9 @@ def test_each_form_is_told_by_its_own_parts_and_by_what_its_own_g_has_learned():
         verdict("C8.panels.learns.vral-meta"),
     ]
     assert answer(BY_ID["C4"], [*parts, *learned], []).sentence == (
-        f"Yes with ten steps: {BY_ID['C4'].yes}; no with one step (Var D(G(z)): 9 [1, 1], asked "
-        "0.5 … 1.5) and with Parzen (Var D(G(z)): 0.02 [1, 1], asked 0.5 … 1.5; its G has not "
-        "learned: coverage 0.002)."
+        f"Yes with ten steps and with the authors' Parzen window: {BY_ID['C4'].yes}; no with one "
+        "step (Var D(G(z)): 9 [1, 1], asked 0.5 … 1.5) and with a narrow Parzen window (Var "
+        "D(G(z)): 0.02 [1, 1], asked 0.5 … 1.5; its G has not learned: coverage 0.002)."
     )
 
 
@@ -183,7 +186,7 @@ def test_a_form_that_is_not_testable_says_why():
     dead = Unjudged(CLAIMS[name], "mnist", "not testable: a G is dead", "", not_testable=True)
     elsewhere = replace(dead, dataset="digits", reason="not testable: another", not_testable=True)
     said = answer(BY_ID["C4"], parts, [elsewhere, dead]).sentence
-    assert said.endswith("; not testable with Parzen (a G is dead).")
+    assert said.endswith("; not testable with a narrow Parzen window (a G is dead).")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +227,7 @@ def test_the_parts_and_controls_are_one_family_whatever_else_is_given():
     few = [replace(v, p=1e-9) for v in world(BY_ID["C10"])]
     level = 0.025 / (len(PRIMARY) - len(few))  # what the next one needs
     for p, stands in ((0.99 * level, True), (1.01 * level, False)):
-        next_one = replace(verdict("C9.panels.benefit"), p=p)
+        next_one = replace(verdict("C9.panels.benefit.h1"), p=p)
         others = [replace(verdict("C10.clip-all"), p=p2) for p2 in (1e-12, 1e-9, *[1.0] * 300)]
         alone = as_families([*few, next_one])
         beside = as_families([*few, next_one, *others])
@@ -234,7 +237,7 @@ def test_the_parts_and_controls_are_one_family_whatever_else_is_given():
 
 def test_what_is_no_part_is_a_family_of_what_is_given():
     other = verdict("C10.clip-all")
-    changed = replace(verdict("C9.panels.benefit"), settings=("--rounds 20 (not 1000)",))
+    changed = replace(verdict("C9.panels.benefit.h1"), settings=("--rounds 20 (not 1000)",))
     for size in (1, 10):
         for p, stands in ((0.024 / size, True), (0.026 / size, False)):
             given = [replace(v, p=p) for v in (other, changed)][: min(size, 2)]
@@ -244,7 +247,7 @@ def test_what_is_no_part_is_a_family_of_what_is_given():
 
 def test_parts_on_another_data_set_are_a_family_of_the_same_size_by_themselves():
     home = [replace(v, p=1e-9) for v in world(BY_ID["C3"])]
-    away = replace(verdict("C9.panels.benefit"), dataset="fashion-mnist", p=0.026 / len(PRIMARY))
+    away = replace(verdict("C9.panels.benefit.h1"), dataset="fashion-mnist", p=0.026 / len(PRIMARY))
     assert not as_families([away])[0].survives
     assert not as_families([*home, away])[-1].survives
     assert as_families([*home, replace(away, dataset="mnist")])[-1].survives

@@ -110,12 +110,16 @@ def test_the_parzen_figure_puts_medians_beside_the_theory():
         score_var_real=one(0.5),
         score_var_fake=lambda arm, ratio, seed, time: seed,
         signal_fake=one(2.0),
+        coverage=lambda arm, ratio, seed, time: 0.1 * seed,
     )
     figure = figures.parzen(final, arms, "50", {"vral-parzen+h=1": 1})(PAGE)
     forward = figure.axes[0]
     theory = next(line for line in forward.lines if line.get_gid() == "theory")
     h, variance = theory.get_data()
-    np.testing.assert_allclose(variance, np.maximum(0, 1 - h**2))
+    np.testing.assert_allclose(variance, np.where(h < 1, 1 - h**2, np.nan))  # an axis of logs
+    covered = next(line for line in figure.axes[3].lines if line.get_marker() == "o")
+    np.testing.assert_allclose(covered.get_ydata(), [0.1, 0.1])
+    assert figure.axes[3].get_ylim() == (-0.03, 1.03)
     fake = next(line for line in forward.lines if line.get_marker() == "o")
     np.testing.assert_allclose(fake.get_xdata(), [0.5 * 1.03, 1.03])
     np.testing.assert_array_equal(fake.get_ydata(), [1.0, 1.0])

@@ -54,6 +54,8 @@ class Order:
     """The commit that brought the line in force; UNCOMMITTED where none has."""
     late: tuple[str, ...]
     """The commits of runs that lack it."""
+    cells: tuple[Cell, ...] = ()
+    """Whose runs these are: what it is about, what that is compared with, or a gate."""
 
     @property
     def registered(self) -> bool:
@@ -65,7 +67,9 @@ class Order:
         if self.brought == UNCOMMITTED:
             return "its line of the register has not been committed"
         runs = ", ".join(commit[:10] for commit in self.late)
-        return f"{self.brought[:10]}, which brought its threshold, is no ancestor of {runs}"
+        whose = ", ".join(f"{arm} at {ratio}" for arm, ratio in self.cells if arm)
+        reason = f"{self.brought[:10]}, which brought its threshold, is no ancestor of {runs}"
+        return f"{reason} ({whose})" if whose else reason
 
 
 def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
@@ -86,11 +90,13 @@ def order(root: Path, repository: Path = REPOSITORY) -> list[Order]:
         played = all(any((arm, ratio) in runs for ratio in claim.ratios) for arm in claim.arms)
         if not played and ALL not in runs:
             continue
-        commits = {commit for cell in (*cells, *gates, ALL) for commit in runs.get(cell, ())}
-        if commits:
+        made = {cell: runs[cell] for cell in (*cells, *gates, ALL) if cell in runs}
+        if made:
             line = lines.get(claim.id, UNCOMMITTED)
-            late = [c for c in sorted(commits) if not is_ancestor(line, c, repository)]
-            found.append(Order(claim.id, root, line, tuple(late)))
+            commits = sorted(set().union(*made.values()))
+            late = [c for c in commits if not is_ancestor(line, c, repository)]
+            whose = [cell for cell, its in made.items() if not its.isdisjoint(late)]
+            found.append(Order(claim.id, root, line, tuple(late), tuple(whose)))
     return found
 
 

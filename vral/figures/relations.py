@@ -51,7 +51,7 @@ def parzen(
     ratio: str,
     diverged: Mapping[str, int],
 ) -> Figure:
-    """The variance that D reaches against the window's bandwidth, and the signal that G gets.
+    """Against the window's bandwidth: D's variance, the signal that G gets, and its coverage.
 
     ``arms`` maps an arm to its (bandwidth, "forward" | "backward"). The theory is that of a free
     density: max(0, 1 - h²) forward, a - h² backward.
@@ -59,19 +59,20 @@ def parzen(
     colour = METHODS["vral-parzen"].colour
     real = {"color": REAL, "marker": "s", "mfc": "white"}
     fake = {"color": colour, "marker": "o"}
-    columns = beside(width, 2.75, 3)
-    figure, axes = grid(min(width, 9.0), 3 // columns, columns, 2.4, sharex=True)
+    columns = beside(width, 2.75, 2)
+    figure, axes = grid(min(width, 7.5), 4 // columns, columns, 2.2, sharex=True)
     in_numbers = []
-    *variances, signal = axes.flat
+    *variances, signal, covered = axes.flat
     for ax, (kl, name) in zip(variances, KLS.items(), strict=True):
         _draw_theory(ax, arms, kl)
         here = {arm: h for arm, (h, kind) in arms.items() if kind == kl}
         drawn = [
-            _draw_against(ax, final, here, "score_var_real", dodge=0.97, log=False, **real),
-            _draw_against(ax, final, here, "score_var_fake", dodge=1.03, log=False, **fake),
+            _draw_against(ax, final, here, "score_var_real", dodge=0.97, log=True, **real),
+            _draw_against(ax, final, here, "score_var_fake", dodge=1.03, log=True, **fake),
         ]
         in_numbers += [(f"{name} h = {h:g}", v) for h, v in drawn[1].items()]
         ax.set_title(name + _diverged_at(here, diverged))
+        log_axis(ax)
         if ax is variances[0] or columns == 1:
             ax.set_ylabel("variance of D,\nsquared score units")
     for kl, style in (("forward", {"ls": "-"}), ("backward", {"ls": "--", "mfc": "white"})):
@@ -79,12 +80,19 @@ def parzen(
         tint = colour if kl == "forward" else shade(colour, -0.4)
         look = {**fake, **style, "color": tint}
         _draw_against(signal, final, here, "signal_fake", dodge=1.0, log=True, **look)
+        if "coverage" in final.columns:
+            _draw_against(covered, final, here, "coverage", dodge=1.0, **look)
     signal.set_title("what G gets")
     signal.set_ylabel("signal to G: E‖∂$l_G$/∂G(z)‖")
     if signal.has_data():
         log_axis(signal)
     else:
         missing(signal)
+    covered.set_title("what G makes of it")
+    covered.set_ylabel("coverage")
+    covered.set_ylim(-0.03, 1.03)
+    if not covered.has_data():
+        missing(covered)
     share_y(variances)
     for ax in axes[-1]:
         ax.set_xlabel("bandwidth h, score units")
@@ -93,12 +101,13 @@ def parzen(
         _bandwidth_ticks(axes.flat, [h for h, _ in arms.values()])
     return finish(
         figure,
-        f"A Parzen window of bandwidth h: the variance D is asked for and reaches, "
+        f"A Parzen window of bandwidth h: the variance that it asks of D, and what comes of it, "
         f"D:G = {ratio_label(ratio)}",
-        f"Claim C9 · means over the last fifth of the run; {MEDIANS}; theory: optimum of the "
-        "population KL, max(0, 1-h²) and a-h², a = (1+√(1+4h²))/2",
+        f"Claim C9 · means over the last fifth, coverage at the end; {MEDIANS}; theory: optimum of "
+        "the population KL, max(0, 1-h²) and a-h², a = (1+√(1+4h²))/2",
         "Variance of D on real and fake samples against the bandwidth of the Parzen window, "
-        "forward and backward KL, with theory curves, and the signal to G. Variance on fakes: "
+        "forward and backward KL, with theory curves, the signal to G, and its coverage. Variance "
+        "on fakes: "
         f"{in_words(in_numbers)}.",
         _parzen_key(colour, real, fake),
     )
@@ -107,7 +116,8 @@ def parzen(
 def _draw_theory(ax: Axes, arms: Mapping[str, tuple[float, str]], kl: Kind) -> None:
     widths = [h for h, _ in arms.values()] or [0.05, 1.5]
     h = np.geomspace(min(widths) / 1.15, max(widths) * 1.15, 200)
-    ax.plot(h, optimal_variance(h, kl), "-", color=FAINT, lw=1.0, zorder=1, gid="theory")
+    best = on_log(optimal_variance(h, kl))
+    ax.plot(h, best, "-", color=FAINT, lw=1.0, zorder=1, gid="theory")
 
 
 def _draw_against(
@@ -164,7 +174,7 @@ def _parzen_key(colour: str, real: dict, fake: dict) -> tuple[list[Artist], list
         Line2D([], [], color=colour, lw=0.9, marker="o", ms=4),
         Line2D([], [], color=dark, lw=0.9, marker="o", ms=4, mfc="white", ls="--"),
     ]
-    return handles, ["Var D(x)", "Var D(G(z))", "theory", "signal, forward", "signal, backward"]
+    return handles, ["Var D(x)", "Var D(G(z))", "theory", "G, forward", "G, backward"]
 
 
 @drawing

@@ -623,6 +623,7 @@ FIDELITY: dict[str, Choice] = {
         ("meta, target", "parzen, mean"),
         {
             "meta, target": SAME,
+            "parzen, mean": SAME,
             "meta, mean": BECAUSE + "the slides offer it; the first code never used it with R and "
             "F, Hjelm's port does",
             "parzen, target": BECAUSE + "it is the form of 12 to 16 July 2017, which lets both "
