@@ -33,7 +33,8 @@ ANSWERS_NOTE = (
     "refuted, and survives Holm, is enough against it, but none while a part has not been run. A "
     "part whose baseline has learned nothing, and a control that fails, make it not testable. Only "
     "runs with the experiment's own settings answer. Forms: R and F make one step per update of D, "
-    "or ten, or a Parzen window takes their place. Survives Holm: stands where the "
+    "or ten, or a Parzen window takes their place: a narrow one (h = 0.3), with which D can be as "
+    "asked, or the authors' (h = 1), which asks for no variance. Survives Holm: stands where the "
     f"{len(PRIMARY)} parts and controls, whether or not they have been run, are judged together."
 )
 

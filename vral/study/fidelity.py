@@ -355,8 +355,8 @@ FIDELITY: dict[str, Choice] = {
             "batch": SAME,
             "none": BECAUSE
             + "it was overlooked at first, for which the studies of MNIST were withdrawn and the "
-            "others are being redone; batch-norm asks on purpose what it changes, and points are "
-            "no images",
+            "stacked digits are to be run again; batch-norm asks on purpose what it changes, and "
+            "points are no images",
         },
     ),
     "norm in D": Choice(
