@@ -18,8 +18,7 @@ from vral.study.folders import write_json
 
 ROOT = Path(__file__).parents[2]
 BEFORE_PROVENANCE = frozenset(
-    {f"{name}-digits" for name in ("artefacts", "parzen")}
-    | {f"{name}-mnist" for name in ("clipping", "ratios", "well-trained")}
+    {f"{name}-mnist" for name in ("clipping", "ratios", "well-trained")}
     | {f"mode-collapse-{name}" for name in ("grid", "ring", "stacked-digits")}
     | {f"toy2d-{name}" for name in ("circle", "four-lines", "gaussian", "line")}
 )

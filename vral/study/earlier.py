@@ -19,25 +19,6 @@ def _before(name: str, **fields: Any) -> Experiment:
 HELD = {"generator": "held", "warmup": 200, "rounds": 60, "probe_every": 1}
 SHORT = {"rounds": 200}
 CLIP_ALL = Arm("wgan", "clip-all", {"clip_scope": "everything"})
-ARTEFACTS = (
-    *(
-        Arm("standard", variant, settings)
-        for variant, settings in (
-            ("", {}),
-            ("norm-d=batch", {"norm_d": "batch"}),
-            ("same-real", {"real_batch": "same"}),
-        )
-    ),
-    Arm("lsgan"),
-    Arm("wgan"),
-    CLIP_ALL,
-    Arm("wgan-gp"),
-    Arm("wgan-gp", "same-real", {"real_batch": "same"}),
-    Arm("wgan-gp", "real-gp", {"gradient_penalty": 0.0, "legacy_gp": 10.0}),
-    Arm("vral-meta"),
-    Arm("vral-meta", "norm-d=batch", {"norm_d": "batch"}),
-    Arm("vral-meta", "same-real", {"real_batch": "same"}),
-)
 WELL_TRAINED = tuple(
     arm
     for arm in EXPERIMENTS["well-trained"].arms
@@ -48,11 +29,8 @@ CLIPPING = (Arm("wgan", "clip=0.01", {"clip": 0.01}), Arm("wgan"), CLIP_ALL, Arm
 EARLIER: dict[str, Experiment] = {
     "well-trained": _before("well-trained", arms=WELL_TRAINED, settings=HELD),
     "ratios": _before("ratios"),
-    "interpolation": _before("interpolation", settings={**SHORT, "probe": "interpolation"}),
-    "parzen": _before("parzen", settings={"rounds": 100}),
     "clipping": _before("clipping", arms=CLIPPING),
     "mode-collapse": _before("mode-collapse", settings=SHORT),
-    "artefacts": _before("artefacts", arms=ARTEFACTS, settings=SHORT),
 }
 
 
