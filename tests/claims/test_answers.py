@@ -113,6 +113,12 @@ def test_a_claim_that_holds_for_some_forms_is_said_in_one_sentence():
         f"Yes with ten steps, {WINDOWS}: {yes}; no with one step (KS distance of the scores of "
         "fake samples to their target: 1 [1, 1], asked ≤ 0.1)."
     )
+    assert given.headline == (
+        "Yes with ten steps, a narrow Parzen window and the authors' Parzen window: "
+        f"{yes}; no with one step."
+    )
+    alone = answer(BY_ID["C10"], world(BY_ID["C10"]), [])
+    assert alone.headline == alone.sentence
     every = answer(BY_ID["C3"], world(BY_ID["C3"]), [])
     assert every.sentence == f"Yes with one step, with ten steps, {WINDOWS}: {yes}."
     assert set(FORM_NAMES) == set(FORMS)

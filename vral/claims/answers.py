@@ -18,7 +18,7 @@ holds survives where all its verdicts do. Where the experiment was run on one ot
 the question is answered on that one, by the same rule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
@@ -87,7 +87,7 @@ class Answer:
         """The answer in one sentence, made from the parts that decide it."""
         deciding = [part for part in (*self.parts, *self.controls) if part.outcome == self.outcome]
         if self.by_form and (self.decided or len(set(self.by_form.values())) > 1):
-            return self._of_forms()
+            return self._of_forms(lambda forms: _listed([self._of_form(form) for form in forms]))
         if self.outcome == "not yet run":
             given = any(part.given for part in deciding)
             begin = "Not yet run" if given else "No study of it was given"
@@ -104,6 +104,13 @@ class Answer:
             return f"Undecided: {self._measured(deciding[0])}."
         total = len(self.parts) + len(self.controls)
         return f"Undecided: the seeds leave {len(deciding)} of {total} parts open."
+
+    @property
+    def headline(self) -> str:
+        """The sentence without what was measured with each form."""
+        if not self.by_form or not (self.decided or len(set(self.by_form.values())) > 1):
+            return self.sentence
+        return self._of_forms(lambda forms: f"with {_listed([FORM_NAMES[f] for f in forms])}")
 
     def _measured(self, part: Part) -> str:
         """Such as "Var D(G(z)): 0.02 [0.01, 0.03], asked 0.5 … 1.5"."""
@@ -132,19 +139,23 @@ class Answer:
             more = _commands(parts)
         return f"with {FORM_NAMES[form]}" + f" ({more})" * bool(more)
 
-    def _of_forms(self) -> str:
-        """Such as "No with one step (coverage: 0.1 [0, 0.2], asked ≥ 0.3); undecided with …"."""
+    def _of_forms(self, said: Callable[[Sequence[str]], str]) -> str:
+        """Such as "No with one step; undecided with …", ``said`` of the forms of each outcome."""
         texts = []
         for outcome in ("holds", "does not hold", "not testable", "undecided", "not yet run"):
             forms = [form for form, found in self.by_form.items() if found == outcome]
             if forms:
-                *first, last = map(self._of_form, forms)
-                listed = " and ".join([", ".join(first), last] if first else [last])
                 begin = {"holds": "yes", "does not hold": "no"}.get(outcome, outcome)
                 more = f": {self.question.yes}" if outcome == "holds" else ""
-                texts.append(f"{begin} {listed}{more}")
+                texts.append(f"{begin} {said(forms)}{more}")
         text = "; ".join(texts)
         return f"{text[0].upper()}{text[1:]}."
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Such as "this, that and those"."""
+    *first, last = texts
+    return " and ".join([", ".join(first), last] if first else [last])
 
 
 def _reason(parts: Sequence[Part]) -> str:
