@@ -40,6 +40,7 @@ from vral.figures.style import (
 )
 from vral.study.methods import colour as colour_of
 from vral.study.methods import label
+from vral.study.numbers import how_many
 from vral.study.statistics import band
 
 Key = tuple[list[Artist], list[str]]
@@ -71,7 +72,7 @@ def histograms(
     figure, axes = grid(
         min(width, 3.0 * len(ratios) + 2.0), len(arms), len(ratios), max(1.15, ALONE / len(arms))
     )
-    panel = width / len(ratios)
+    panel = figure.get_figwidth() / len(ratios)
     for row, arm in zip(axes, arms, strict=True):
         for ax, ratio in zip(row, ratios, strict=True):
             _histogram_panel(ax, probes, arm, ratio, targets, panel)
@@ -287,12 +288,13 @@ def overview(
 
     The rows are D's output, ‖∇D‖ with Var D(G(z)), the signal to G and samples, each at every
     ratio. Where the arms do not fit beside each other they stand in several blocks. An arm without
-    records at some ratio is left out and named, if any arm has records at all of them.
+    records at some ratio is left out and counted, if any arm has records at all of them.
     """
     played = {*records.select("method", "ratio").unique().iter_rows()} if records.width else set()
     everywhere = [arm for arm in arms if played >= {(arm, ratio) for ratio in ratios}]
-    others = [label(arm) for arm in arms if arm not in everywhere]
-    left_out = f" · not played at every ratio: {', '.join(others)}" if everywhere and others else ""
+    lacking = len(arms) - len(everywhere)
+    left_out = f" · left out: {how_many(lacking, 'arm')} not played at every ratio"
+    left_out *= bool(everywhere and lacking)
     arms = everywhere or arms
     ordered = list(reversed(ratios))
     columns = beside(width, 1.1, len(arms))
