@@ -373,7 +373,7 @@ def test_the_line_of_critical_damping_is_drawn_and_named_where_it_lies_in_the_ma
     drawn = score_map.figure(setup, cells)(9.0)
     dotted = [line for line in drawn.axes[0].lines if line.get_linestyle() == ":"]
     names = [text.get_text() for legend in drawn.legends for text in legend.get_texts()]
-    assert (len(dotted), "the same at ζ = 1" in names) == (reached, reached)
+    assert (len(dotted), score_map.EARLIER in names) == (reached, reached)
     for line in dotted:
         assert line.get_ydata().max() <= setup.points - 0.5
 
